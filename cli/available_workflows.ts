@@ -1,0 +1,29 @@
+import type { Workflow } from "../mod.ts";
+import { builtinWorkflows } from "./builtin_workflows.ts";
+import { didYouMean } from "./nearest.ts";
+import { printableLine } from "./printable.ts";
+import { UsageError } from "./usage_error.ts";
+import { loadWorkflows } from "./workflow_modules.ts";
+
+/** The workflows of a command line: those of its modules, and the built-in ones whose names they do not take. */
+export async function availableWorkflows(location: string, modules: readonly string[]): Promise<Workflow[]> {
+  const loaded = await loadWorkflows(modules);
+  const names = new Set(loaded.map((workflow) => workflow.name));
+  return [...loaded, ...builtinWorkflows(location).filter((workflow) => !names.has(workflow.name))];
+}
+
+/**
+ * The workflow of a name.
+ *
+ * @throws {UsageError} if there is none
+ */
+export function selectWorkflow(workflows: readonly Workflow[], name: string): Workflow {
+  const found = workflows.find((workflow) => workflow.name === name);
+  if (found !== undefined) return found;
+  const names = workflows.map((workflow) => workflow.name);
+  const known = names.map((each) => `"${printableLine(each)}"`).join(", ");
+  throw new UsageError(
+    `There is no workflow "${printableLine(name)}"${didYouMean(name, names)}; there is ${known}, ` +
+      `and --module FILE adds those of a module`,
+  );
+}

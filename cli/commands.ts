@@ -1,0 +1,66 @@
+import type { FlagName } from "./flags.ts";
+
+/** A subcommand, as the command line is read and as `help` shows it. */
+export interface Command {
+  readonly name: string;
+  /** What its one operand is called; none where it takes none. */
+  readonly operand?: string;
+  /** Whether the operand may be left out. */
+  readonly optional?: boolean;
+  /** What it does, in a sentence. */
+  readonly summary: string;
+  readonly flags: readonly FlagName[];
+}
+
+const STORE = ["db", "sqlite"] as const;
+const EXECUTION = ["module", "crash", "durability", "zombie-timeout", ...STORE, "json", "help"] as const;
+
+/** Every subcommand, in the order in which `help` shows them. */
+export const COMMANDS = [
+  {
+    name: "run",
+    operand: "WORKFLOW",
+    optional: true,
+    summary: 'Starts a workflow ("onboarding" by default), or resumes it where its id is there already',
+    flags: ["workflow-id", "input", ...EXECUTION],
+  },
+  {
+    name: "resume",
+    operand: "ID",
+    summary: "Goes on with a workflow from its last checkpoint; a blocked one is unblocked",
+    flags: EXECUTION,
+  },
+  {
+    name: "retry",
+    operand: "ID",
+    summary: "Runs a failed workflow again, from the step that failed",
+    flags: EXECUTION,
+  },
+  {
+    name: "list",
+    summary: "Lists workflows, the newest first",
+    flags: ["status", "limit", ...STORE, "json", "help"],
+  },
+  {
+    name: "show",
+    operand: "ID",
+    summary: "Shows a workflow with its steps, and what can be done with it",
+    flags: [...STORE, "json", "help"],
+  },
+  {
+    name: "help",
+    operand: "COMMAND",
+    optional: true,
+    summary: "Shows this help, or that of a command",
+    flags: ["help"],
+  },
+  { name: "version", summary: "Shows the version", flags: ["help"] },
+] as const satisfies readonly Command[];
+
+/** The name of one of the {@linkcode COMMANDS}. */
+export type CommandName = typeof COMMANDS[number]["name"];
+
+/** The command of a name, if there is one. */
+export function commandNamed(name: string): (Command & { name: CommandName }) | undefined {
+  return COMMANDS.find((command) => command.name === name);
+}

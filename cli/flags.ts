@@ -1,0 +1,65 @@
+/** A flag of the command line, as it is parsed and as `help` shows it. */
+export interface Flag {
+  /** Its long name, without dashes. */
+  readonly name: string;
+  /** What its value is called in `help`; a flag without one is on or off. */
+  readonly value?: string;
+  /** The only values it takes. */
+  readonly choices?: readonly string[];
+  /** Whether it may be given more than once. */
+  readonly repeatable?: boolean;
+  /** What it does, in a sentence. */
+  readonly help: string;
+}
+
+/** Every flag there is, in the order in which `help` shows them. */
+export const FLAGS = [
+  {
+    name: "workflow-id",
+    value: "ID",
+    help: "The workflow's id; one that is there already is resumed. Made up by default",
+  },
+  { name: "db", value: "FILE", help: "The database. Default: stepwell.db in the current folder" },
+  { name: "input", value: "JSON|@FILE", help: "The workflow's input, as JSON or from a file with JSON" },
+  {
+    name: "module",
+    value: "FILE",
+    repeatable: true,
+    help: "Adds the workflows that a module exports. Repeatable",
+  },
+  {
+    name: "crash",
+    value: "STEP:WHEN[#N]",
+    help: "Kills this process at a step: before, during or after it (at its N-th call)",
+  },
+  {
+    name: "durability",
+    value: "full|normal",
+    choices: ["full", "normal"],
+    help: "Survive the loss of power (full, the default), or of the process",
+  },
+  {
+    name: "sqlite",
+    value: "builtin|ffi",
+    choices: ["builtin", "ffi"],
+    help: "The driver of the database. Default: builtin",
+  },
+  {
+    name: "zombie-timeout",
+    value: "DURATION",
+    help: 'How long a run that is out of reach keeps its workflow, such as "30s"',
+  },
+  {
+    name: "status",
+    value: "STATUS",
+    choices: ["pending", "running", "waiting", "completed", "failed", "cancelled", "blocked"],
+    repeatable: true,
+    help: "Only workflows of this status. Repeatable",
+  },
+  { name: "limit", value: "N", help: "At most so many workflows, the newest first. Default: 50" },
+  { name: "json", help: "Prints the result as one JSON object, on the last line of the standard output" },
+  { name: "help", help: "Shows the help of a command" },
+] as const satisfies readonly Flag[];
+
+/** The name of one of the {@linkcode FLAGS}. */
+export type FlagName = typeof FLAGS[number]["name"];

@@ -1,0 +1,125 @@
+import { parseArgs } from "@std/cli/parse-args";
+import { type Command, type CommandName, commandNamed, COMMANDS } from "./commands.ts";
+import { type Flag, type FlagName, FLAGS } from "./flags.ts";
+import { didYouMean } from "./nearest.ts";
+import { printableLine } from "./printable.ts";
+import { UsageError } from "./usage_error.ts";
+
+/** What a command line asks for. */
+export interface Invocation {
+  readonly command: CommandName;
+  /** The command's operand, such as an id. */
+  readonly operand?: string;
+  /** The values of the flags that were given, in their order; a flag without a value has `""`. */
+  readonly flags: ReadonlyMap<FlagName, readonly string[]>;
+}
+
+const flags: readonly Flag[] = FLAGS;
+const valueFlags = flags.filter((flag) => flag.value !== undefined).map((flag) => flag.name);
+const switches = flags.filter((flag) => flag.value === undefined).map((flag) => flag.name);
+
+/**
+ * Reads a command line. The first word that is no flag is the command; `run` where there is none. One dash before a
+ * long flag counts as two.
+ *
+ * @param args the arguments, as in `Deno.args`
+ * @throws {UsageError} if a command, flag or operand is unknown, missing, or one too many
+ */
+export function parseInvocation(args: readonly string[]): Invocation {
+  const unknown: string[] = [];
+  const parsed = parseArgs(withTwoDashes(args), {
+    string: [...valueFlags, "_"],
+    boolean: [...switches, "version"],
+    collect: valueFlags,
+    alias: { help: "h" },
+    unknown: (arg: string, key?: string) => {
+      if (key === undefined) return true;
+      unknown.push(arg.replace(/^(--?[^=]*)=.*$/s, "$1"));
+      return false;
+    },
+  }) as unknown as Record<string, unknown> & { _: string[] };
+
+  if (unknown.length > 0) throw unknownFlag(unknown[0]!);
+  const given = new Map<FlagName, readonly string[]>();
+  for (const flag of flags) {
+    const values = valuesOf(flag, parsed[flag.name]);
+    if (values.length > 0) given.set(flag.name as FlagName, values);
+  }
+
+  const [word, ...operands] = parsed._.map(String);
+  if (parsed.version === true) return { command: "version", flags: new Map() };
+  if (word === undefined) return checked(given.has("help") ? "help" : "run", [], given);
+  const command = commandNamed(word);
+  if (command === undefined) throw unknownCommand(word);
+  if (given.has("help")) return { command: "help", operand: command.name, flags: given };
+  return checked(command.name, operands, given);
+}
+
+/** `-db` as `--db`, up to a `--`; a dash before a single letter stays. */
+function withTwoDashes(args: readonly string[]): string[] {
+  const end = args.indexOf("--");
+  return args.map((arg, i) => (end === -1 || i < end) && /^-[a-z][a-z-]+(=|$)/.test(arg) ? `-${arg}` : arg);
+}
+
+/** @throws {UsageError} if a value is missing, given twice, or none of the flag's choices */
+function valuesOf(flag: Flag, found: unknown): string[] {
+  if (flag.value === undefined) return found === true ? [""] : [];
+  const values = (found ?? []) as string[];
+  if (values.includes("")) throw new UsageError(`--${flag.name} wants a value: ${flag.value}`);
+  if (values.length > 1 && !flag.repeatable) {
+    throw new UsageError(`--${flag.name} wants one ${flag.value}, found ${values.length}: ${quoted(values)}`);
+  }
+  const wrong = flag.choices && values.find((value) => !flag.choices!.includes(value));
+  if (wrong !== undefined) {
+    const hint = didYouMean(wrong, flag.choices!);
+    throw new UsageError(
+      `--${flag.name} wants ${flag.choices!.join(", ").replace(/, (\w+)$/, " or $1")}, found ${
+        quoted([wrong])
+      }${hint}`,
+    );
+  }
+  return values;
+}
+
+/** @throws {UsageError} if the operand is missing or one too many, or a flag is not the command's */
+function checked(name: CommandName, operands: readonly string[], given: Invocation["flags"]): Invocation {
+  const command: Command = commandNamed(name)!;
+  for (const flag of given.keys()) {
+    if (command.flags.includes(flag)) continue;
+    const others = COMMANDS.filter((other: Command) => other.flags.includes(flag)).map((other) => other.name);
+    throw new UsageError(`${name} takes no --${flag}; it belongs to ${others.join(", ")}`);
+  }
+  const most = command.operand === undefined ? 0 : 1;
+  if (operands.length > most) {
+    const wanted = command.operand === undefined ? "nothing" : `one ${command.operand}`;
+    throw new UsageError(`${name} takes ${wanted} besides flags, found ${quoted(operands)}`);
+  }
+  const [operand] = operands;
+  if (command.operand !== undefined && !command.optional && !operand) {
+    throw new UsageError(
+      `${name} wants ${article(command.operand)} ${command.operand}: ${name} ${command.operand}`,
+    );
+  }
+  return { command: name, operand, flags: given };
+}
+
+function unknownFlag(arg: string): UsageError {
+  const name = arg.replace(/^-+/, "");
+  return new UsageError(
+    `Unknown flag ${quoted([arg])}${didYouMean(name, flags.map((flag) => flag.name), "--")}`,
+  );
+}
+
+function unknownCommand(word: string): UsageError {
+  const hint = didYouMean(word, COMMANDS.map((command) => command.name)) ||
+    `; a workflow is run with: run WORKFLOW`;
+  return new UsageError(`Unknown command ${quoted([word])}${hint}`);
+}
+
+function quoted(words: readonly string[]): string {
+  return words.map((word) => `"${printableLine(word)}"`).join(", ");
+}
+
+function article(noun: string): string {
+  return /^[AEIO]/.test(noun) ? "an" : "a";
+}

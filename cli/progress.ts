@@ -1,0 +1,143 @@
+import type { EngineEvent } from "../mod.ts";
+import { describeError } from "./describe_error.ts";
+import { formatDuration } from "./format_time.ts";
+import { LiveRegion } from "./live_region.ts";
+import type { Output } from "./output.ts";
+import { type Paint, type Palette, palette } from "./paint.ts";
+import { printableLine } from "./printable.ts";
+import { toJson } from "./plain_json.ts";
+
+/** A step that is running, or waits for its next attempt. */
+interface Underway {
+  readonly attempt: number;
+  /** When its attempt began, or when the next one is due. */
+  readonly at: number;
+  readonly retrying: boolean;
+}
+
+/** How often the spinner turns. */
+const FRAME_MS = 100;
+const FRAMES = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
+
+/**
+ * Shows an execution to people while it happens, a line a step: on a terminal with colours, and with the steps that
+ * are under way below, a spinner before each; elsewhere as plain lines, where a step that starts has its own line.
+ *
+ * Owns the steps that are under way, and the timer that redraws them; the timer does not keep the process alive.
+ */
+export class Progress {
+  readonly #output: Output;
+  readonly #region: LiveRegion;
+  readonly #colours: Palette;
+  readonly #underway = new Map<string, Underway>();
+  #timer: number | undefined;
+  #frame = 0;
+  #keyWidth = 24;
+
+  constructor(output: Output) {
+    this.#output = output;
+    this.#region = new LiveRegion(output);
+    this.#colours = palette(output.colour);
+  }
+
+  observe(event: EngineEvent): void {
+    const { good, bad, warning, stored, busy, faint } = this.#colours;
+    switch (event.type) {
+      case "started": {
+        const name = `"${printableLine(event.workflowId)}"`;
+        return this.#line(
+          busy,
+          "›",
+          "started",
+          `${name}${event.recovered ? ", whose last run is gone" : ""}`,
+        );
+      }
+      case "replayed": {
+        const outcome = event.status === "failed" ? ", its error" : "";
+        return this.#step(
+          stored,
+          "↺",
+          "replayed",
+          event.key,
+          event.attempt,
+          formatDuration(event.durationMs) + outcome,
+        );
+      }
+      case "stepStarted":
+        this.#begin(event.key, { attempt: event.attempt, at: performance.now(), retrying: false });
+        if (!this.#output.isTerminal) this.#step(busy, "›", "running", event.key, event.attempt);
+        return;
+      case "stepCompleted":
+        this.#underway.delete(event.key);
+        return this.#step(good, "✓", "completed", event.key, event.attempt, formatDuration(event.durationMs));
+      case "stepFailed": {
+        this.#underway.delete(event.key);
+        const detail = `${formatDuration(event.durationMs)}  ${describeError(event.error)}`;
+        return this.#step(bad, "✗", "failed", event.key, event.attempt, detail);
+      }
+      case "stepRetried": {
+        const waitMs = Math.max(0, event.nextAttemptAt.getTime() - event.at.getTime());
+        this.#begin(event.key, {
+          attempt: event.attempt + 1,
+          at: performance.now() + waitMs,
+          retrying: true,
+        });
+        const detail = `of ${event.maxAttempts}, the next in ${formatDuration(waitMs)}  ${
+          describeError(event.error)
+        }`;
+        return this.#step(warning, "⟳", "retrying", event.key, event.attempt, detail);
+      }
+      case "log": {
+        const fields = event.fields === undefined ? "" : ` ${toJson(event.fields)}`;
+        const paint = event.level === "error" ? bad : event.level === "warn" ? warning : faint;
+        return this.#line(paint, "·", event.level, printableLine(event.message + fields));
+      }
+    }
+  }
+
+  /** A line among those of the steps. */
+  say(text: string): void {
+    this.#region.print(text);
+  }
+
+  /** Stops drawing; what is still under way is no longer shown. */
+  stop(): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+    this.#underway.clear();
+    this.#region.show([]);
+  }
+
+  #step(paint: Paint, sign: string, state: string, key: string, attempt: number, detail = ""): void {
+    const name = printableLine(key);
+    this.#keyWidth = Math.max(this.#keyWidth, name.length);
+    if (this.#underway.size === 0) this.#region.show([]);
+    this.#line(paint, sign, state, `${name.padEnd(this.#keyWidth)}  attempt ${attempt}  ${detail}`.trimEnd());
+  }
+
+  #line(paint: Paint, sign: string, state: string, text: string): void {
+    this.#region.print(`${this.#state(paint, sign, state)}  ${text}`);
+  }
+
+  #state(paint: Paint, sign: string, state: string): string {
+    return paint((this.#output.isTerminal ? `${sign} ` : "") + state.padEnd(9));
+  }
+
+  #begin(key: string, underway: Underway): void {
+    this.#underway.set(key, underway);
+    if (!this.#output.isTerminal || this.#timer !== undefined) return;
+    this.#timer = setInterval(() => this.#draw(), FRAME_MS);
+    Deno.unrefTimer(this.#timer);
+  }
+
+  #draw(): void {
+    const sign = FRAMES[this.#frame++ % FRAMES.length]!;
+    const { busy, warning } = this.#colours;
+    this.#region.show(Array.from(this.#underway, ([key, { attempt, at, retrying }]) => {
+      const state = retrying ? this.#state(warning, sign, "retrying") : this.#state(busy, sign, "running");
+      const ms = Math.abs(performance.now() - at);
+      const time = retrying ? `in ${formatDuration(ms)}` : formatDuration(ms);
+      return `${state}  ${printableLine(key).padEnd(this.#keyWidth)}  attempt ${attempt}  ${time}`;
+    }));
+  }
+}

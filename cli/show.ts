@@ -1,0 +1,127 @@
+import { Engine, type StepDetail, type WorkflowDetail } from "../mod.ts";
+import { requireDatabase } from "./database.ts";
+import { describeError, describeErrorInFull } from "./describe_error.ts";
+import { locationOf, sqliteOf } from "./execution_flags.ts";
+import { ExitStatus } from "./exit_status.ts";
+import { formatDuration, formatMoment } from "./format_time.ts";
+import type { Invocation } from "./invocation.ts";
+import { stdout } from "./output.ts";
+import { palette } from "./paint.ts";
+import { toJson } from "./plain_json.ts";
+import { printableLine } from "./printable.ts";
+import { statusColour } from "./status_colour.ts";
+import { durationOf } from "./step_record.ts";
+import { table } from "./table.ts";
+import { UsageError } from "./usage_error.ts";
+import { waysOut } from "./ways_out.ts";
+
+/** The longest result of a step that is shown to people. */
+const EXCERPT_LENGTH = 60;
+
+/** `show ID`: a workflow with its steps, and what can be done with it. */
+export async function show({ operand, flags }: Invocation): Promise<ExitStatus> {
+  const id = operand!;
+  const location = locationOf(flags);
+  await requireDatabase(location);
+  await using engine = await Engine.open(location, { sqlite: sqliteOf(flags) });
+  const detail = await engine.get(id);
+  if (detail === undefined) {
+    throw new UsageError(
+      `There is no workflow with the id "${printableLine(id)}" in "${printableLine(location)}"`,
+    );
+  }
+  const ways = waysOut(detail, { location, modules: [] });
+  if (flags.has("json")) stdout.write(toJson(report(detail, ways)) + "\n");
+  else for (const line of lines(detail, ways)) stdout.write(line + "\n");
+  return ExitStatus.completed;
+}
+
+function report(detail: WorkflowDetail, ways: readonly string[]): Record<string, unknown> {
+  const { id, workflow, status, createdAt, updatedAt, completedAt, runId, recoveries, input, output, error } =
+    detail;
+  return {
+    workflowId: id,
+    workflow,
+    status,
+    createdAt,
+    updatedAt,
+    completedAt: completedAt ?? null,
+    runId: runId ?? null,
+    recoveries,
+    input: input ?? null,
+    output: output ?? null,
+    error: error ?? null,
+    waysOut: ways,
+    steps: detail.steps.map((step) => ({
+      key: step.key,
+      status: step.status,
+      attempt: step.attempt,
+      runId: step.runId,
+      startedAt: step.startedAt,
+      completedAt: step.completedAt ?? null,
+      nextAttemptAt: step.nextAttemptAt ?? null,
+      durationMs: durationOf(step),
+      output: step.output ?? null,
+      error: step.error ?? null,
+    })),
+  };
+}
+
+function lines(detail: WorkflowDetail, ways: readonly string[]): string[] {
+  const colours = palette(stdout.colour);
+  const { status, completedAt, runId, recoveries, input, output, error } = detail;
+  const facts: [string, string][] = [
+    ["workflow", printableLine(detail.workflow)],
+    ["status", statusColour(status, colours)(status)],
+    ["created", formatMoment(detail.createdAt)],
+    ["updated", formatMoment(detail.updatedAt)],
+  ];
+  if (completedAt !== undefined) facts.push(["completed", formatMoment(completedAt)]);
+  if (runId !== undefined) facts.push(["run", printableLine(runId)]);
+  if (recoveries > 0) facts.push(["recovered", `${recoveries} ${recoveries === 1 ? "time" : "times"}`]);
+  if (input !== undefined) facts.push(["input", printableLine(toJson(input))]);
+  if (status === "completed") facts.push(["output", printableLine(toJson(output))]);
+  if (error !== undefined) {
+    facts.push(["error", describeErrorInFull(error).replaceAll("\n", "\n             ")]);
+  }
+  return [
+    colours.strong(printableLine(detail.id)),
+    ...facts.map(([name, value]) => `  ${colours.faint(name.padEnd(9))}  ${value}`),
+    ...ways.map((way) => `  ${colours.faint("way out".padEnd(9))}  ${way}`),
+    "",
+    ...stepLines(detail.steps),
+  ];
+}
+
+function stepLines(steps: readonly StepDetail[]): string[] {
+  if (steps.length === 0) return ["No steps"];
+  const colours = palette(stdout.colour);
+  const rows = steps.map((step) => {
+    const ms = durationOf(step);
+    return [
+      printableLine(step.key),
+      step.status,
+      String(step.attempt),
+      ms === null ? "" : formatDuration(ms),
+      formatMoment(step.startedAt),
+      resultOf(step),
+    ];
+  });
+  return table([["STEP", "STATUS", "ATTEMPT", "TIME", "STARTED", "RESULT"], ...rows], (cell, row, column) => {
+    if (row === 0) return colours.faint(cell);
+    return column === 1 ? statusColour(cell.trim(), colours)(cell) : cell;
+  });
+}
+
+/** What a step gave, or why it did not, or when it is tried again. */
+function resultOf(step: StepDetail): string {
+  if (step.error !== undefined) {
+    const next = step.nextAttemptAt === undefined
+      ? ""
+      : `, the next attempt at ${formatMoment(step.nextAttemptAt)}`;
+    return describeError(step.error) + next;
+  }
+  if (step.status !== "completed") return "";
+  const json = printableLine(toJson(step.output));
+  return json.length <= EXCERPT_LENGTH ? json : json.slice(0, EXCERPT_LENGTH - 1) + "…";
+}

@@ -1,0 +1,70 @@
+import { isWorkflow, type Workflow } from "../mod.ts";
+import { printableLine, printableText } from "./printable.ts";
+import { UsageError } from "./usage_error.ts";
+
+/**
+ * Loads the workflows that modules export.
+ *
+ * A module imports Stepwell by its package name: `import { workflow } from "@stepwell/stepwell"`. That works in the
+ * executable too, where the name stands for the Stepwell that is inside it.
+ *
+ * @param files paths, from the current folder
+ * @throws {UsageError} if a module cannot be loaded, exports no workflow, or one of a name that another has already
+ */
+export async function loadWorkflows(files: readonly string[]): Promise<Workflow[]> {
+  const found = new Map<string, { workflow: Workflow; file: string }>();
+  for (const file of files) {
+    const exported = Object.values(await load(file)).filter(isWorkflow);
+    if (exported.length === 0) {
+      throw new UsageError(
+        `Module "${printableLine(file)}" exports no workflow: one is made by workflow(name, function)`,
+      );
+    }
+    for (const workflow of exported) {
+      const earlier = found.get(workflow.name);
+      if (earlier !== undefined && earlier.workflow !== workflow) {
+        const where = earlier.file === file ? `twice by "${file}"` : `by "${earlier.file}" and by "${file}"`;
+        throw new UsageError(
+          printableLine(`Workflow "${workflow.name}" is exported ${where}: names must differ`),
+        );
+      }
+      found.set(workflow.name, { workflow, file });
+    }
+  }
+  return Array.from(found.values(), ({ workflow }) => workflow);
+}
+
+async function load(file: string): Promise<Record<string, unknown>> {
+  const { pathToFileURL } = await import("node:url");
+  try {
+    if ((await Deno.stat(file)).isDirectory) {
+      throw new UsageError(`Module "${printableLine(file)}" is a folder: wanted a file`);
+    }
+    return await import(pathToFileURL(file).href);
+  } catch (error) {
+    if (error instanceof UsageError) throw error;
+    if (error instanceof Deno.errors.NotFound) {
+      throw new UsageError(`There is no module "${printableLine(file)}"`, { cause: error });
+    }
+    if (Deno.build.standalone && error instanceof SyntaxError && isTypeScript(file)) {
+      throw new UsageError(typeScriptMessage(file), { cause: error });
+    }
+    const reason = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+    throw new UsageError(`Cannot load module "${printableLine(file)}": ${printableText(reason)}`, {
+      cause: error,
+    });
+  }
+}
+
+function isTypeScript(file: string): boolean {
+  return /\.([mc]?ts|tsx)$/i.test(file);
+}
+
+function typeScriptMessage(file: string): string {
+  const bundle = file.replace(/\.[^.]*$/, ".js");
+  return printableText(
+    `Cannot load module "${file}": this executable runs JavaScript, and this is TypeScript. ` +
+      `Make JavaScript of it, and give that to --module:\n` +
+      `  deno bundle --external @stepwell/stepwell --output ${bundle} ${file}`,
+  );
+}

@@ -1,0 +1,220 @@
+import type { Clock } from "./clock.ts";
+import {
+  CorruptCheckpointError,
+  LimitExceededError,
+  TooManyRecoveriesError,
+  UnknownWorkflowError,
+  WorkflowBlockedError,
+  WorkflowBusyError,
+  WorkflowConflictError,
+  WorkflowNotFoundError,
+} from "./errors.ts";
+import type { Executor } from "./executor.ts";
+import { randomId, type RandomSource } from "./random.ts";
+import { runName, type RunStart } from "./run.ts";
+import type { WorkflowInput } from "./store/rows.ts";
+import type { Store, WorkflowRecord } from "./store/store.ts";
+import { decodeError, encodeError, type StoredError } from "./stored_error.ts";
+
+/** What is asked for. */
+export interface ClaimRequest {
+  readonly workflowId: string;
+  /** The workflow's name. */
+  readonly name: string;
+  /** Undefined where the caller leaves the input open: whatever the workflow was started with will do. */
+  readonly inputJson: string | null | undefined;
+  /** Whether the workflow is made where there is none. */
+  readonly create: boolean;
+}
+
+/** The workflow is claimed, or has ended and has nothing to be claimed for. */
+export type Claimed = { readonly claimed: RunStart } | { readonly ended: WorkflowRecord };
+
+/** How often another process may be first at a claim before it is given up. */
+const MAX_TRIES = 100;
+
+/**
+ * Makes a workflow, or takes it up where it was left, for a run of this process.
+ *
+ * Owns: the decision who may run a workflow. Does not own: its enforcement, which is in the statements: a claim has
+ * an effect only on the workflow as it was when this decided.
+ */
+export class Claims {
+  constructor(
+    private readonly options: {
+      store: Store;
+      executor: Executor;
+      clock: Clock;
+      random: RandomSource;
+      maxRecoveries: number;
+    },
+  ) {}
+
+  /**
+   * @throws {WorkflowConflictError} if the id belongs to another workflow or another input
+   * @throws {WorkflowBusyError} if another process runs it, or owns it and has a lease
+   * @throws {WorkflowBlockedError} if it is blocked, or has to be
+   * @throws {WorkflowNotFoundError} if there is none and none is to be made
+   */
+  async claim(request: ClaimRequest): Promise<Claimed> {
+    const { store } = this.options;
+    for (let tries = 0; tries < MAX_TRIES; tries++) {
+      if (request.create) {
+        const start = await this.#create(request);
+        if (start !== undefined) return { claimed: start };
+      }
+      const record = await store.find(request.workflowId);
+      if (record === undefined) {
+        if (!request.create) throw new WorkflowNotFoundError(request.workflowId, store.location);
+        continue;
+      }
+      const claimed = await this.#takeUp(record, request);
+      if (claimed !== undefined) return claimed;
+    }
+    throw new LimitExceededError("tries of a claim", MAX_TRIES, `claim workflow "${request.workflowId}"`);
+  }
+
+  async #create({ workflowId, name, inputJson = null }: ClaimRequest): Promise<RunStart | undefined> {
+    const { store, executor, clock, random } = this.options;
+    const input: WorkflowInput = {
+      workflowId,
+      name,
+      inputJson,
+      createdAt: clock.now(),
+      seed: randomId(random),
+    };
+    const owner = await this.#write((renewUntil) =>
+      store.create(input, randomId(random), executor.id, renewUntil)
+    );
+    return owner && { owner, input, record: undefined, recovered: false };
+  }
+
+  /** @returns undefined if somebody else was first */
+  async #takeUp(record: WorkflowRecord, request: ClaimRequest): Promise<Claimed | undefined> {
+    if (record.name !== request.name) {
+      throw new WorkflowConflictError(record.workflowId, "workflow", `"${record.name}"`, `"${request.name}"`);
+    }
+    const input = await this.#input(record);
+    if (!(input instanceof CorruptCheckpointError)) checkInput(input, request.inputJson);
+    if (record.status === "completed" || record.status === "failed") return { ended: record };
+    if (record.status === "blocked") {
+      const error = blockedError(this.options.store, record);
+      if (!(error instanceof UnknownWorkflowError)) throw error;
+      // The cause is mended: here is an engine that has the workflow.
+      await this.options.store.unblock(record, this.options.clock.now());
+      return undefined;
+    }
+    const lost = record.status === "running" && this.#lostOwner(record);
+    if (input instanceof CorruptCheckpointError) throw await this.block(record, input);
+    return await this.#takeOver(record, input, lost);
+  }
+
+  async #input(record: WorkflowRecord): Promise<WorkflowInput | CorruptCheckpointError> {
+    try {
+      return await this.options.store.input(record);
+    } catch (error) {
+      if (error instanceof CorruptCheckpointError) return error;
+      throw error;
+    }
+  }
+
+  /**
+   * Why a workflow that a run has may be taken from it.
+   *
+   * @throws {WorkflowBusyError} if it may not
+   */
+  #lostOwner({ workflowId, run, executor, leaseUntil }: WorkflowRecord): "gone" | "slow" | "own" {
+    const { store, clock, executor: self } = this.options;
+    // Its run has ended here without being able to say so; otherwise the engine would have joined it.
+    if (executor === self.id) return "own";
+    if (executor === null || leaseUntil === null) return "gone";
+    if (store.liveness(executor) === "gone") return "gone";
+    if (leaseUntil > clock.now()) {
+      throw new WorkflowBusyError(workflowId, runName(run!), new Date(leaseUntil));
+    }
+    return "slow";
+  }
+
+  async #takeOver(
+    record: WorkflowRecord,
+    input: WorkflowInput,
+    lost: false | "gone" | "slow" | "own",
+  ): Promise<Claimed | undefined> {
+    const { store, executor, clock, random, maxRecoveries } = this.options;
+    const recovered = lost === "gone" || lost === "slow";
+    const recoveredCompletion = recovered ? await store.lastCompletion(record.workflow) : null;
+    const inVain = recovered && record.recoveredCompletion === recoveredCompletion;
+    const recoveries = recovered ? (inVain ? record.recoveries : 0) + 1 : 0;
+    if (recoveries > maxRecoveries) {
+      throw await this.block(
+        record,
+        new TooManyRecoveriesError(record.workflowId, recoveries, maxRecoveries),
+      );
+    }
+    const gone = lost === "gone" && record.leaseUntil !== null ? record.executor! : undefined;
+    const claim = { run: randomId(random), executor: executor.id, recoveries, recoveredCompletion, gone };
+    const owner = await this.#write((renewUntil) =>
+      store.claim(record, { ...claim, now: clock.now(), renewUntil })
+    );
+    return owner && { claimed: { owner, input, record, recovered } };
+  }
+
+  /** Blocks a workflow that nobody runs. @returns the error to throw */
+  async block(record: WorkflowRecord, error: WorkflowBlockedError): Promise<WorkflowBlockedError> {
+    await this.options.store.blockUnowned(
+      record,
+      JSON.stringify(encodeError(error)),
+      this.options.clock.now(),
+    );
+    return error;
+  }
+
+  async #write<T>(write: (renewUntil: number | undefined) => Promise<T>): Promise<T> {
+    const { executor } = this.options;
+    const renewUntil = executor.prepareClaim();
+    try {
+      return await write(renewUntil);
+    } catch (error) {
+      executor.claimFailed();
+      throw error;
+    }
+  }
+}
+
+/** Why a workflow is blocked. */
+export function blockedError(store: Store, record: WorkflowRecord): WorkflowBlockedError {
+  try {
+    store.verifyOutcome(record);
+  } catch (error) {
+    if (error instanceof CorruptCheckpointError) return error;
+    throw error;
+  }
+  return decodeError(JSON.parse(record.errorJson!) as StoredError) as WorkflowBlockedError;
+}
+
+/**
+ * Checks that a workflow is asked for with the input that it was started with.
+ *
+ * @param asked undefined where the caller leaves it open
+ * @throws {WorkflowConflictError} if it is not
+ */
+export function checkInput({ workflowId, inputJson }: WorkflowInput, asked: string | null | undefined): void {
+  if (asked === undefined || asked === inputJson) return;
+  const stored = inputJson ?? "undefined";
+  const wanted = asked ?? "undefined";
+  if (canonical(stored) !== canonical(wanted)) {
+    throw new WorkflowConflictError(workflowId, "input", stored, wanted);
+  }
+}
+
+/** A JSON text with the properties of every object in order: the same for the same value. */
+function canonical(json: string): string {
+  if (json === "undefined") return json;
+  return JSON.stringify(
+    JSON.parse(json),
+    (_, value) =>
+      typeof value === "object" && value !== null && !Array.isArray(value)
+        ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => a < b ? -1 : 1))
+        : value,
+  );
+}

@@ -1,0 +1,219 @@
+/**
+ * The errors a caller may want to catch. Each is thrown for one reason, says in its message what could not be
+ * done, what was wanted and what was found, and carries the same facts as fields.
+ *
+ * @module
+ */
+
+/** The base class of every error that Stepwell itself throws. */
+export class StepwellError extends Error {
+  override name = "StepwellError";
+}
+
+/** An id is started again with another workflow's name or another input than it was first started with. */
+export class WorkflowConflictError extends StepwellError {
+  override name = "WorkflowConflictError";
+  /** @param workflowId the id @param stored what the id was started with @param asked what was asked for now */
+  constructor(
+    readonly workflowId: string,
+    readonly what: "workflow" | "input",
+    readonly stored: string,
+    readonly asked: string,
+  ) {
+    super(
+      `Cannot start "${workflowId}": it was started with the ${what} ${excerpt(stored)}, ` +
+        `and is asked for with the ${what} ${excerpt(asked)}`,
+    );
+  }
+}
+
+/** Another run owns the workflow, its process is alive, and its lease has not ended. */
+export class WorkflowBusyError extends StepwellError {
+  override name = "WorkflowBusyError";
+  constructor(readonly workflowId: string, readonly runId: string, readonly until: Date) {
+    super(`Cannot run "${workflowId}": run "${runId}" owns it until ${until.toISOString()}`);
+  }
+}
+
+/** No workflow has this id. */
+export class WorkflowNotFoundError extends StepwellError {
+  override name = "WorkflowNotFoundError";
+  constructor(readonly workflowId: string, file: string) {
+    super(`Cannot find workflow "${workflowId}" in "${file}"`);
+  }
+}
+
+/** What was asked for does not fit the state the workflow is in, such as a retry of one that has not failed. */
+export class WorkflowStateError extends StepwellError {
+  override name = "WorkflowStateError";
+  constructor(readonly workflowId: string, action: string, readonly wanted: string, readonly found: string) {
+    super(`Cannot ${action} workflow "${workflowId}": it must be ${wanted}, and is ${found}`);
+  }
+}
+
+/**
+ * The engine will not go on with a workflow without a person. Its subclasses say why; the workflow's status is
+ * `blocked` until the cause is mended and `engine.resume(id)` lifts the block.
+ */
+export class WorkflowBlockedError extends StepwellError {
+  override name = "WorkflowBlockedError";
+  constructor(readonly workflowId: string, message: string, options?: ErrorOptions) {
+    super(message, options);
+  }
+}
+
+/** A checkpoint cannot be read back as it was written: truncated, altered, or not JSON. */
+export class CorruptCheckpointError extends WorkflowBlockedError {
+  override name = "CorruptCheckpointError";
+  constructor(
+    readonly file: string,
+    workflowId: string,
+    readonly key: string,
+    readonly found: string,
+    options?: ErrorOptions,
+  ) {
+    super(
+      workflowId,
+      `Cannot read checkpoint "${key}" of workflow "${workflowId}" in "${file}": ` +
+        `wanted the row as it was written, found ${found}`,
+      options,
+    );
+  }
+}
+
+/** The workflow's code asks for another history than the one that is stored. */
+export class NonDeterminismError extends WorkflowBlockedError {
+  override name = "NonDeterminismError";
+  constructor(
+    workflowId: string,
+    reason: string,
+    /** The stored completions around the place where the two part, in their order. */
+    readonly stored: readonly string[],
+    /** What the code asked for around that place, in its order. */
+    readonly asked: readonly string[],
+  ) {
+    super(workflowId, `Cannot replay workflow "${workflowId}": ${reason}\n${sideBySide(stored, asked)}`);
+  }
+}
+
+/** The workflow's process was lost too many times in a row without a new checkpoint. */
+export class TooManyRecoveriesError extends WorkflowBlockedError {
+  override name = "TooManyRecoveriesError";
+  constructor(workflowId: string, readonly recoveries: number, readonly limit: number) {
+    super(
+      workflowId,
+      `Cannot recover workflow "${workflowId}" again: its process was lost ${recoveries} times in a row ` +
+        `without a new checkpoint, and maxRecoveries is ${limit}`,
+    );
+  }
+}
+
+/** The workflow's name is not among the workflows that this engine was given. */
+export class UnknownWorkflowError extends WorkflowBlockedError {
+  override name = "UnknownWorkflowError";
+  constructor(workflowId: string, readonly workflow: string, readonly known: readonly string[]) {
+    super(
+      workflowId,
+      `Cannot run workflow "${workflowId}": this engine has no workflow named "${workflow}", only ` +
+        (known.length === 0 ? "none at all" : known.map((name) => `"${name}"`).join(", ")),
+    );
+  }
+}
+
+/** An attempt of a step took longer than its `timeout`. It counts as a failed attempt. */
+export class StepTimeoutError extends StepwellError {
+  override name = "StepTimeoutError";
+  constructor(readonly key: string, readonly timeoutMs: number) {
+    super(`Step "${key}" did not end within its timeout of ${timeoutMs} ms`);
+  }
+}
+
+/** A step with `semantics: "at-most-once"` had been started by a run that is gone; whether it took effect is unknown. */
+export class StepInterruptedError extends StepwellError {
+  override name = "StepInterruptedError";
+  constructor(readonly key: string) {
+    super(`Step "${key}" was interrupted: it had been started, and its semantics is at-most-once`);
+  }
+}
+
+/** A step was still running when its workflow ended, so nobody was there to take its result. */
+export class StepAbandonedError extends StepwellError {
+  override name = "StepAbandonedError";
+  constructor(readonly key: string) {
+    super(`Step "${key}" was abandoned: its workflow ended before it did`);
+  }
+}
+
+/** Thrown by a step's function to fail the step for good, whatever its retry options say. */
+export class NonRetryableError extends StepwellError {
+  override name = "NonRetryableError";
+}
+
+/** A value cannot be stored, or a stored text is not a value. */
+export class SerializationError extends StepwellError {
+  override name = "SerializationError";
+  constructor(
+    message: string,
+    /** Where inside the value, such as `.items[2].price`; empty for the value itself. */
+    readonly path: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
+}
+
+/** The run's lease has passed to another run; nothing this one does is stored any more. */
+export class LeaseLostError extends StepwellError {
+  override name = "LeaseLostError";
+  constructor(readonly workflowId: string, readonly runId: string, doing: string) {
+    super(
+      `Cannot ${doing} of workflow "${workflowId}": the lease of run "${runId}" has passed to another run`,
+    );
+  }
+}
+
+/** The engine was closed while the workflow was running; the workflow can be resumed from its last checkpoint. */
+export class EngineClosedError extends StepwellError {
+  override name = "EngineClosedError";
+}
+
+/** One of the engine's limits is reached; the message names it and its value. */
+export class LimitExceededError extends StepwellError {
+  override name = "LimitExceededError";
+  constructor(readonly limit: string, readonly max: number, what: string) {
+    super(`Cannot ${what}: the limit ${limit} is ${max}`);
+  }
+}
+
+/** The store failed: the file is gone, full, read-only, locked for too long, and so on. Never a workflow's outcome. */
+export class StoreError extends StepwellError {
+  override name = "StoreError";
+}
+
+/** The file was locked by other processes for longer than `busyTimeout`. */
+export class StoreBusyError extends StoreError {
+  override name = "StoreBusyError";
+}
+
+/** The file cannot be opened as a store: a folder, another kind of file, a newer schema, no right to write. */
+export class StoreOpenError extends StoreError {
+  override name = "StoreOpenError";
+}
+
+/** The longest excerpt of a stored value that goes into a message. */
+const EXCERPT_LENGTH = 200;
+
+function excerpt(text: string): string {
+  return text.length <= EXCERPT_LENGTH
+    ? text
+    : `${text.slice(0, EXCERPT_LENGTH)}… (${text.length} characters)`;
+}
+
+function sideBySide(stored: readonly string[], asked: readonly string[]): string {
+  const width = Math.max("stored".length, ...stored.map((line) => line.length));
+  const rows = ["  " + "stored".padEnd(width) + "  asked for"];
+  for (let i = 0; i < Math.max(stored.length, asked.length); i++) {
+    rows.push("  " + (stored[i] ?? "-").padEnd(width) + "  " + (asked[i] ?? "-"));
+  }
+  return rows.join("\n");
+}

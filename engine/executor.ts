@@ -1,0 +1,99 @@
+import type { Clock } from "./clock.ts";
+import { StoreError } from "./errors.ts";
+import { randomId, type RandomSource } from "./random.ts";
+import type { Ownership } from "./store/statements.ts";
+import type { Store } from "./store/store.ts";
+
+/**
+ * This process, as the others on the store know it.
+ *
+ * Owns: its id, its lock, its lease, and the workflows it has dropped without being able to say so. Does not own: the
+ * runs that rely on them.
+ *
+ * 1. The lock is held before the first workflow is claimed, until the engine is closed or the process ends.
+ * 2. The lease is renewed while a workflow runs, each third of its length. It is long enough at every claim.
+ */
+export class Executor {
+  readonly id: number;
+  #registered = false;
+  #leaseUntil = 0;
+  #cancelHeartbeat: (() => void) | undefined;
+  #busy = false;
+  readonly #dropped = new Set<Ownership>();
+
+  constructor(
+    private readonly options: { store: Store; clock: Clock; random: RandomSource; leaseMs: number },
+  ) {
+    this.id = randomId(options.random);
+  }
+
+  /**
+   * Makes sure that others will see this process alive.
+   *
+   * @returns the end of the lease that the next commit must write down; undefined if the one that is known will do
+   */
+  prepareClaim(): number | undefined {
+    const { store, clock, leaseMs } = this.options;
+    if (!this.#registered) store.holdLock(this.id);
+    this.#registered = true;
+    const now = clock.now();
+    if (this.#leaseUntil - now >= leaseMs * 2 / 3) return undefined;
+    return this.#leaseUntil = now + leaseMs;
+  }
+
+  /** The commit that was to write the lease down has failed. */
+  claimFailed(): void {
+    this.#leaseUntil = 0;
+  }
+
+  /** Says whether a workflow runs: the lease is renewed for as long as one does. */
+  set busy(busy: boolean) {
+    this.#busy = busy;
+    if (busy) this.#cancelHeartbeat ??= this.#beatLater();
+  }
+
+  /** Takes over a workflow whose run has ended without being able to release it, to release it later. */
+  drop(owner: Ownership): void {
+    this.#dropped.add(owner);
+    this.#cancelHeartbeat ??= this.#beatLater();
+  }
+
+  #beatLater(): () => void {
+    const { clock, leaseMs } = this.options;
+    return clock.setTimer(leaseMs / 3, () => {
+      this.#cancelHeartbeat = undefined;
+      this.#beat().catch((error) => {
+        // A store that cannot be written to now is tried again at the next beat; if it stays so until the lease
+        // ends, others may take the workflows over, and the fence in every write keeps this process out.
+        if (!(error instanceof StoreError)) throw error;
+      });
+      if (this.#busy || this.#dropped.size > 0) this.#cancelHeartbeat ??= this.#beatLater();
+    }, { background: true });
+  }
+
+  async #beat(): Promise<void> {
+    const { store, clock, leaseMs } = this.options;
+    if (this.#busy) {
+      this.#leaseUntil = clock.now() + leaseMs;
+      await store.renew(this.id, this.#leaseUntil);
+    }
+    await this.#releaseDropped();
+  }
+
+  async #releaseDropped(): Promise<void> {
+    const { store, clock } = this.options;
+    for (const owner of this.#dropped) {
+      await store.release(owner, clock.now());
+      this.#dropped.delete(owner);
+    }
+  }
+
+  /** Gives up the lease and the lock. */
+  async retire(): Promise<void> {
+    this.#cancelHeartbeat?.();
+    this.#busy = false;
+    if (!this.#registered) return;
+    await this.#releaseDropped();
+    await this.options.store.retire(this.id);
+  }
+}

@@ -1,0 +1,141 @@
+/**
+ * Workflows as people and programs look at them from outside.
+ *
+ * @module
+ */
+
+import { type CorruptCheckpointError, StepwellError } from "./errors.ts";
+import { runName } from "./run.ts";
+import { decodeAnyValue } from "./serialize.ts";
+import type { Checkpoint, CheckpointKind, WorkflowStatus } from "./store/rows.ts";
+import type { Store, WorkflowRecord } from "./store/store.ts";
+import { encodeError, type StoredError } from "./stored_error.ts";
+
+/** A workflow, in a list. */
+export interface WorkflowSummary {
+  readonly id: string;
+  /** The workflow's name. */
+  readonly workflow: string;
+  readonly status: WorkflowStatus;
+  readonly createdAt: Date;
+  /** When the status last changed. */
+  readonly updatedAt: Date;
+  /** When it was completed or failed. */
+  readonly completedAt?: Date;
+  /** The run that owns it, or owned it last. */
+  readonly runId?: string;
+  /** How often in a row its process was lost without a new checkpoint. */
+  readonly recoveries: number;
+  /** Why it failed, or is blocked. */
+  readonly error?: StoredError;
+}
+
+/** A workflow with its steps. */
+export interface WorkflowDetail extends WorkflowSummary {
+  /** Undefined also where it cannot be read. */
+  readonly input: unknown;
+  readonly output: unknown;
+  /** In the order of their completions; those that run come last. */
+  readonly steps: readonly StepDetail[];
+}
+
+/** A step of a workflow. */
+export interface StepDetail {
+  readonly key: string;
+  readonly id: string;
+  readonly kind: CheckpointKind;
+  readonly status: "running" | "completed" | "failed";
+  readonly attempt: number;
+  readonly runId: string;
+  readonly output: unknown;
+  /** What it failed with; of a running step, what its last attempt failed with; or why its row cannot be read. */
+  readonly error?: StoredError;
+  readonly startedAt: Date;
+  readonly completedAt?: Date;
+  /** Its place in the order in which the workflow saw outcomes. */
+  readonly completion?: number;
+  /** When it is tried again. */
+  readonly nextAttemptAt?: Date;
+}
+
+/** What a list shows of a workflow. */
+export function summarize(record: WorkflowRecord): WorkflowSummary {
+  return {
+    id: record.workflowId,
+    workflow: record.name,
+    status: record.status,
+    createdAt: new Date(record.createdAt),
+    updatedAt: new Date(record.updatedAt),
+    recoveries: record.recoveries,
+    ...(record.completedAt !== null && { completedAt: new Date(record.completedAt) }),
+    ...(record.run !== null && { runId: runName(record.run) }),
+    ...(record.errorJson !== null && { error: readError(record.errorJson) }),
+  };
+}
+
+/** All there is to see of a workflow. What cannot be read is told as its error, and stops nothing. */
+export async function describe(store: Store, record: WorkflowRecord): Promise<WorkflowDetail> {
+  const rows = await store.inspect(record);
+  const steps: StepDetail[] = [];
+  for (const { checkpoint, corrupt } of rows) {
+    if (checkpoint.status !== "retried") steps.push(await describeStep(checkpoint, corrupt));
+  }
+  const input = await store.input(record).then(({ inputJson }) => readValue(inputJson), readFailure);
+  const output = await readValue(record.outputJson);
+  return {
+    ...summarize(record),
+    input: input.value,
+    output: output.value,
+    steps,
+  };
+}
+
+async function describeStep(
+  checkpoint: Checkpoint,
+  corrupt: CorruptCheckpointError | undefined,
+): Promise<StepDetail> {
+  const { key, kind, attempt, run, startedAt, durationMs, completion, nextAttemptAt, errorJson } = checkpoint;
+  const output = await readValue(checkpoint.outputJson);
+  const error = corrupt !== undefined
+    ? encodeError(corrupt)
+    : errorJson !== null
+    ? readError(errorJson)
+    : output.error;
+  return {
+    key,
+    id: key.replace(/#\d{6}$/, ""),
+    kind,
+    status: checkpoint.status === "running" || checkpoint.status === "failed"
+      ? checkpoint.status
+      : "completed",
+    attempt,
+    runId: runName(run),
+    output: output.value,
+    startedAt: new Date(startedAt),
+    ...(error !== undefined && { error }),
+    ...(durationMs !== null && { completedAt: new Date(startedAt + durationMs) }),
+    ...(completion !== null && { completion }),
+    ...(nextAttemptAt !== null && { nextAttemptAt: new Date(nextAttemptAt) }),
+  };
+}
+
+function readError(json: string): StoredError {
+  try {
+    return JSON.parse(json) as StoredError;
+  } catch (error) {
+    return encodeError(error);
+  }
+}
+
+async function readValue(text: string | null): Promise<{ value: unknown; error?: StoredError }> {
+  try {
+    return { value: await decodeAnyValue(text) };
+  } catch (error) {
+    return { value: undefined, error: encodeError(error) };
+  }
+}
+
+function readFailure(error: unknown): { value: undefined } {
+  if (error instanceof StepwellError) return { value: undefined };
+  throw error;
+}

@@ -1,0 +1,120 @@
+import { type Clock, systemClock } from "./clock.ts";
+import { type Duration, durationMs } from "./duration.ts";
+import type { EngineEvent } from "./events.ts";
+import { type RandomSource, systemRandom } from "./random.ts";
+import { isWorkflow, type Workflow } from "./workflow.ts";
+
+/** How an engine is opened. */
+export interface EngineOptions {
+  /** The workflows it can resume by their id alone. */
+  workflows?: readonly Workflow[];
+  /**
+   * What a checkpoint survives: `"full"`, the default, power loss; `"normal"` the end of the process, for a fraction of
+   * the time.
+   */
+  durability?: "full" | "normal";
+  /** Which SQLite: `"builtin"`, the default, is Deno's own; `"ffi"` is `jsr:@db/sqlite`. */
+  sqlite?: "builtin" | "ffi";
+  /**
+   * The lease: how long a process that does not answer, but is not gone either, keeps its workflows. `"30s"` by
+   * default. A process that is gone loses them at once.
+   */
+  zombieTimeout?: Duration;
+  /** Where time comes from. The machine by default. */
+  clock?: Clock;
+  /** Where ids and chance come from. The machine by default. */
+  random?: RandomSource;
+  /** How often in a row a workflow may lose its process without a new checkpoint before it is blocked. 20 by default. */
+  maxRecoveries?: number;
+  /** The largest input, output or step result, in bytes of its JSON. 16 MiB by default. */
+  maxValueBytes?: number;
+  /** How many steps a workflow may have. 1,000,000 by default. */
+  maxSteps?: number;
+  /** How many workflows may run in this engine at a time. 100,000 by default. */
+  maxRunning?: number;
+  /** How long {@linkcode Engine.close} waits for steps that run. `"10s"` by default. */
+  closeGrace?: Duration;
+  /** How long a file that other processes have locked is tried again. `"30s"` by default. */
+  busyTimeout?: Duration;
+  /**
+   * Whether to grow the write-ahead log while opening, so that commits take about half as long from the start, where
+   * they would only after some hundred. It takes some 25 ms. `false` by default.
+   */
+  growWal?: boolean;
+  /** Called with every event, at the instant of which it tells. It must not throw. */
+  onEvent?: (event: EngineEvent) => void;
+}
+
+/** {@linkcode EngineOptions}, checked and complete. */
+export interface EngineSettings {
+  readonly workflows: readonly Workflow[];
+  readonly durability: "full" | "normal";
+  readonly sqlite: "builtin" | "ffi";
+  readonly leaseMs: number;
+  readonly clock: Clock;
+  readonly random: RandomSource;
+  readonly maxRecoveries: number;
+  readonly maxValueBytes: number;
+  readonly maxSteps: number;
+  readonly maxRunning: number;
+  readonly closeGraceMs: number;
+  readonly busyTimeoutMs: number;
+  readonly growWal: boolean;
+  readonly onEvent: ((event: EngineEvent) => void) | undefined;
+}
+
+/**
+ * The settings of these options.
+ *
+ * @throws {TypeError | RangeError} if one of them is not as {@linkcode EngineOptions} says
+ */
+export function engineSettings(options: EngineOptions): EngineSettings {
+  const { workflows = [], durability = "full", sqlite = "builtin", onEvent } = options;
+  checkWorkflows(workflows);
+  oneOf("durability", durability, ["full", "normal"]);
+  oneOf("sqlite", sqlite, ["builtin", "ffi"]);
+  if (onEvent !== undefined && typeof onEvent !== "function") {
+    throw new TypeError(`Cannot use the option onEvent: wanted a function, found ${typeof onEvent}`);
+  }
+  return {
+    workflows,
+    durability,
+    sqlite,
+    onEvent,
+    clock: options.clock ?? systemClock,
+    random: options.random ?? systemRandom,
+    leaseMs: Math.max(1, durationMs(options.zombieTimeout ?? "30s", "option zombieTimeout")),
+    maxRecoveries: integer("maxRecoveries", options.maxRecoveries ?? 20, 0),
+    maxValueBytes: integer("maxValueBytes", options.maxValueBytes ?? 16 * 1024 * 1024, 1),
+    maxSteps: integer("maxSteps", options.maxSteps ?? 1_000_000, 1),
+    maxRunning: integer("maxRunning", options.maxRunning ?? 100_000, 1),
+    closeGraceMs: durationMs(options.closeGrace ?? "10s", "option closeGrace"),
+    busyTimeoutMs: durationMs(options.busyTimeout ?? "30s", "option busyTimeout"),
+    growWal: options.growWal ?? false,
+  };
+}
+
+function checkWorkflows(workflows: readonly unknown[]): void {
+  if (!Array.isArray(workflows)) throw new TypeError("Cannot use the option workflows: wanted an array");
+  const names = new Set<string>();
+  for (const workflow of workflows) {
+    if (!isWorkflow(workflow)) {
+      throw new TypeError("Cannot use the option workflows: wanted what workflow() returns in every place");
+    }
+    if (names.has(workflow.name)) {
+      throw new TypeError(`Cannot use the option workflows: two of them are named "${workflow.name}"`);
+    }
+    names.add(workflow.name);
+  }
+}
+
+function oneOf(option: string, value: string, wanted: readonly string[]): void {
+  if (wanted.includes(value)) return;
+  const choice = wanted.map((name) => `"${name}"`).join(" or ");
+  throw new TypeError(`Cannot use the option ${option}: wanted ${choice}, found ${JSON.stringify(value)}`);
+}
+
+function integer(option: string, value: number, min: number): number {
+  if (Number.isSafeInteger(value) && value >= min) return value;
+  throw new RangeError(`Cannot use the option ${option}: wanted an integer from ${min}, found ${value}`);
+}

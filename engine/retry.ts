@@ -1,0 +1,94 @@
+import { type Duration, durationMs } from "./duration.ts";
+import { NonRetryableError } from "./errors.ts";
+
+/** How a step that fails is tried again. */
+export interface RetryOptions {
+  /** How often the step is tried in all: an integer from 1, or `Infinity`. 1 by default: it is not tried again. */
+  maxAttempts?: number;
+  /** The pause before the second attempt. `"1s"` by default. */
+  initialInterval?: Duration;
+  /** By how much each pause is longer than the one before it, at least 1. 2 by default. */
+  backoff?: number;
+  /** The longest pause. `"1m"` by default. */
+  maxInterval?: Duration;
+  /** Which part of a pause is left to chance, from 0 to 1, so that many do not come back at once. 0.2 by default. */
+  jitter?: number;
+  /** Whether another attempt makes sense after this error; a {@linkcode NonRetryableError} ends the step in any case. */
+  retryable?: (error: unknown) => boolean;
+}
+
+/** {@linkcode RetryOptions}, checked and complete. */
+export interface RetryPolicy {
+  readonly maxAttempts: number;
+  readonly initialMs: number;
+  readonly backoff: number;
+  readonly maxMs: number;
+  readonly jitter: number;
+  readonly retryable: (error: unknown) => boolean;
+}
+
+const NO_RETRY: RetryPolicy = {
+  maxAttempts: 1,
+  initialMs: 1_000,
+  backoff: 2,
+  maxMs: 60_000,
+  jitter: 0.2,
+  retryable: () => true,
+};
+
+/**
+ * The policy of these options.
+ *
+ * @throws {TypeError | RangeError} if one of them is not as {@linkcode RetryOptions} says
+ */
+export function retryPolicy(options: RetryOptions | undefined): RetryPolicy {
+  if (options === undefined) return NO_RETRY;
+  const { maxAttempts = NO_RETRY.maxAttempts, backoff = NO_RETRY.backoff, jitter = NO_RETRY.jitter } =
+    options;
+  if (maxAttempts !== Infinity && !(Number.isSafeInteger(maxAttempts) && maxAttempts >= 1)) {
+    throw new RangeError(
+      `Cannot use retry.maxAttempts: wanted an integer from 1 or Infinity, found ${maxAttempts}`,
+    );
+  }
+  if (!(Number.isFinite(backoff) && backoff >= 1)) {
+    throw new RangeError(`Cannot use retry.backoff: wanted a number from 1, found ${backoff}`);
+  }
+  if (!(jitter >= 0 && jitter <= 1)) {
+    throw new RangeError(`Cannot use retry.jitter: wanted a number from 0 to 1, found ${jitter}`);
+  }
+  const { retryable = NO_RETRY.retryable } = options;
+  if (typeof retryable !== "function") {
+    throw new TypeError(`Cannot use retry.retryable: wanted a function, found ${typeof retryable}`);
+  }
+  return {
+    maxAttempts,
+    backoff,
+    jitter,
+    retryable,
+    initialMs: durationMs(options.initialInterval ?? NO_RETRY.initialMs, "retry.initialInterval"),
+    maxMs: durationMs(options.maxInterval ?? NO_RETRY.maxMs, "retry.maxInterval"),
+  };
+}
+
+/**
+ * Whether a step is tried again.
+ *
+ * @param attempt the attempt that failed, from 1
+ * @throws what `retryable` throws
+ */
+export function mayRetry(policy: RetryPolicy, attempt: number, error: unknown): boolean {
+  return attempt < policy.maxAttempts && !(error instanceof NonRetryableError) && policy.retryable(error);
+}
+
+/**
+ * The pause after an attempt, in whole milliseconds: exponential backoff with jitter (Brooker, "Exponential Backoff
+ * And Jitter", 2015).
+ *
+ * @param attempt the attempt that failed, from 1
+ * @param fraction a random number, at least 0 and less than 1
+ */
+export function retryDelayMs(policy: RetryPolicy, attempt: number, fraction: number): number {
+  const { initialMs, maxMs, backoff, jitter } = policy;
+  const delay = Math.min(maxMs, initialMs * backoff ** Math.min(attempt - 1, 1_000));
+  return Math.round(delay * (1 - jitter * fraction));
+}

@@ -1,0 +1,626 @@
+import type { Clock } from "./clock.ts";
+import {
+  EngineClosedError,
+  LeaseLostError,
+  LimitExceededError,
+  NonDeterminismError,
+  StepAbandonedError,
+  WorkflowBlockedError,
+} from "./errors.ts";
+import type { EventDetail, Events } from "./events.ts";
+import { History } from "./history.ts";
+import { type RandomSource, SeededRandom } from "./random.ts";
+import { Scope } from "./scope.ts";
+import { decodeValue, encodeValue } from "./serialize.ts";
+import { performStep, type StepHost, type StepOutcome, type StepTask } from "./step.ts";
+import type { Checkpoint, CheckpointKind, WorkflowInput, WorkflowOutcome } from "./store/rows.ts";
+import type { Ownership } from "./store/statements.ts";
+import type { Store, WorkflowRecord } from "./store/store.ts";
+import { decodeError, encodeError, type StoredError } from "./stored_error.ts";
+import type { Turns } from "./turns.ts";
+
+/** What a run needs of the engine that it belongs to. */
+export interface RunServices {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly random: RandomSource;
+  readonly turns: Turns;
+  readonly events: Events;
+  readonly maxValueBytes: number;
+  /** How many steps a workflow may have in all. */
+  readonly maxSteps: number;
+}
+
+/** What a run begins with. */
+export interface RunStart {
+  readonly owner: Ownership;
+  readonly input: WorkflowInput;
+  /** The workflow as it was found; undefined for one that has just been made. */
+  readonly record: WorkflowRecord | undefined;
+  /** Whether the workflow was taken over from a run whose process was lost. */
+  readonly recovered: boolean;
+}
+
+/** Something that the workflow has asked for and not been given yet. */
+interface Ask {
+  readonly kind: CheckpointKind;
+  readonly key: string;
+  readonly perform: (interrupted: Checkpoint | undefined) => Promise<StepOutcome>;
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** How long a replay waits for code to ask for what comes next in its history, once it has asked for something else. */
+const REPLAY_PATIENCE_MS = 1_000;
+/** The last number of a step id: keys have six digits. */
+const MAX_SEQUENCE = 999_999;
+/** How many of the last keys that were asked for are kept, for a person. */
+const RECENT_KEYS = 12;
+/** How far a chain of causes is followed to the step that failed a workflow. */
+const MAX_CAUSES = 16;
+
+/**
+ * One process's attempt at a workflow, from the claim to an outcome or a stop.
+ *
+ * Owns: the workflow's step keys, the order of its completions, and what it has asked for. Does not own: how a step is
+ * run (step.ts), where completions are kept (the store), which run may write (the fence in every statement).
+ *
+ * 1. The workflow sees its completions in the order of their numbers, one a turn of the event loop. So every run of
+ *    it asks for the same keys in the same order, whatever the timing.
+ * 2. A completion is committed before the workflow sees it.
+ * 3. No step is begun while a stored completion is left that the workflow has not seen: code that has changed is
+ *    found out before it does anything.
+ * 4. Once the run is over, nothing is stored and the workflow sees nothing more: what it waits for stays open,
+ *    except that it is told of a lost lease.
+ */
+export class Run implements StepHost {
+  readonly workflowId: string;
+  readonly run: number;
+  readonly clock: Clock;
+  readonly random: RandomSource;
+  readonly maxValueBytes: number;
+  /** The whole workflow; aborted when the run is over. */
+  readonly scope = new Scope();
+  readonly #seeded: SeededRandom;
+  readonly #history: History;
+  readonly #result = Promise.withResolvers<unknown>();
+  #settled = false;
+  #phase: "replaying" | "live" | "over" = "replaying";
+  #stopping = false;
+  #now: number;
+  #completions = 0;
+  #steps = 0;
+  readonly #sequences = new Map<string, number>();
+  readonly #asked = new Map<string, Ask>();
+  readonly #recentKeys: string[] = [];
+  /** Rows in the store that say a step is running, by key. */
+  readonly #runningRows = new Map<string, Checkpoint>();
+  /** Completions that have come up in the history without being asked for, by key; they are given when they are. */
+  readonly #setAside = new Map<string, Checkpoint>();
+  readonly #ready: (() => void)[] = [];
+  #scheduled = false;
+  #cancelPatience: (() => void) | undefined;
+  #inFlight = 0;
+  #idled: (() => void) | undefined;
+  /** The errors that steps have failed with, by the completion that they were. */
+  readonly #failures = new WeakMap<object, { step: string; completion: number }>();
+
+  constructor(
+    private readonly services: RunServices,
+    private readonly start: RunStart,
+    private readonly body: () => unknown,
+  ) {
+    this.workflowId = start.owner.workflowId;
+    this.run = start.owner.run;
+    this.clock = services.clock;
+    this.random = services.random;
+    this.maxValueBytes = services.maxValueBytes;
+    this.#now = start.input.createdAt;
+    this.#seeded = new SeededRandom(start.input.seed);
+    this.#history = new History(services.store, start.record);
+    // Who is interested waits for it; the outcome is in the store for everybody else.
+    this.#result.promise.catch(() => {});
+  }
+
+  /** The right by which this run writes. */
+  get owner(): Ownership {
+    return this.start.owner;
+  }
+
+  /** What the workflow was started with. */
+  get input(): WorkflowInput {
+    return this.start.input;
+  }
+
+  /** The workflow's output; rejects with its error, or with why the run is over without one. */
+  get result(): Promise<unknown> {
+    return this.#result.promise;
+  }
+
+  /** Whether the workflow is seeing again what it has seen before. */
+  get replaying(): boolean {
+    return this.#phase === "replaying";
+  }
+
+  get stopping(): boolean {
+    return this.#stopping;
+  }
+
+  get observed(): boolean {
+    return this.services.events.observed;
+  }
+
+  /** The time of the last completion that the workflow has seen. */
+  now(): number {
+    return this.#now;
+  }
+
+  /** What the workflow draws at random. */
+  get seeded(): SeededRandom {
+    return this.#seeded;
+  }
+
+  tell(detail: EventDetail): void {
+    this.services.events.emit({
+      at: new Date(this.clock.now()),
+      workflowId: this.workflowId,
+      workflow: this.start.input.name,
+      runId: runName(this.run),
+      ...detail,
+    });
+  }
+
+  /** Calls the workflow's function. */
+  async begin(): Promise<void> {
+    if (this.observed) this.tell({ type: "started", recovered: this.start.recovered });
+    try {
+      if (this.start.record !== undefined) {
+        for (const row of await this.services.store.running(this.start.record)) {
+          this.#runningRows.set(row.key, row);
+        }
+        await this.#history.load();
+      }
+    } catch (error) {
+      return await this.#stopFor(error);
+    }
+    if (this.#history.peek() === undefined) this.#goLive();
+    let output: unknown;
+    try {
+      output = await this.body();
+    } catch (error) {
+      return await this.#finish({ error });
+    }
+    await this.#finish({ output });
+  }
+
+  /**
+   * Asks for a step: for what is stored of it, or else to run it.
+   *
+   * @param key of {@linkcode Run.nextKey}
+   */
+  step(task: StepTask): Promise<unknown> {
+    return this.#ask("step", task.key, (interrupted) => performStep(this, task, interrupted));
+  }
+
+  /** The key for the next call of a step id. @throws {LimitExceededError} if there have been too many */
+  nextKey(id: string): string {
+    const sequence = (this.#sequences.get(id) ?? 0) + 1;
+    if (sequence > MAX_SEQUENCE) {
+      throw new LimitExceededError("calls of one step id", MAX_SEQUENCE, `call "${id}" again`);
+    }
+    if (++this.#steps > this.services.maxSteps) {
+      throw new LimitExceededError(
+        "maxSteps",
+        this.services.maxSteps,
+        `add step "${id}" to "${this.workflowId}"`,
+      );
+    }
+    this.#sequences.set(id, sequence);
+    return `${id}#${String(sequence).padStart(6, "0")}`;
+  }
+
+  #ask(kind: CheckpointKind, key: string, perform: Ask["perform"]): Promise<unknown> {
+    const { promise, resolve, reject } = Promise.withResolvers<unknown>();
+    // The outcome is in the store and in the events; a branch that nobody waits for must not end the process.
+    promise.catch(() => {});
+    if (this.#phase === "over") {
+      if (this.scope.reason instanceof LeaseLostError) reject(this.scope.reason);
+      return promise;
+    }
+    this.#recentKeys.push(`${kind} ${key}`);
+    if (this.#recentKeys.length > RECENT_KEYS) this.#recentKeys.shift();
+    const ask = { kind, key, perform, resolve, reject };
+    this.#asked.set(key, ask);
+    const aside = this.#setAside.get(key);
+    if (aside !== undefined) {
+      this.#setAside.delete(key);
+      this.#ready.unshift(() => this.#replay(ask, aside));
+    } else if (this.#phase === "live") {
+      this.#perform(ask);
+      return promise;
+    }
+    this.#schedule();
+    return promise;
+  }
+
+  // --- What the workflow sees, turn by turn ---
+
+  #schedule(): void {
+    if (this.#scheduled || this.#stopping) return;
+    this.#scheduled = true;
+    this.services.turns.next(this.#turn);
+  }
+
+  #turn = (): void => {
+    this.#scheduled = false;
+    if (this.#phase === "over" || this.#stopping) return;
+    const deliver = this.#ready.shift();
+    if (deliver !== undefined) {
+      deliver();
+      if (this.#ready.length > 0 || this.replaying) this.#schedule();
+    } else if (this.replaying) {
+      this.#replayNext();
+    }
+  };
+
+  /** Gives the workflow the next completion of its history, if it has asked for it. */
+  #replayNext(): void {
+    if (this.#history.mustLoad) {
+      this.#history.load().then(() => this.#schedule(), (error) => this.#stopFor(error));
+      return;
+    }
+    const next = this.#history.peek();
+    if (next === undefined) return this.#goLive();
+    if (next.status === "retried" || next.status === "kept") {
+      if (next.status === "kept") this.#setAsideOrGive(next);
+      this.#passOver(next);
+      this.#schedule();
+      return;
+    }
+    const ask = this.#asked.get(next.key);
+    if (ask === undefined) return this.#waitForAsk();
+    this.#passOver(next);
+    this.#replay(ask, next);
+    this.#schedule();
+  }
+
+  #passOver(next: Checkpoint): void {
+    this.#cancelPatience?.();
+    this.#cancelPatience = undefined;
+    this.#completions = next.completion!;
+    this.#history.advance();
+  }
+
+  #setAsideOrGive(checkpoint: Checkpoint): void {
+    const ask = this.#asked.get(checkpoint.key);
+    if (ask === undefined) this.#setAside.set(checkpoint.key, checkpoint);
+    else this.#ready.push(() => this.#replay(ask, checkpoint));
+  }
+
+  #replay(ask: Ask, checkpoint: Checkpoint): void {
+    if (checkpoint.kind !== ask.kind) {
+      const reason =
+        `its history has a ${checkpoint.kind} under "${ask.key}", and its code asks for a ${ask.kind}`;
+      return void this.#stopFor(this.#nonDeterminism(reason));
+    }
+    let settle: () => void;
+    try {
+      settle = this.#settler(ask, checkpoint);
+    } catch (cause) {
+      const found = `a text that is no value (${(cause as Error).message})`;
+      return void this.#stopFor(this.services.store.corrupt(this.workflowId, ask.key, found, cause));
+    }
+    if (this.observed) {
+      const { key, attempt, durationMs } = checkpoint;
+      const status = checkpoint.status === "failed" ? "failed" : "completed";
+      this.tell({ type: "replayed", key, status, attempt, durationMs: durationMs ?? 0 });
+    }
+    settle();
+  }
+
+  /** Decodes a completion. @returns a function that gives it to the workflow */
+  #settler(ask: Ask, checkpoint: Checkpoint): () => void {
+    const { key, status, outputJson, errorJson, completion, startedAt, durationMs } = checkpoint;
+    const failed = status === "failed";
+    const value = failed ? decodeError(JSON.parse(errorJson!) as StoredError) : decodeValue(outputJson);
+    return () => {
+      this.#asked.delete(key);
+      this.#now = Math.max(this.#now, startedAt + (durationMs ?? 0));
+      if (!failed) return ask.resolve(value);
+      if (value instanceof Error) this.#failures.set(value, { step: key, completion: completion! });
+      ask.reject(value);
+    };
+  }
+
+  /**
+   * The code has come to rest without asking for the next completion. It may be waiting for something that is not
+   * of ours; but if it has asked for something else, it waits in vain, and after a while the replay goes on.
+   */
+  #waitForAsk(): void {
+    if (this.#asked.size === 0 || this.#cancelPatience !== undefined) return;
+    this.#cancelPatience = this.clock.setTimer(REPLAY_PATIENCE_MS, () => {
+      this.#cancelPatience = undefined;
+      if (this.#phase !== "replaying" || this.#stopping) return;
+      this.#skipUnasked().then(() => this.#schedule(), (error) => this.#stopFor(error));
+    });
+  }
+
+  /** Sets aside what was not asked for, up to what was. */
+  async #skipUnasked(): Promise<void> {
+    while (true) {
+      if (this.#history.mustLoad) await this.#history.load();
+      const next = this.#history.peek();
+      if (next === undefined || this.#asked.has(next.key)) return;
+      if (next.status !== "retried") this.#setAside.set(next.key, next);
+      this.#passOver(next);
+    }
+  }
+
+  /** The history is at its end: from here on the workflow does what it has not done before. */
+  #goLive(): void {
+    const unasked = this.#firstUnasked();
+    if (unasked !== undefined) return void this.#stopFor(this.#unaskedError(unasked));
+    this.#phase = "live";
+    for (const ask of [...this.#asked.values()]) this.#perform(ask);
+  }
+
+  #firstUnasked(): Checkpoint | undefined {
+    for (const checkpoint of this.#setAside.values()) if (checkpoint.status !== "kept") return checkpoint;
+    return undefined;
+  }
+
+  /** The first completion of the rest of the history that was not asked for. */
+  async #firstUnaskedAhead(): Promise<Checkpoint | undefined> {
+    while (true) {
+      if (this.#history.mustLoad) await this.#history.load();
+      const next = this.#history.peek();
+      if (next === undefined) return undefined;
+      if (!this.#asked.has(next.key) && next.status !== "retried" && next.status !== "kept") return next;
+      this.#passOver(next);
+    }
+  }
+
+  #unaskedError({ key, completion }: Checkpoint): NonDeterminismError {
+    return this.#nonDeterminism(
+      `its history has "${key}" as completion ${completion}, and its code does not ask for it`,
+    );
+  }
+
+  #nonDeterminism(reason: string): NonDeterminismError {
+    return new NonDeterminismError(this.workflowId, reason, this.#history.surroundings(), [
+      ...this.#recentKeys,
+    ]);
+  }
+
+  // --- What the workflow does for the first time ---
+
+  #perform(ask: Ask): void {
+    if (this.#stopping) return;
+    this.#inFlight++;
+    this.#complete(ask).then(() => this.idle(1), (error) => this.#stopFor(error));
+  }
+
+  /** Runs what was asked for, commits its outcome, and has the workflow see it. */
+  async #complete(ask: Ask): Promise<void> {
+    const { key } = ask;
+    const outcome = await ask.perform(this.#runningRows.get(key));
+    if (this.#phase === "over") return;
+    const checkpoint: Checkpoint = { ...outcome, completion: ++this.#completions };
+    const replacesRunning = this.#runningRows.delete(key);
+    const owned = await this.services.store.checkpoint(this.start.owner, checkpoint, replacesRunning);
+    if (!owned) return this.#loseLease(`record step "${key}"`);
+    if (this.#isOver()) return;
+    const settle = this.#settler(ask, checkpoint);
+    if (this.observed) {
+      const { attempt } = outcome;
+      const durationMs = outcome.durationMs ?? 0;
+      if (outcome.status === "completed") this.tell({ type: "stepCompleted", key, attempt, durationMs });
+      else {
+        const error = decodeError(JSON.parse(outcome.errorJson!) as StoredError);
+        this.tell({ type: "stepFailed", key, attempt, durationMs, error });
+      }
+    }
+    this.#ready.push(settle);
+    this.#schedule();
+  }
+
+  #isOver(): boolean {
+    return this.#phase === "over";
+  }
+
+  async saveRunning(row: Checkpoint): Promise<void> {
+    if (this.#phase !== "over") {
+      const replacesRunning = this.#runningRows.has(row.key);
+      this.#runningRows.set(row.key, row);
+      try {
+        const owned = await this.services.store.checkpoint(this.start.owner, row, replacesRunning);
+        if (!owned) this.#loseLease(`record step "${row.key}"`);
+      } catch (error) {
+        await this.#stopFor(error);
+      }
+    }
+    if (this.#isOver()) await new Promise<never>(() => {});
+  }
+
+  saveRunningSoon(row: Checkpoint): () => void {
+    const { store } = this.services;
+    const rider = {
+      board: () => {
+        if (this.#phase === "over") return [];
+        const replacesRunning = this.#runningRows.has(row.key);
+        this.#runningRows.set(row.key, row);
+        return store.checkpointBatch(this.start.owner, row, replacesRunning);
+      },
+      committed: (counts: readonly number[]) => {
+        if (counts[0] === 0) this.#loseLease(`record step "${row.key}"`);
+      },
+      failed: (error: Error) => void this.#stopFor(error),
+    };
+    store.rideAlong(rider);
+    return () => store.stayBehind(rider);
+  }
+
+  idle(change: 1 | -1): void {
+    this.#inFlight -= change;
+    if (this.#inFlight === 0) this.#idled?.();
+  }
+
+  // --- How it ends ---
+
+  /** The function has returned or thrown. */
+  async #finish(ended: { output: unknown } | { error: unknown }): Promise<void> {
+    if (this.#phase === "over" || this.#stopping) return;
+    try {
+      if (this.replaying) {
+        const unasked = this.#firstUnasked() ?? await this.#firstUnaskedAhead();
+        if (unasked !== undefined) return await this.#stopFor(this.#unaskedError(unasked));
+      }
+      const { outcome, error } = await this.#outcome(ended);
+      if (this.#isOver()) return;
+      const abandoned = this.#abandoned(outcome.at);
+      this.#end(new StepAbandonedError("of a workflow that has ended"));
+      if (!await this.services.store.finish(this.start.owner, outcome, abandoned)) {
+        return this.#reject(new LeaseLostError(this.workflowId, runName(this.run), "record the outcome"));
+      }
+      this.#settled = true;
+      if (outcome.status === "completed") {
+        const output = decodeValue(outcome.outputJson);
+        if (this.observed) this.tell({ type: "completed", output });
+        this.#result.resolve(output);
+      } else {
+        if (this.observed) this.tell({ type: "failed", error });
+        this.#result.reject(error);
+      }
+    } catch (error) {
+      await this.#stopFor(error);
+    }
+  }
+
+  async #outcome(
+    ended: { output: unknown } | { error: unknown },
+  ): Promise<{ outcome: WorkflowOutcome; error?: unknown }> {
+    if ("error" in ended) return this.#failedOutcome(ended.error);
+    try {
+      const what = `the output of workflow "${this.workflowId}"`;
+      const outputJson = await encodeValue(ended.output, what, this.maxValueBytes);
+      return { outcome: { status: "completed", outputJson, errorJson: null, at: this.clock.now() } };
+    } catch (error) {
+      return this.#failedOutcome(error);
+    }
+  }
+
+  #failedOutcome(error: unknown): { outcome: WorkflowOutcome; error: unknown } {
+    const errorJson = JSON.stringify({ ...encodeError(error), ...this.#failedStep(error) });
+    return { outcome: { status: "failed", outputJson: null, errorJson, at: this.clock.now() }, error };
+  }
+
+  /** The step whose failure an error is, or is caused by. */
+  #failedStep(error: unknown): Pick<StoredError, "step" | "completion"> | undefined {
+    for (
+      let cause = error, depth = 0;
+      cause instanceof Error && depth < MAX_CAUSES;
+      cause = cause.cause, depth++
+    ) {
+      const step = this.#failures.get(cause);
+      if (step !== undefined) return step;
+    }
+    return undefined;
+  }
+
+  /** The steps that still run, as the end of the workflow leaves them. */
+  #abandoned(at: number): Checkpoint[] {
+    return [...this.#runningRows.values()].map((row) => ({
+      ...row,
+      status: "failed",
+      completion: ++this.#completions,
+      durationMs: Math.max(0, at - row.startedAt),
+      nextAttemptAt: null,
+      run: this.run,
+      errorJson: JSON.stringify(encodeError(new StepAbandonedError(row.key))),
+    }));
+  }
+
+  /** Ends the run for an error that is not the workflow's: it is blocked, or left as its last checkpoint has it. */
+  async #stopFor(error: unknown): Promise<void> {
+    if (this.#phase === "over") return this.#reject(error);
+    this.#end(error);
+    if (error instanceof WorkflowBlockedError) {
+      const errorJson = JSON.stringify(encodeError(error));
+      const outcome: WorkflowOutcome = {
+        status: "blocked",
+        outputJson: null,
+        errorJson,
+        at: this.clock.now(),
+      };
+      try {
+        if (await this.services.store.finish(this.start.owner, outcome, [])) {
+          this.#settled = true;
+          if (this.observed) this.tell({ type: "blocked", error });
+          return this.#result.reject(error);
+        }
+        error = new LeaseLostError(this.workflowId, runName(this.run), "block the replay");
+      } catch (storeError) {
+        error = storeError;
+      }
+    }
+    this.#reject(error);
+  }
+
+  #loseLease(doing: string): void {
+    if (this.#phase === "over") return;
+    const error = new LeaseLostError(this.workflowId, runName(this.run), doing);
+    const asked = [...this.#asked.values()];
+    this.#end(error);
+    for (const ask of asked) ask.reject(error);
+    this.#reject(error);
+  }
+
+  #reject(error: unknown): void {
+    if (this.#settled) return;
+    this.#settled = true;
+    if (this.observed) this.tell({ type: "suspended", error });
+    this.#result.reject(error);
+  }
+
+  #end(reason: unknown): void {
+    this.#phase = "over";
+    this.#cancelPatience?.();
+    this.scope.abort(reason);
+    this.#ready.length = 0;
+    this.#asked.clear();
+    this.#setAside.clear();
+    this.#idled?.();
+  }
+
+  /**
+   * Stops at a checkpoint: no step is begun any more, those that run may end and are committed, for as long as
+   * `graceMs`; then the workflow is released.
+   */
+  async stop(graceMs: number): Promise<void> {
+    if (this.#phase === "over") return;
+    this.#stopping = true;
+    if (this.#inFlight > 0) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const cancelTimer = this.clock.setTimer(graceMs, resolve);
+      this.#idled = resolve;
+      await promise;
+      cancelTimer();
+    }
+    if (this.#isOver()) return;
+    const error = new EngineClosedError(
+      `Cannot go on with workflow "${this.workflowId}": its engine was closed; it can be resumed`,
+    );
+    this.#end(error);
+    try {
+      await this.services.store.release(this.start.owner, this.clock.now());
+      this.#reject(error);
+    } catch (storeError) {
+      this.#reject(storeError);
+    }
+  }
+}
+
+/** A run's id as people see it. */
+export function runName(run: number): string {
+  return `r_${run.toString(16).padStart(12, "0")}`;
+}

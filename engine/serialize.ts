@@ -1,0 +1,123 @@
+/**
+ * Values as text. A value that is plain JSON is stored as plain JSON, so that a person can read it and any program
+ * can use it. `undefined` is stored as no text at all. What JSON cannot say (Date, Map, Set, BigInt, typed arrays,
+ * Error, NaN, nested undefined, cycles, …) goes through the `devalue` library, as `{"$devalue": …}`.
+ *
+ * The library is loaded when it is first needed: most programs never do, and it would take a third of their start.
+ *
+ * @module
+ */
+
+import { LimitExceededError, SerializationError } from "./errors.ts";
+import { decodeError, encodeError, type StoredError } from "./stored_error.ts";
+
+const RICH_PREFIX = '{"$devalue":';
+/** How deep a plain value may be nested; what is deeper, or goes round in a circle, is left to the library. */
+const MAX_PLAIN_DEPTH = 200;
+
+let rich: typeof import("devalue") | undefined;
+
+/**
+ * The text of a value.
+ *
+ * @param what names the value in errors, such as `the output of step "pay#000001"`
+ * @param maxBytes the longest text, in bytes of UTF-8
+ * @returns the text, null for `undefined`; a promise only for a value that is not plain
+ * @throws {SerializationError} if a part of the value cannot be stored, with the path to it
+ * @throws {LimitExceededError} if the text is too long
+ */
+export function encodeValue(
+  value: unknown,
+  what: string,
+  maxBytes: number,
+): string | null | Promise<string> {
+  if (value === undefined) return null;
+  if (!isPlain(value, 0)) return encodeRich(value, what, maxBytes);
+  return bounded(JSON.stringify(value), what, maxBytes);
+}
+
+/**
+ * The value of a text that `encodeValue()` made.
+ *
+ * Needs {@linkcode loadDecoder} to have been awaited for this text.
+ *
+ * @throws {SyntaxError} if the text is not one of those
+ */
+export function decodeValue(text: string | null): unknown {
+  if (text === null) return undefined;
+  if (!text.startsWith(RICH_PREFIX)) return JSON.parse(text);
+  return rich!.parse(text.slice(RICH_PREFIX.length, -1), {
+    Error: (stored: StoredError) => decodeError(stored),
+  });
+}
+
+/** Loads what decoding this text needs. @returns a promise only if there is something to load */
+export function loadDecoder(text: string | null): Promise<void> | undefined {
+  return rich === undefined && text !== null && text.startsWith(RICH_PREFIX) ? loadRich() : undefined;
+}
+
+/** The value of a text, whatever it needs. */
+export async function decodeAnyValue(text: string | null): Promise<unknown> {
+  await loadDecoder(text);
+  return decodeValue(text);
+}
+
+async function loadRich(): Promise<void> {
+  rich = await import("devalue");
+}
+
+async function encodeRich(value: unknown, what: string, maxBytes: number): Promise<string> {
+  if (rich === undefined) await loadRich();
+  let text: string;
+  try {
+    text = rich!.stringify(value, {
+      Error: (part: unknown) => part instanceof Error && encodeError(part),
+    });
+  } catch (cause) {
+    const path = cause instanceof rich!.DevalueError ? cause.path : "";
+    const reason = (cause as Error).message.replace(/^Cannot stringify /, "");
+    throw new SerializationError(
+      `Cannot store ${what}: wanted a value of plain data${path && `, at ${path}`}, found ${reason}`,
+      path,
+      { cause },
+    );
+  }
+  return bounded(`${RICH_PREFIX}${text}}`, what, maxBytes);
+}
+
+function bounded(text: string, what: string, maxBytes: number): string {
+  // A text has at most three bytes of UTF-8 for each of its units, so most need not be counted.
+  if (text.length * 3 > maxBytes && new TextEncoder().encode(text).length > maxBytes) {
+    throw new LimitExceededError("maxValueBytes", maxBytes, `store ${what}`);
+  }
+  return text;
+}
+
+/** Whether `JSON.parse(JSON.stringify(value))` is the same value. */
+function isPlain(value: unknown, depth: number): boolean {
+  switch (typeof value) {
+    case "string":
+    case "boolean":
+      return true;
+    case "number":
+      return Number.isFinite(value) && !Object.is(value, -0);
+    case "object":
+      return value === null || depth < MAX_PLAIN_DEPTH && isPlainObject(value, depth + 1);
+    default:
+      return false;
+  }
+}
+
+function isPlainObject(value: object, depth: number): boolean {
+  if (Array.isArray(value)) {
+    if (Object.getPrototypeOf(value) !== Array.prototype || Object.keys(value).length !== value.length) {
+      return false;
+    }
+    return value.every((item) => isPlain(item, depth));
+  }
+  if (Object.getPrototypeOf(value) !== Object.prototype || depth === 1 && "$devalue" in value) return false;
+  for (const key in value) {
+    if (!isPlain((value as Record<string, unknown>)[key], depth)) return false;
+  }
+  return Object.getOwnPropertySymbols(value).length === 0;
+}

@@ -1,0 +1,170 @@
+import type { Clock } from "../clock.ts";
+import { LimitExceededError, StoreBusyError, StoreError } from "../errors.ts";
+import { randomFraction, type RandomSource } from "../random.ts";
+import type { Turns } from "../turns.ts";
+import type { Batch, Rider } from "./database.ts";
+import { isBusy, type SqliteDriver, storeError } from "./sqlite_driver.ts";
+
+/** How many batches may wait. */
+const MAX_WAITING = 200_000;
+/** How many batches share a transaction: more would not make it cheaper, and would hold the lock for longer. */
+const MAX_BATCHES_PER_COMMIT = 2_000;
+/** How long a rider waits for somebody else's commit before it gets one of its own, in milliseconds. */
+const RIDER_PATIENCE_MS = 100;
+/** The first and the longest pause before a locked file is tried again, in milliseconds. */
+const MIN_BUSY_PAUSE_MS = 1;
+const MAX_BUSY_PAUSE_MS = 50;
+
+interface Waiting {
+  readonly batch: Batch;
+  readonly resolve: (counts: readonly number[]) => void;
+  readonly reject: (error: Error) => void;
+}
+
+export interface CommitQueueOptions {
+  readonly location: string;
+  readonly turns: Turns;
+  readonly clock: Clock;
+  readonly random: RandomSource;
+  /** How long a locked file is tried again, in milliseconds, before the batches fail with `StoreBusyError`. */
+  readonly busyTimeoutMs: number;
+}
+
+/**
+ * The one way by which a process writes to a SQLite file: group commit (DeWitt et al., 1984).
+ *
+ * Owns: the batches that wait for a commit, and the transaction they share. Does not own: what is in them.
+ *
+ * 1. Batches are committed in the order in which they came, and settled in that order.
+ * 2. A batch is settled once it is durable, or once it is certain that nothing of it is stored, with the exception
+ *    that SQLite itself knows: a commit that failed while it was written may be found whole after a crash.
+ * 3. A batch that fails takes no other with it.
+ * 4. A file that is locked by another process is tried again later; the event loop goes on meanwhile.
+ */
+export class CommitQueue {
+  #waiting: Waiting[] = [];
+  #riders = new Set<Rider>();
+  #flushing = false;
+  #busySinceMs: number | undefined;
+  #busyPauseMs = MIN_BUSY_PAUSE_MS;
+  #cancelPatience: (() => void) | undefined;
+
+  constructor(private readonly driver: SqliteDriver, private readonly options: CommitQueueOptions) {}
+
+  write(batch: Batch): Promise<readonly number[]> {
+    if (this.#waiting.length >= MAX_WAITING) {
+      return Promise.reject(new LimitExceededError("waiting batches", MAX_WAITING, "write to the store"));
+    }
+    const { promise, resolve, reject } = Promise.withResolvers<readonly number[]>();
+    this.#waiting.push({ batch, resolve, reject });
+    this.#flushSoon();
+    return promise;
+  }
+
+  rideAlong(rider: Rider): void {
+    this.#riders.add(rider);
+    if (this.#cancelPatience !== undefined) return;
+    this.#cancelPatience = this.options.clock.setTimer(RIDER_PATIENCE_MS, () => {
+      this.#cancelPatience = undefined;
+      if (this.#riders.size > 0) this.#flushSoon();
+    }, { background: true });
+  }
+
+  stayBehind(rider: Rider): void {
+    this.#riders.delete(rider);
+  }
+
+  /** Settles everything that waits. */
+  async drain(): Promise<void> {
+    while (this.#waiting.length > 0) await this.write([]).catch(() => {});
+    this.#cancelPatience?.();
+    this.#cancelPatience = undefined;
+    this.#riders.clear();
+  }
+
+  #flushSoon(): void {
+    if (this.#flushing) return;
+    this.#flushing = true;
+    this.options.turns.whenQuiet(this.#flush);
+  }
+
+  #flush = (): void => {
+    this.#flushing = false;
+    for (const rider of this.#riders) {
+      this.#waiting.push({
+        batch: rider.board(),
+        resolve: (counts) => rider.committed(counts),
+        reject: (error) => rider.failed(error),
+      });
+    }
+    this.#riders.clear();
+    if (this.#waiting.length === 0) return;
+
+    const group = this.#waiting.slice(0, MAX_BATCHES_PER_COMMIT);
+    try {
+      const counts = this.#commit(group);
+      this.#waiting.splice(0, group.length);
+      for (let i = 0; i < group.length; i++) group[i]!.resolve(counts[i]!);
+    } catch (error) {
+      if (isBusy(error) && this.#waitForLock()) return;
+      this.#waiting.splice(0, group.length);
+      for (const waiting of group) this.#commitAlone(waiting, error);
+    }
+    this.#busySinceMs = undefined;
+    this.#busyPauseMs = MIN_BUSY_PAUSE_MS;
+    if (this.#waiting.length > 0) this.#flushSoon();
+  };
+
+  /** Commits a group in one transaction. @throws what SQLite throws; nothing is committed then */
+  #commit(group: readonly Waiting[]): number[][] {
+    const { driver } = this;
+    driver.run("BEGIN IMMEDIATE", []);
+    try {
+      const counts = group.map(({ batch }) => batch.map(({ sql, params }) => driver.run(sql, params)));
+      driver.run("COMMIT", []);
+      return counts;
+    } catch (error) {
+      try {
+        driver.exec("ROLLBACK");
+      } catch {
+        // SQLite has already rolled back by itself, as it does when the disk is full; the first error says why.
+      }
+      throw error;
+    }
+  }
+
+  #commitAlone(waiting: Waiting, groupError: unknown): void {
+    if (isBusy(groupError)) {
+      const { location, busyTimeoutMs } = this.options;
+      waiting.reject(
+        new StoreBusyError(
+          `Cannot write to "${location}": other processes had it locked for ${busyTimeoutMs} ms`,
+        ),
+      );
+      return;
+    }
+    try {
+      const [counts] = this.#commit([waiting]);
+      waiting.resolve(counts!);
+    } catch (error) {
+      waiting.reject(storeError(error, this.options.location));
+    }
+  }
+
+  /** Arranges for another try after a pause, longer each time. @returns whether there is time left for one */
+  #waitForLock(): boolean {
+    const { clock, random, turns, busyTimeoutMs } = this.options;
+    const now = clock.now();
+    this.#busySinceMs ??= now;
+    if (now - this.#busySinceMs >= busyTimeoutMs) return false;
+    this.#flushing = true;
+    clock.setTimer(this.#busyPauseMs * randomFraction(random), () => turns.whenQuiet(this.#flush));
+    this.#busyPauseMs = Math.min(this.#busyPauseMs * 2, MAX_BUSY_PAUSE_MS);
+    return true;
+  }
+}
+
+/** Rejects what comes after the database was closed. */
+export function closedError(location: string): StoreError {
+  return new StoreError(`Cannot use "${location}": it is closed`);
+}

@@ -1,0 +1,61 @@
+/**
+ * What the engine needs of a database, so that SQLite, with either driver, and others can stand behind it.
+ *
+ * @module
+ */
+
+/** A value that a statement takes or gives. */
+export type SqlValue = string | number | null;
+
+/** A row of a result, by column name. */
+export type Row = Record<string, unknown>;
+
+/** One SQL statement with its parameters, in the order of their question marks. */
+export interface Statement {
+  readonly sql: string;
+  readonly params: readonly SqlValue[];
+}
+
+/** Statements that are committed together or not at all. What each may change, it says in its own `WHERE`. */
+export type Batch = readonly Statement[];
+
+/** A batch that is worth a place in somebody else's commit, but not one of its own until some time has passed. */
+export interface Rider {
+  /** The batch, when a commit is about to happen. It is asked for once. */
+  board(): Batch;
+  /** The batch is committed; `counts` has the number of rows that each statement changed. */
+  committed(counts: readonly number[]): void;
+  /** The batch could not be committed. */
+  failed(error: Error): void;
+}
+
+/** Whether the process of an executor lives, as far as its lock tells. */
+export type Liveness = "alive" | "gone" | "unknown";
+
+/** An open database. Everything it throws or rejects with is a `StoreError`. */
+export interface Database {
+  /** Where it is, for messages: a file's path or `:memory:`. */
+  readonly location: string;
+  /**
+   * Commits a batch: alone, or in one transaction with others that are waiting; it stands or falls alone.
+   *
+   * @returns the number of rows that each statement changed, once they are committed
+   */
+  write(batch: Batch): Promise<readonly number[]>;
+  /** Lets a batch ride along with the next commit, or be committed alone after a while. */
+  rideAlong(rider: Rider): void;
+  /** Takes back a batch that has not been asked for yet. */
+  stayBehind(rider: Rider): void;
+  /** The rows of a query, as of the last commit. */
+  read(statement: Statement): Promise<Row[]>;
+  /** Calls `listener` whenever another process may have changed the database. @returns a function that ends it */
+  watch(listener: () => void): () => void;
+  /** Takes the lock that tells others that this executor's process is alive; the operating system drops it with it. */
+  holdLock(executor: number): void;
+  /** Whether the executor's process lives. */
+  probeLock(executor: number): Liveness;
+  /** Removes what the lock of an executor that is gone has left behind. */
+  clearLock(executor: number): void;
+  /** Commits what is waiting, and closes the database. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,50 @@
+import { StoreOpenError } from "../errors.ts";
+import type { Row, SqlValue } from "./database.ts";
+import { type OpenSqlite, StatementCache } from "./sqlite_driver.ts";
+
+/** What is used of `@db/sqlite`, written down here so that nothing asks for the package before it is wanted. */
+interface FfiModule {
+  Database: new (path: string, options: { int64: boolean; parseJson: boolean }) => {
+    exec(sql: string): number;
+    prepare(sql: string): {
+      run(...params: readonly SqlValue[]): number;
+      all(...params: readonly SqlValue[]): Row[];
+      finalize(): void;
+    };
+    close(): void;
+  };
+}
+
+/** The package, by a name that is not a literal in `import()`: Deno must not look for it before it is asked for. */
+const SPECIFIER: string = "jsr:@db/sqlite@^0.12.0";
+
+/**
+ * SQLite through Deno's foreign function interface (`jsr:@db/sqlite`), for those who need their own build of it:
+ * the environment variable `DENO_SQLITE_PATH` names a shared library. It takes `--allow-ffi --allow-env`, and
+ * `--allow-net` the first time.
+ *
+ * @throws {StoreOpenError} where the package or the library cannot be loaded
+ */
+export async function loadFfi(): Promise<OpenSqlite> {
+  let ffi: FfiModule;
+  try {
+    ffi = await import(SPECIFIER);
+  } catch (cause) {
+    throw new StoreOpenError(
+      `Cannot load "${SPECIFIER}", which sqlite: "ffi" needs: ${(cause as Error).message}. ` +
+        `Run "deno add jsr:@db/sqlite" where JSR can be reached and allow --allow-ffi --allow-env, ` +
+        `or leave the option out to use the SQLite in Deno`,
+      { cause },
+    );
+  }
+  return (path) => {
+    const db = new ffi.Database(path, { int64: true, parseJson: false });
+    const statements = new StatementCache((sql) => db.prepare(sql));
+    return {
+      exec: (sql) => void db.exec(sql),
+      run: (sql, params) => statements.get(sql).run(...params),
+      all: (sql, params) => statements.get(sql).all(...params),
+      close: () => db.close(),
+    };
+  };
+}

@@ -1,0 +1,154 @@
+/**
+ * What the rows of the store mean, and the checksums by which they are known to be as they were written.
+ *
+ * @module
+ */
+
+import { crc32 } from "../checksum.ts";
+import type { Row } from "./database.ts";
+
+/** Every status a workflow can have. */
+export const WORKFLOW_STATUSES = [
+  "pending",
+  "running",
+  "waiting",
+  "completed",
+  "failed",
+  "cancelled",
+  "blocked",
+] as const;
+
+/**
+ * The status of a workflow: `pending` (nobody runs it), `running` (a run owns it), `waiting` (for a time or an event),
+ * `completed`, `failed` (its function threw), `cancelled`, `blocked` (the engine does not go on without a person).
+ */
+export type WorkflowStatus = typeof WORKFLOW_STATUSES[number];
+
+/** What a checkpoint is of; its number in the store is its place here. */
+const KINDS = ["step"] as const;
+/** What a checkpoint is of. */
+export type CheckpointKind = typeof KINDS[number];
+
+/** The status of a checkpoint; its number in the store is its place here. */
+const CHECKPOINT_STATUSES = ["running", "completed", "failed", "retried", "kept"] as const;
+/**
+ * The status of a checkpoint. Two of them come from a retry of the workflow, for what followed the failure:
+ * `retried` is a failure that is out of force; `kept` a result that still stands, but need not be asked for again.
+ */
+export type CheckpointStatus = typeof CHECKPOINT_STATUSES[number];
+
+/** A row of the table of checkpoints. */
+export interface Checkpoint {
+  readonly key: string;
+  readonly kind: CheckpointKind;
+  readonly status: CheckpointStatus;
+  /** Its place in the order of what the workflow saw, from 1; null while it runs. */
+  readonly completion: number | null;
+  readonly attempt: number;
+  readonly startedAt: number;
+  readonly durationMs: number | null;
+  readonly nextAttemptAt: number | null;
+  readonly run: number;
+  readonly outputJson: string | null;
+  readonly errorJson: string | null;
+}
+
+/** What a workflow is started with. */
+export interface WorkflowInput {
+  readonly workflowId: string;
+  readonly name: string;
+  readonly createdAt: number;
+  readonly seed: number;
+  readonly inputJson: string | null;
+}
+
+/** How a workflow ended, or why it is blocked. */
+export interface WorkflowOutcome {
+  readonly status: "completed" | "failed" | "blocked";
+  readonly outputJson: string | null;
+  readonly errorJson: string | null;
+  readonly at: number;
+}
+
+export const kindCode = (kind: CheckpointKind): number => KINDS.indexOf(kind);
+export const statusCode = (status: CheckpointStatus): number => CHECKPOINT_STATUSES.indexOf(status);
+
+/** The checksum of a checkpoint: all that its row says. */
+export function checkpointChecksum(workflowId: string, checkpoint: Checkpoint): number {
+  const { key, kind, status, completion, attempt, startedAt, durationMs, nextAttemptAt, run } = checkpoint;
+  const head =
+    `${workflowId}\n${key}\n${kind} ${status} ${completion} ${attempt} ${startedAt} ${durationMs} ` +
+    `${nextAttemptAt} ${run}\n`;
+  return payloadsChecksum(checkpoint, crc32(head));
+}
+
+/** The checksum of what a workflow was started with. */
+export function inputChecksum({ workflowId, name, createdAt, seed, inputJson }: WorkflowInput): number {
+  return payloadsChecksum(
+    { outputJson: inputJson, errorJson: null },
+    crc32(`${workflowId}\n${name}\n${createdAt} ${seed}\n`),
+  );
+}
+
+/** The checksum of how a workflow ended. */
+export function outcomeChecksum(workflowId: string, outcome: WorkflowOutcome): number {
+  return payloadsChecksum(outcome, crc32(`${workflowId}\n${outcome.status} ${outcome.at}\n`));
+}
+
+function payloadsChecksum(
+  { outputJson, errorJson }: { outputJson: string | null; errorJson: string | null },
+  head: number,
+): number {
+  let sum = crc32(outputJson === null ? "-" : "=", head);
+  if (outputJson !== null) sum = crc32(outputJson, sum);
+  sum = crc32(errorJson === null ? "\n-" : "\n=", sum);
+  if (errorJson !== null) sum = crc32(errorJson, sum);
+  // SQLite stores a signed integer of 32 bits in four bytes, an unsigned one in six.
+  return sum | 0;
+}
+
+/** A checkpoint, as its row says, and what is wrong with that row. */
+export interface ReadCheckpoint {
+  readonly checkpoint: Checkpoint;
+  /** What was found in place of the row that was written; undefined if it is that row. */
+  readonly wrong: string | undefined;
+}
+
+/** Reads a row of the table of checkpoints, and checks that it is as it was written. */
+export function readCheckpoint(workflowId: string, row: Row): ReadCheckpoint {
+  const kind = KINDS[row.kind as number];
+  const status = CHECKPOINT_STATUSES[row.status as number];
+  const checkpoint: Checkpoint = {
+    key: row.step_key as string,
+    kind: kind ?? "step",
+    status: status ?? "failed",
+    completion: row.completion as number | null,
+    attempt: row.attempt as number,
+    startedAt: row.started_at as number,
+    durationMs: row.duration_ms as number | null,
+    nextAttemptAt: row.next_attempt_at as number | null,
+    run: row.run as number,
+    outputJson: row.output_json as string | null,
+    errorJson: row.error_json as string | null,
+  };
+  return { checkpoint, wrong: findWrong(workflowId, row, kind, status, checkpoint) };
+}
+
+function findWrong(
+  workflowId: string,
+  row: Row,
+  kind: CheckpointKind | undefined,
+  status: CheckpointStatus | undefined,
+  checkpoint: Checkpoint,
+): string | undefined {
+  if (kind === undefined) return `the kind ${row.kind}`;
+  if (status === undefined) return `the status ${row.status}`;
+  const { key, outputJson, errorJson } = checkpoint;
+  if (
+    typeof key !== "string" || typeof (outputJson ?? "") !== "string" || typeof (errorJson ?? "") !== "string"
+  ) {
+    return "a column that is no text";
+  }
+  if (checkpointChecksum(workflowId, checkpoint) !== row.checksum) return "a row with another checksum";
+  return undefined;
+}

@@ -1,0 +1,134 @@
+import { StoreOpenError } from "../errors.ts";
+import type { SqliteDriver } from "./sqlite_driver.ts";
+
+/**
+ * The tables of a store, and how an older file is brought up to date. Times are milliseconds since 1970, durations
+ * milliseconds, ids of runs and executors random integers that are shown as `r_` and twelve hexadecimal digits.
+ *
+ * @module
+ */
+
+/** "StpW": marks a SQLite file as one of ours (`PRAGMA application_id`). */
+const APPLICATION_ID = 0x53747057;
+
+/** The statements that lead from each version (`PRAGMA user_version`) to the next. Never changed, only added to. */
+const MIGRATIONS: readonly string[] = [
+  `
+  CREATE TABLE workflows (
+    workflow INTEGER PRIMARY KEY,      -- the short key that other tables use
+    workflow_id TEXT NOT NULL UNIQUE,  -- the caller's name for it
+    name TEXT NOT NULL,                -- the workflow's name in the code
+    status TEXT NOT NULL,              -- pending running waiting completed failed cancelled blocked
+    run INTEGER,                       -- the run that owns it, or owned it last
+    executor INTEGER,                  -- the process of that run; null when nobody owns it
+    recoveries INTEGER NOT NULL DEFAULT 0,        -- takeovers from a lost process since the last new checkpoint
+    recovered_completion INTEGER,      -- the last completion there was at the last takeover
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,       -- when the status last changed
+    completed_at INTEGER,              -- when it was completed or failed
+    output_json TEXT,                  -- completed: its output; null is undefined
+    error_json TEXT,                   -- failed: its error; blocked: the reason
+    checksum INTEGER                   -- of the outcome: CRC-32, see rows.ts
+  );
+  CREATE INDEX workflows_in_trouble ON workflows (status) WHERE status IN ('failed', 'blocked');
+
+  -- What a workflow was started with: apart from the row above, which changes while this does not.
+  CREATE TABLE inputs (
+    workflow INTEGER PRIMARY KEY,
+    seed INTEGER NOT NULL,             -- of what the workflow draws at random
+    input_json TEXT,                   -- null is undefined
+    checksum INTEGER NOT NULL
+  );
+
+  -- The steps, in the order in which their rows were first written; the view "steps" is for reading.
+  CREATE TABLE checkpoints (
+    checkpoint INTEGER PRIMARY KEY,
+    workflow INTEGER NOT NULL,
+    step_key TEXT NOT NULL,            -- id#000001
+    kind INTEGER NOT NULL,             -- 0 step
+    status INTEGER NOT NULL,           -- 0 running, 1 completed, 2 failed, 3 retried, 4 kept: see rows.ts
+    completion INTEGER,                -- the place in the order in which the workflow saw outcomes, from 1
+    attempt INTEGER NOT NULL,          -- from 1
+    started_at INTEGER NOT NULL,       -- of this attempt
+    duration_ms INTEGER,               -- of this attempt, once it ended
+    next_attempt_at INTEGER,           -- running, and waiting for another attempt: when it is due
+    run INTEGER NOT NULL,              -- the run that wrote the row
+    output_json TEXT,                  -- null is undefined
+    error_json TEXT,
+    checksum INTEGER NOT NULL
+  );
+  CREATE UNIQUE INDEX checkpoints_in_order ON checkpoints (workflow, completion);
+
+  -- The processes that own workflows: their lock (see process_lock.ts) tells whether they live, this for how long a
+  -- process that lives but does not answer keeps what it owns.
+  CREATE TABLE executors (
+    executor INTEGER PRIMARY KEY,
+    lease_until INTEGER NOT NULL
+  );
+
+  -- Written to only to make the write-ahead log grow, see wal.ts.
+  CREATE TABLE wal_growth (counter INTEGER NOT NULL);
+  INSERT INTO wal_growth VALUES (0);
+
+  CREATE VIEW steps AS
+  SELECT w.workflow_id, c.step_key,
+    CASE c.kind WHEN 0 THEN 'step' END AS kind,
+    CASE c.status WHEN 0 THEN 'running' WHEN 1 THEN 'completed' WHEN 4 THEN 'completed' ELSE 'failed' END
+      AS status,
+    c.output_json, c.error_json, printf('r_%012x', c.run) AS run_id, c.attempt, c.started_at,
+    c.started_at + c.duration_ms AS completed_at, c.next_attempt_at, c.completion, c.status = 3 AS retried, c.checksum
+  FROM checkpoints c JOIN workflows w ON w.workflow = c.workflow;
+  `,
+];
+
+/** The version of the schema that this code reads and writes. */
+export const SCHEMA_VERSION = MIGRATIONS.length;
+
+/**
+ * Brings the file to this code's schema, in one transaction.
+ *
+ * @throws {StoreOpenError} if the file's schema is newer, or if it is another application's
+ */
+export function migrate(driver: SqliteDriver, location: string): void {
+  if (checkVersion(driver, location) === SCHEMA_VERSION) return;
+  driver.exec("BEGIN IMMEDIATE");
+  try {
+    // Another process may have done it since.
+    const version = checkVersion(driver, location);
+    for (const migration of MIGRATIONS.slice(version)) driver.exec(migration);
+    driver.exec(`PRAGMA user_version = ${SCHEMA_VERSION}`);
+    driver.exec(`PRAGMA application_id = ${APPLICATION_ID}`);
+    driver.exec("COMMIT");
+  } catch (error) {
+    try {
+      driver.exec("ROLLBACK");
+    } catch {
+      // SQLite has already rolled back by itself; the first error says why.
+    }
+    throw error;
+  }
+}
+
+/** The version of the file's schema, 0 for a new one. */
+function checkVersion(driver: SqliteDriver, location: string): number {
+  const version = pragma(driver, "user_version") as number;
+  const application = pragma(driver, "application_id") as number;
+  if (application !== APPLICATION_ID && (application !== 0 || version !== 0)) {
+    throw new StoreOpenError(
+      `Cannot open "${location}": wanted a new file or a Stepwell store, found the SQLite file of another ` +
+        `application (application_id ${application}, user_version ${version})`,
+    );
+  }
+  if (version > SCHEMA_VERSION) {
+    throw new StoreOpenError(
+      `Cannot open "${location}": wanted schema version ${SCHEMA_VERSION} or older, found ${version}, ` +
+        `which a newer Stepwell has written`,
+    );
+  }
+  return version;
+}
+
+/** The value of a pragma. */
+export function pragma(driver: SqliteDriver, name: string): unknown {
+  return Object.values(driver.all(`PRAGMA ${name}`, [])[0] ?? {})[0];
+}

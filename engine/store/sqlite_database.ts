@@ -1,0 +1,286 @@
+import type { Clock } from "../clock.ts";
+import { StoreBusyError, StoreOpenError } from "../errors.ts";
+import { randomFraction, type RandomSource } from "../random.ts";
+import type { Turns } from "../turns.ts";
+import type { Batch, Database, Liveness, Rider, Row, Statement } from "./database.ts";
+import { isBusy, type OpenSqlite, type SqliteDriver, storeError } from "./sqlite_driver.ts";
+import { openBuiltin } from "./builtin_driver.ts";
+import { loadFfi } from "./ffi_driver.ts";
+import { closedError, CommitQueue } from "./commit_queue.ts";
+import { ProcessLocks } from "./process_lock.ts";
+import { migrate, pragma } from "./schema.ts";
+import { growWal } from "./wal.ts";
+
+/** How a SQLite file is opened. */
+export interface SqliteOptions {
+  /** What a commit survives: `"full"` power loss, `"normal"` the end of the process. */
+  readonly durability: "full" | "normal";
+  /** Which SQLite: Deno's own, or `jsr:@db/sqlite`. */
+  readonly sqlite: "builtin" | "ffi";
+  /** How long a file that other processes have locked is tried again, in milliseconds. */
+  readonly busyTimeoutMs: number;
+  /** Whether the write-ahead log is grown before the first use. */
+  readonly growWal: boolean;
+  readonly turns: Turns;
+  readonly clock: Clock;
+  readonly random: RandomSource;
+}
+
+/** How often a look is taken whether another process has committed, in milliseconds; a look takes microseconds. */
+const WATCH_INTERVAL_MS = 10;
+/** The longest pause before a file that is locked is opened again, in milliseconds. */
+const MAX_OPEN_PAUSE_MS = 20;
+
+/** Which SQLite has a file open in this process, and how often: two of them must not share one. */
+const openFiles = new Map<string, { sqlite: string; count: number }>();
+
+/**
+ * Opens a SQLite file, which is made where it is missing.
+ *
+ * @throws {StoreOpenError} if it is not, or cannot be made, a store of this version
+ * @throws {StoreBusyError} if other processes have it locked for longer than `busyTimeoutMs`
+ */
+export async function openSqliteDatabase(location: string, options: SqliteOptions): Promise<Database> {
+  const open = options.sqlite === "ffi" ? await loadFfi() : openBuiltin;
+  const release = claimFile(location, options.sqlite);
+  try {
+    const driver = await openDriver(open, location, options);
+    return new SqliteDatabase(location, driver, options, release);
+  } catch (error) {
+    release();
+    throw error;
+  }
+}
+
+/** Opens and prepares a connection, again and again while the file is locked. */
+async function openDriver(open: OpenSqlite, location: string, options: SqliteOptions): Promise<SqliteDriver> {
+  const { clock, random, busyTimeoutMs } = options;
+  for (const deadline = clock.now() + busyTimeoutMs;;) {
+    let driver: SqliteDriver | undefined;
+    try {
+      driver = open(location);
+      prepare(driver, location, options);
+      return driver;
+    } catch (error) {
+      driver?.close();
+      if (!isBusy(error)) throw openError(error, location);
+      if (clock.now() >= deadline) {
+        throw new StoreBusyError(
+          `Cannot open "${location}": other processes had it locked for ${busyTimeoutMs} ms`,
+          { cause: error },
+        );
+      }
+      await new Promise<void>((wake) => clock.setTimer(MAX_OPEN_PAUSE_MS * randomFraction(random), wake));
+    }
+  }
+}
+
+/** Sets the connection up, and reads every setting back. */
+function prepare(driver: SqliteDriver, location: string, options: SqliteOptions): void {
+  const { durability } = options;
+  driver.exec("PRAGMA busy_timeout = 0");
+  expectPragma(driver, location, "busy_timeout", 0);
+  // Before anything is written, so that a file of somebody else is left as it is.
+  pragma(driver, "schema_version");
+  const journal = location === ":memory:" ? "memory" : "wal";
+  if (pragma(driver, "journal_mode") !== journal) {
+    refuseForeign(driver, location);
+    driver.exec(`PRAGMA journal_mode = ${journal}`);
+  }
+  expectPragma(driver, location, "journal_mode", journal);
+  driver.exec(`PRAGMA synchronous = ${durability}`);
+  expectPragma(driver, location, "synchronous", durability === "full" ? 2 : 1);
+  migrate(driver, location);
+  if (options.growWal && journal === "wal") {
+    growWal(driver, durability);
+    expectPragma(driver, location, "synchronous", durability === "full" ? 2 : 1);
+  }
+}
+
+/** Refuses another application's file before its journal mode is changed. */
+function refuseForeign(driver: SqliteDriver, location: string): void {
+  const application = pragma(driver, "application_id");
+  const version = pragma(driver, "user_version");
+  if (application === 0 && version !== 0) {
+    throw new StoreOpenError(
+      `Cannot open "${location}": wanted a new file or a Stepwell store, found the SQLite file of another ` +
+        `application (user_version ${version})`,
+    );
+  }
+}
+
+function expectPragma(driver: SqliteDriver, location: string, name: string, wanted: unknown): void {
+  const found = pragma(driver, name);
+  if (found !== wanted) {
+    throw new StoreOpenError(`Cannot open "${location}": wanted PRAGMA ${name} = ${wanted}, found ${found}`);
+  }
+}
+
+/** Says what is wrong with a file that cannot be opened. */
+function openError(cause: unknown, location: string): Error {
+  if (cause instanceof StoreOpenError) return cause;
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new StoreOpenError(`Cannot open "${location}": ${explain(location, reason)}`, { cause });
+}
+
+function explain(location: string, reason: string): string {
+  if (/file is not a database|malformed|failed to prepare/.test(reason)) {
+    return `wanted a SQLite file, found something else (${reason})`;
+  }
+  if (/readonly/.test(reason)) {
+    return `wanted a file that can be written, found one that is read-only (${reason})`;
+  }
+  if (!/unable to open/.test(reason)) return reason;
+  const folder = location.replace(/[/\\]?[^/\\]*$/, "") || (/^[/\\]/.test(location) ? "/" : ".");
+  if (kindOf(location) === "directory") return "wanted a file, found a folder";
+  if (kindOf(folder) === "missing") return `wanted a file in an existing folder, found no folder "${folder}"`;
+  return `the file cannot be opened or made; the folder "${folder}" may be read-only (${reason})`;
+}
+
+function kindOf(path: string): "directory" | "missing" | "other" {
+  try {
+    return Deno.statSync(path).isDirectory ? "directory" : "other";
+  } catch (error) {
+    return error instanceof Deno.errors.NotFound ? "missing" : "other";
+  }
+}
+
+/** Notes that this process uses the file through this SQLite. @returns a function that undoes it, once */
+function claimFile(location: string, sqlite: string): () => void {
+  if (location === ":memory:") return () => {};
+  const path = realPath(location);
+  const entry = openFiles.get(path) ?? { sqlite, count: 0 };
+  if (entry.sqlite !== sqlite) {
+    throw new StoreOpenError(
+      `Cannot open "${location}" with sqlite: "${sqlite}": this process has it open with "${entry.sqlite}", and ` +
+        `two copies of SQLite in one process break each other's locks`,
+    );
+  }
+  entry.count++;
+  openFiles.set(path, entry);
+  let released = false;
+  return () => {
+    if (released) return;
+    released = true;
+    if (--entry.count === 0) openFiles.delete(path);
+  };
+}
+
+/** The path of a file that may not be there yet: its folder's real path, and its name. */
+function realPath(location: string): string {
+  const [, folder = "", name = location] = /^(.*[/\\])?([^/\\]*)$/.exec(location) ?? [];
+  try {
+    return `${Deno.realPathSync(folder || ".")}/${name}`;
+  } catch (error) {
+    // Missing or out of reach: opening it will tell why, and until then its name as it was given must do.
+    if (error instanceof Error) return location;
+    throw error;
+  }
+}
+
+/** A SQLite file, or a database in memory, that is open. */
+class SqliteDatabase implements Database {
+  readonly #queue: CommitQueue;
+  readonly #locks: ProcessLocks | undefined;
+  readonly #listeners = new Set<() => void>();
+  #cancelLook: (() => void) | undefined;
+  #dataVersion: unknown;
+  #closed = false;
+
+  constructor(
+    readonly location: string,
+    private readonly driver: SqliteDriver,
+    private readonly options: SqliteOptions,
+    private readonly release: () => void,
+  ) {
+    this.#queue = new CommitQueue(driver, { location, ...options });
+    if (location !== ":memory:") this.#locks = new ProcessLocks(location, openBuiltin);
+  }
+
+  write(batch: Batch): Promise<readonly number[]> {
+    return this.#closed ? Promise.reject(closedError(this.location)) : this.#queue.write(batch);
+  }
+
+  rideAlong(rider: Rider): void {
+    if (!this.#closed) this.#queue.rideAlong(rider);
+  }
+
+  stayBehind(rider: Rider): void {
+    this.#queue.stayBehind(rider);
+  }
+
+  // deno-lint-ignore require-await -- a database elsewhere has to wait, and errors are to reject
+  async read({ sql, params }: Statement): Promise<Row[]> {
+    if (this.#closed) throw closedError(this.location);
+    try {
+      return this.driver.all(sql, params);
+    } catch (error) {
+      throw storeError(error, this.location);
+    }
+  }
+
+  watch(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    if (this.#cancelLook === undefined) {
+      this.#dataVersion = pragma(this.driver, "data_version");
+      this.#lookLater();
+    }
+    return () => {
+      this.#listeners.delete(listener);
+      if (this.#listeners.size === 0) this.#stopLooking();
+    };
+  }
+
+  #lookLater(): void {
+    this.#cancelLook = this.options.clock.setTimer(WATCH_INTERVAL_MS, () => {
+      this.#lookLater();
+      if (this.#look()) { for (const listener of [...this.#listeners]) listener(); }
+    });
+  }
+
+  /** Whether another connection has committed since the last look, or it cannot be told: who listens then finds out. */
+  #look(): boolean {
+    const before = this.#dataVersion;
+    try {
+      this.#dataVersion = pragma(this.driver, "data_version");
+    } catch {
+      return true;
+    }
+    return this.#dataVersion !== before;
+  }
+
+  #stopLooking(): void {
+    this.#cancelLook?.();
+    this.#cancelLook = undefined;
+  }
+
+  holdLock(executor: number): void {
+    this.#lock((locks) => locks.hold(executor));
+  }
+
+  probeLock(executor: number): Liveness {
+    return this.#lock((locks) => locks.probe(executor)) ?? "unknown";
+  }
+
+  clearLock(executor: number): void {
+    this.#lock((locks) => locks.clear(executor));
+  }
+
+  #lock<T>(act: (locks: ProcessLocks) => T): T | undefined {
+    try {
+      return this.#locks && act(this.#locks);
+    } catch (error) {
+      throw storeError(error, this.location);
+    }
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#stopLooking();
+    await this.#queue.drain();
+    this.#closed = true;
+    this.#locks?.drop();
+    this.driver.close();
+    this.release();
+  }
+}

@@ -1,0 +1,315 @@
+/**
+ * The statements of the store. Each write that a run makes names, in its own `WHERE`, the run that must own the
+ * workflow for it to have an effect (the fence): the number of changed rows tells whether it had.
+ *
+ * @module
+ */
+
+import type { Statement } from "./database.ts";
+import {
+  type Checkpoint,
+  checkpointChecksum,
+  inputChecksum,
+  kindCode,
+  outcomeChecksum,
+  statusCode,
+  type WorkflowInput,
+  type WorkflowOutcome,
+  type WorkflowStatus,
+} from "./rows.ts";
+
+/** The right to write to a workflow. */
+export interface Ownership {
+  readonly workflowId: string;
+  /** The short key of the workflow. */
+  readonly workflow: number;
+  readonly run: number;
+}
+
+const CREATE_WORKFLOW =
+  `INSERT INTO workflows (workflow_id, name, status, run, executor, created_at, updated_at)
+  VALUES (?, ?, 'running', ?, ?, ?, ?) ON CONFLICT (workflow_id) DO NOTHING`;
+const CREATE_INPUT = `INSERT INTO inputs (workflow, seed, input_json, checksum)
+  SELECT workflow, ?, ?, ? FROM workflows WHERE workflow_id = ? AND run = ? AND status = 'running'`;
+
+/** Makes a workflow that this run owns; changes nothing where the id is taken. */
+export function createWorkflow(input: WorkflowInput, run: number, executor: number): Statement[] {
+  const { workflowId, name, createdAt, seed, inputJson } = input;
+  return [
+    { sql: CREATE_WORKFLOW, params: [workflowId, name, run, executor, createdAt, createdAt] },
+    { sql: CREATE_INPUT, params: [seed, inputJson, inputChecksum(input), workflowId, run] },
+  ];
+}
+
+const CLAIM = `UPDATE workflows SET status = 'running', run = ?, executor = ?, recoveries = ?,
+    recovered_completion = ?, updated_at = ?
+  WHERE workflow = ? AND status = ? AND run IS ? AND NOT EXISTS (
+    SELECT 1 FROM executors e WHERE e.executor = workflows.executor AND e.executor <> ? AND e.lease_until > ?)`;
+
+/** What a workflow looked like when it was decided to take it over. */
+export interface Seen {
+  readonly workflow: number;
+  readonly status: WorkflowStatus;
+  readonly run: number | null;
+}
+
+/** Takes a workflow over, if it is still as it was seen and nobody with a lease owns it. */
+export function claimWorkflow(
+  seen: Seen,
+  claim: {
+    run: number;
+    executor: number;
+    recoveries: number;
+    recoveredCompletion: number | null;
+    now: number;
+  },
+): Statement {
+  const { run, executor, recoveries, recoveredCompletion, now } = claim;
+  return {
+    sql: CLAIM,
+    params: [
+      run,
+      executor,
+      recoveries,
+      recoveredCompletion,
+      now,
+      seen.workflow,
+      seen.status,
+      seen.run,
+      executor,
+      now,
+    ],
+  };
+}
+
+const BLOCK_UNOWNED =
+  `UPDATE workflows SET status = 'blocked', executor = NULL, updated_at = ?, error_json = ?,
+    checksum = ?
+  WHERE workflow = ? AND status = ? AND run IS ?`;
+
+/** Blocks a workflow that nobody runs, if it is still as it was seen. */
+export function blockUnowned(seen: Seen, workflowId: string, outcome: WorkflowOutcome): Statement {
+  return {
+    sql: BLOCK_UNOWNED,
+    params: [
+      outcome.at,
+      outcome.errorJson,
+      outcomeChecksum(workflowId, outcome),
+      seen.workflow,
+      seen.status,
+      seen.run,
+    ],
+  };
+}
+
+const INSERT_CHECKPOINT = `INSERT INTO checkpoints (workflow, step_key, kind, status, completion, attempt,
+    started_at, duration_ms, next_attempt_at, run, output_json, error_json, checksum)
+  SELECT workflow, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM workflows
+  WHERE workflow = ? AND run = ? AND status = 'running'`;
+const UPDATE_CHECKPOINT = `UPDATE checkpoints SET kind = ?, status = ?, completion = ?, attempt = ?,
+    started_at = ?, duration_ms = ?, next_attempt_at = ?, run = ?, output_json = ?, error_json = ?, checksum = ?
+  WHERE workflow = ? AND completion IS NULL AND step_key = ? AND EXISTS (
+    SELECT 1 FROM workflows w WHERE w.workflow = ? AND w.run = ? AND w.status = 'running')`;
+
+/**
+ * Writes a checkpoint.
+ *
+ * @param replacesRunning whether the step has a row already, which says that it is running
+ */
+export function writeCheckpoint(
+  owner: Ownership,
+  checkpoint: Checkpoint,
+  replacesRunning: boolean,
+): Statement {
+  const { workflow, workflowId, run } = owner;
+  const columns = [
+    kindCode(checkpoint.kind),
+    statusCode(checkpoint.status),
+    checkpoint.completion,
+    checkpoint.attempt,
+    checkpoint.startedAt,
+    checkpoint.durationMs,
+    checkpoint.nextAttemptAt,
+    checkpoint.run,
+    checkpoint.outputJson,
+    checkpoint.errorJson,
+    checkpointChecksum(workflowId, checkpoint),
+  ];
+  return replacesRunning
+    ? { sql: UPDATE_CHECKPOINT, params: [...columns, workflow, checkpoint.key, workflow, run] }
+    : { sql: INSERT_CHECKPOINT, params: [checkpoint.key, ...columns, workflow, run] };
+}
+
+const FINISH =
+  `UPDATE workflows SET status = ?, executor = NULL, updated_at = ?, completed_at = ?, output_json = ?,
+    error_json = ?, checksum = ?
+  WHERE workflow = ? AND run = ? AND status = 'running'`;
+
+/** Ends the run with the workflow's outcome, or blocks the workflow. */
+export function finishWorkflow(owner: Ownership, outcome: WorkflowOutcome): Statement {
+  const { status, at, outputJson, errorJson } = outcome;
+  const completedAt = status === "blocked" ? null : at;
+  const checksum = outcomeChecksum(owner.workflowId, outcome);
+  return {
+    sql: FINISH,
+    params: [status, at, completedAt, outputJson, errorJson, checksum, owner.workflow, owner.run],
+  };
+}
+
+const RELEASE = `UPDATE workflows SET status = 'pending', executor = NULL, updated_at = ?
+  WHERE workflow = ? AND run = ? AND status = 'running'`;
+
+/** Ends the run without an outcome; anybody may take the workflow up. */
+export function releaseWorkflow({ workflow, run }: Ownership, now: number): Statement {
+  return { sql: RELEASE, params: [now, workflow, run] };
+}
+
+const UNBLOCK =
+  `UPDATE workflows SET status = 'pending', recoveries = 0, recovered_completion = NULL, updated_at = ?,
+    error_json = NULL, checksum = NULL
+  WHERE workflow = ? AND status = 'blocked' AND run IS ?`;
+
+/** Lifts a block. */
+export function unblockWorkflow({ workflow, run }: Seen, now: number): Statement {
+  return { sql: UNBLOCK, params: [now, workflow, run] };
+}
+
+const AMEND_CHECKPOINT = `UPDATE checkpoints SET status = ?, checksum = ?
+  WHERE workflow = ? AND completion = ? AND EXISTS (
+    SELECT 1 FROM workflows w WHERE w.workflow = ? AND w.status = 'failed' AND w.run IS ?)`;
+const RETRY = `UPDATE workflows SET status = 'pending', updated_at = ?, completed_at = NULL,
+    error_json = NULL, checksum = NULL
+  WHERE workflow = ? AND status = 'failed' AND run IS ?`;
+
+/**
+ * Makes a failed workflow ready to run again.
+ *
+ * @param amended the checkpoints whose status changes, with their new status
+ */
+export function retryWorkflow(
+  seen: Seen,
+  workflowId: string,
+  amended: readonly Checkpoint[],
+  now: number,
+): Statement[] {
+  const { workflow, run } = seen;
+  const statements = amended.map((checkpoint) => ({
+    sql: AMEND_CHECKPOINT,
+    params: [
+      statusCode(checkpoint.status),
+      checkpointChecksum(workflowId, checkpoint),
+      workflow,
+      checkpoint.completion,
+      workflow,
+      run,
+    ],
+  }));
+  return [...statements, { sql: RETRY, params: [now, workflow, run] }];
+}
+
+const RENEW = `INSERT INTO executors (executor, lease_until) VALUES (?, ?)
+  ON CONFLICT (executor) DO UPDATE SET lease_until = excluded.lease_until`;
+
+/** Registers an executor, or renews its lease. */
+export function renewLease(executor: number, leaseUntil: number): Statement {
+  return { sql: RENEW, params: [executor, leaseUntil] };
+}
+
+/** Strikes an executor off, whose process has ended: what it owned is free. */
+export function removeExecutor(executor: number): Statement {
+  return { sql: "DELETE FROM executors WHERE executor = ?", params: [executor] };
+}
+
+const WORKFLOW_COLUMNS = `w.workflow, w.workflow_id, w.name, w.status, w.run, w.executor, w.recoveries,
+  w.recovered_completion, w.created_at, w.updated_at, w.completed_at, w.output_json, w.error_json,
+  w.checksum`;
+
+/** A workflow, with the lease of who owns it. */
+export function selectWorkflow(workflowId: string): Statement {
+  return {
+    sql: `SELECT ${WORKFLOW_COLUMNS}, e.lease_until FROM workflows w
+      LEFT JOIN executors e ON e.executor = w.executor WHERE w.workflow_id = ?`,
+    params: [workflowId],
+  };
+}
+
+/** The short key of a workflow. */
+export function selectWorkflowKey(workflowId: string): Statement {
+  return { sql: "SELECT workflow FROM workflows WHERE workflow_id = ?", params: [workflowId] };
+}
+
+/** Which workflows to list. */
+export interface WorkflowFilter {
+  readonly statuses: readonly WorkflowStatus[];
+  readonly name: string | undefined;
+  /** Only workflows that were made before this one. */
+  readonly beforeId: string | undefined;
+  readonly limit: number;
+}
+
+/** Workflows, the newest first. */
+export function selectWorkflows({ statuses, name, beforeId, limit }: WorkflowFilter): Statement {
+  const conditions: string[] = [];
+  const params: (string | number)[] = [];
+  if (statuses.length > 0) {
+    conditions.push(`w.status IN (${statuses.map(() => "?").join(", ")})`);
+    params.push(...statuses);
+  }
+  if (name !== undefined) {
+    conditions.push("w.name = ?");
+    params.push(name);
+  }
+  if (beforeId !== undefined) {
+    conditions.push("w.workflow < (SELECT b.workflow FROM workflows b WHERE b.workflow_id = ?)");
+    params.push(beforeId);
+  }
+  const where = conditions.length === 0 ? "" : `WHERE ${conditions.join(" AND ")}`;
+  return {
+    sql: `SELECT ${WORKFLOW_COLUMNS} FROM workflows w ${where} ORDER BY w.workflow DESC LIMIT ?`,
+    params: [...params, limit],
+  };
+}
+
+/** What a workflow was started with. */
+export function selectInput(workflow: number): Statement {
+  return { sql: "SELECT seed, input_json, checksum FROM inputs WHERE workflow = ?", params: [workflow] };
+}
+
+const CHECKPOINT_COLUMNS =
+  `step_key, kind, status, completion, attempt, started_at, duration_ms, next_attempt_at,
+  run, output_json, error_json, checksum`;
+
+/** The completions of a workflow after one of them, in their order. */
+export function selectCompletions(workflow: number, after: number, limit: number): Statement {
+  return {
+    sql: `SELECT ${CHECKPOINT_COLUMNS} FROM checkpoints WHERE workflow = ? AND completion > ?
+      ORDER BY completion LIMIT ?`,
+    params: [workflow, after, limit],
+  };
+}
+
+/** All checkpoints of a workflow: the completions in their order, then what runs. */
+export function selectCheckpoints(workflow: number): Statement {
+  return {
+    sql: `SELECT ${CHECKPOINT_COLUMNS} FROM checkpoints WHERE workflow = ?
+      ORDER BY completion IS NULL, completion, checkpoint`,
+    params: [workflow],
+  };
+}
+
+/** The steps of a workflow that were running when it was last heard of. */
+export function selectRunning(workflow: number): Statement {
+  return {
+    sql: `SELECT ${CHECKPOINT_COLUMNS} FROM checkpoints WHERE workflow = ? AND completion IS NULL
+      ORDER BY checkpoint`,
+    params: [workflow],
+  };
+}
+
+/** The number of the last completion of a workflow. */
+export function selectLastCompletion(workflow: number): Statement {
+  return {
+    sql: "SELECT max(completion) AS completion FROM checkpoints WHERE workflow = ?",
+    params: [workflow],
+  };
+}

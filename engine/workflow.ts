@@ -1,0 +1,196 @@
+/**
+ * What a user writes: workflows, and the steps in them.
+ *
+ * @module
+ */
+
+import type { Duration } from "./duration.ts";
+import type { LogLevel } from "./events.ts";
+import type { RetryOptions } from "./retry.ts";
+
+/** A workflow: a function that survives the end of its process, and the name by which the store knows it. */
+// deno-lint-ignore no-explicit-any -- a list of workflows holds them whatever their types
+export interface Workflow<I = any, O = any> {
+  readonly name: string;
+  readonly run: (ctx: Context, input: I) => Promise<O> | O;
+}
+
+/** What a step's function is told. */
+export interface StepInfo {
+  /** The same for every attempt of this step in this workflow, and for no other: `workflowId/stepKey`. */
+  readonly idempotencyKey: string;
+  /** Which attempt this is, from 1. An attempt that ended with its process is not counted. */
+  readonly attempt: number;
+  /** Aborted when the result is not wanted any more: time-out, failure of another branch, lost lease, closing engine. */
+  readonly signal: AbortSignal;
+}
+
+/** The function of a step. Its result must be plain data, or what the store can keep besides: Date, Map, Set, … */
+export type StepFunction<T> = (info: StepInfo) => T | Promise<T>;
+
+/** How a step is run. */
+export interface StepOptions {
+  /** Whether and when a step that failed is tried again. By default it is not. */
+  retry?: RetryOptions;
+  /** How long an attempt may take. It is unlimited by default. */
+  timeout?: Duration;
+  /**
+   * What happens to a step that was running when its process was lost: `"at-least-once"`, the default, runs it again;
+   * `"at-most-once"` fails it with `StepInterruptedError`, and costs a commit before the step is started.
+   */
+  semantics?: "at-least-once" | "at-most-once";
+}
+
+/** How `ctx.all()` runs its branches. */
+export interface AllOptions {
+  /** How many branches run at a time: an integer from 1. All of them by default. */
+  concurrency?: number;
+}
+
+/** Messages of a workflow, each told once: a replay is silent. They become events of the engine. */
+export type Logger = Readonly<Record<LogLevel, (message: string, fields?: Record<string, unknown>) => void>>;
+
+/**
+ * What a workflow has to work with. All that it does besides must be deterministic: everything from outside (time, chance, other
+ * systems) comes through a step or one of these.
+ */
+export interface Context {
+  readonly workflowId: string;
+  /** The run that this is: another one after each start of a process. */
+  readonly runId: string;
+  /** Aborted when this part of the workflow is given up. */
+  readonly signal: AbortSignal;
+  readonly log: Logger;
+
+  /**
+   * Runs a step, or returns what is stored of it. Once the promise is settled, its outcome is committed.
+   *
+   * An error is seen as it was stored: `name`, `message`, `stack`, `cause` and `code`, of the class `Error` or one of
+   * the language's own or Stepwell's.
+   *
+   * @param id names the step; calls with the same id are told apart by their order. An empty one is replaced by the
+   *   place of the call in the source
+   * @param fn runs until it has succeeded, or failed for good; a crash before its outcome is stored runs it again
+   * @throws what the step failed with, as it was stored
+   */
+  step<T>(id: string, fn: StepFunction<T> & Storable<T>, options?: StepOptions): Promise<T>;
+
+  /**
+   * Runs branches side by side. When one fails, the signals of the others are aborted; when all have ended, the first
+   * error is thrown. After Go's errgroup.
+   *
+   * @param branches each gets a context of its own, for its steps
+   * @returns the results, in the order of the branches
+   */
+  all<const T extends readonly ((ctx: Context) => unknown)[]>(
+    branches: T,
+    options?: AllOptions,
+  ): Promise<{ -readonly [K in keyof T]: Awaited<ReturnType<T[K]>> }>;
+
+  /** The time, by the workflow's own account: that of the last outcome it has seen. The same in a replay. */
+  now(): Date;
+  /** A random number, at least 0 and less than 1. The same in a replay. Not for secrets. */
+  random(): number;
+  /** A random UUID. The same in a replay. Not for secrets. */
+  uuid(): string;
+}
+
+/** Refuses, at compile time, a step's function whose result has a part that can never be stored. */
+export type Storable<T> = Unstorable<T> extends false ? unknown
+  : { "this result cannot be stored": Unstorable<T> };
+
+/** `false`, or the type inside `T` that cannot be stored. Four levels deep: TypeScript has better things to do. */
+type Unstorable<T, Depth extends unknown[] = []> = 0 extends 1 & T ? false
+  : Depth["length"] extends 4 ? false
+  // deno-lint-ignore no-explicit-any -- any function at all
+  : T extends ((...args: any[]) => unknown) | symbol | WeakKey & { deref(): unknown } | PromiseLike<unknown>
+    ? T
+  : T extends WeakMap<WeakKey, unknown> | WeakSet<WeakKey>
+    ? T extends Map<unknown, unknown> | Set<unknown> ? false : T
+  : T extends string | number | bigint | boolean | null | undefined | Date | RegExp | Error | URL ? false
+  : T extends ArrayBuffer | ArrayBufferView | Map<unknown, unknown> | Set<unknown> ? false
+  : T extends object
+    ? { [K in keyof T]-?: Unstorable<T[K], [...Depth, 0]> }[keyof T] extends infer Found
+      ? [Exclude<Found, false>] extends [never] ? false : Exclude<Found, false>
+    : never
+  : false;
+
+/** The longest name of a workflow, id of a workflow or id of a step, in characters. */
+const MAX_NAME_LENGTH = 256;
+
+/** Marks a workflow, also one that another copy of this module made. */
+const BRAND = Symbol.for("@stepwell/stepwell/workflow");
+
+/**
+ * Defines a workflow.
+ *
+ * @param name by which the store knows it: keep it when the function is renamed
+ * @param run the function; given the same outcomes of its steps, it must do the same
+ * @throws {TypeError | RangeError} if the name is not one
+ *
+ * @example
+ * ```ts
+ * import { Engine, workflow } from "@stepwell/stepwell";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const greet = workflow("greet", async (ctx, name: string) => {
+ *   const greeting = await ctx.step("compose", () => `Hello, ${name}`);
+ *   await ctx.step("send", () => console.log(greeting));
+ *   return greeting;
+ * });
+ *
+ * await using engine = await Engine.open(":memory:", { workflows: [greet] });
+ * assertEquals(await engine.run(greet, { id: "greet-ada", input: "Ada" }), "Hello, Ada");
+ * ```
+ */
+export function workflow<I = void, O = unknown>(
+  name: string,
+  run: (ctx: Context, input: I) => Promise<O> | O,
+): Workflow<I, O> {
+  checkName(name, "a workflow's name");
+  if (typeof run !== "function") {
+    throw new TypeError(`Cannot define workflow "${name}": wanted a function, found ${typeof run}`);
+  }
+  return Object.freeze(Object.defineProperty({ name, run }, BRAND, { value: true }));
+}
+
+/** Whether a value is a workflow that {@linkcode workflow} made. */
+export function isWorkflow(value: unknown): value is Workflow {
+  return typeof value === "object" && value !== null && BRAND in value;
+}
+
+/** Runs a step: the same as `ctx.step(id, fn, options)`. */
+export function step<T>(
+  ctx: Context,
+  id: string,
+  fn: StepFunction<T> & Storable<T>,
+  options?: StepOptions,
+): Promise<T> {
+  return ctx.step(id, fn, options);
+}
+
+/**
+ * Checks a name or an id.
+ *
+ * @param what it is, for the message
+ * @throws {TypeError} if it is not a string, or has characters that a text cannot keep or a person cannot see
+ * @throws {RangeError} if it is empty or over 256 characters long
+ */
+export function checkName(name: unknown, what: string): asserts name is string {
+  if (typeof name !== "string") {
+    throw new TypeError(`Cannot use ${what}: wanted a string, found ${name === null ? "null" : typeof name}`);
+  }
+  if (name.length === 0 || name.length > MAX_NAME_LENGTH) {
+    throw new RangeError(
+      `Cannot use ${what}: wanted 1 to ${MAX_NAME_LENGTH} characters, found ${name.length}`,
+    );
+  }
+  // deno-lint-ignore no-control-regex -- these are what it is about
+  if (/[\u0000-\u001f\u007f]/.test(name) || !name.isWellFormed()) {
+    throw new TypeError(
+      `Cannot use ${what}: wanted no control characters and whole characters only, found ${
+        JSON.stringify(name)
+      }`,
+    );
+  }
+}

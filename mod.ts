@@ -1,0 +1,51 @@
+/**
+ * Durable execution: an ordinary async function whose steps are checkpointed in one SQLite file, and which goes on where
+ * it stopped when its process has been lost.
+ *
+ * @example
+ * ```ts
+ * import { Engine, workflow } from "@stepwell/stepwell";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const order = workflow("order", async (ctx, input: { sku: string }) => {
+ *   const receipt = await ctx.step("charge", ({ idempotencyKey }) => `paid ${idempotencyKey}`);
+ *   const [label, invoice] = await ctx.all([
+ *     (ctx) => ctx.step("label", () => `label for ${input.sku}`),
+ *     (ctx) => ctx.step("invoice", () => `invoice for ${receipt}`),
+ *   ]);
+ *   return { label, invoice };
+ * });
+ *
+ * await using engine = await Engine.open(":memory:", { workflows: [order] });
+ * const result = await engine.run(order, { id: "order-17", input: { sku: "A1" } });
+ * assertEquals(result, { label: "label for A1", invoice: "invoice for paid order-17/charge#000001" });
+ * ```
+ *
+ * @module
+ */
+
+export * from "./engine/errors.ts";
+export type { Duration } from "./engine/duration.ts";
+export { type Clock, systemClock } from "./engine/clock.ts";
+export { type RandomSource, systemRandom } from "./engine/random.ts";
+export type { StoredError } from "./engine/stored_error.ts";
+export type { RetryOptions } from "./engine/retry.ts";
+export type { EngineEvent, EventBase, EventDetail, LogLevel } from "./engine/events.ts";
+export {
+  type AllOptions,
+  type Context,
+  isWorkflow,
+  type Logger,
+  step,
+  type StepFunction,
+  type StepInfo,
+  type StepOptions,
+  type Storable,
+  type Workflow,
+  workflow,
+} from "./engine/workflow.ts";
+export type { CheckpointKind, WorkflowStatus } from "./engine/store/rows.ts";
+export type { StepDetail, WorkflowDetail, WorkflowSummary } from "./engine/inspect.ts";
+export { Handle, type HandleSource } from "./engine/handle.ts";
+export type { EngineOptions } from "./engine/options.ts";
+export { Engine, type ListFilter, type StartOptions } from "./engine/engine.ts";
