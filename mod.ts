@@ -41,6 +41,7 @@ export {
   type StepInfo,
   type StepOptions,
   type Storable,
+  type Unstorable,
   type Workflow,
   workflow,
 } from "./engine/workflow.ts";

@@ -35,8 +35,8 @@ export async function list({ flags }: Invocation): Promise<ExitStatus> {
 /** @throws {UsageError} if it is no number from 1 up */
 function parseLimit(text: string | undefined): number {
   if (text === undefined) return DEFAULT_LIMIT;
-  if (/^[1-9]\d{0,6}$/.test(text)) return Number(text);
-  throw new UsageError(`--limit wants a number from 1 to 9999999, found "${printableLine(text)}"`);
+  if (/^[1-9]\d{0,3}$/.test(text)) return Number(text);
+  throw new UsageError(`--limit wants a number from 1 to 9999, found "${printableLine(text)}"`);
 }
 
 function summary(workflow: WorkflowSummary): Record<string, unknown> {

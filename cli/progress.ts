@@ -30,9 +30,9 @@ export class Progress {
   readonly #region: LiveRegion;
   readonly #colours: Palette;
   readonly #underway = new Map<string, Underway>();
-  #timer: number | undefined;
+  #timer: ReturnType<typeof setInterval> | undefined;
   #frame = 0;
-  #keyWidth = 24;
+  #keyWidth = 28;
 
   constructor(output: Output) {
     this.#output = output;

@@ -49,7 +49,7 @@ async function load(file: string): Promise<Record<string, unknown>> {
     if (Deno.build.standalone && error instanceof SyntaxError && isTypeScript(file)) {
       throw new UsageError(typeScriptMessage(file), { cause: error });
     }
-    const reason = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+    const reason = error instanceof Error ? error.message : String(error);
     throw new UsageError(`Cannot load module "${printableLine(file)}": ${printableText(reason)}`, {
       cause: error,
     });

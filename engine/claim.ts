@@ -4,7 +4,7 @@ import {
   LimitExceededError,
   TooManyRecoveriesError,
   UnknownWorkflowError,
-  WorkflowBlockedError,
+  type WorkflowBlockedError,
   WorkflowBusyError,
   WorkflowConflictError,
   WorkflowNotFoundError,

@@ -7,13 +7,16 @@
 
 /** The base class of every error that Stepwell itself throws. */
 export class StepwellError extends Error {
-  override name = "StepwellError";
+  /** An error with the name of its class. */
+  constructor(message?: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = new.target.name;
+  }
 }
 
 /** An id is started again with another workflow's name or another input than it was first started with. */
 export class WorkflowConflictError extends StepwellError {
-  override name = "WorkflowConflictError";
-  /** @param workflowId the id @param stored what the id was started with @param asked what was asked for now */
+  /** Thrown by the engine. */
   constructor(
     readonly workflowId: string,
     readonly what: "workflow" | "input",
@@ -29,7 +32,7 @@ export class WorkflowConflictError extends StepwellError {
 
 /** Another run owns the workflow, its process is alive, and its lease has not ended. */
 export class WorkflowBusyError extends StepwellError {
-  override name = "WorkflowBusyError";
+  /** Thrown by the engine. */
   constructor(readonly workflowId: string, readonly runId: string, readonly until: Date) {
     super(`Cannot run "${workflowId}": run "${runId}" owns it until ${until.toISOString()}`);
   }
@@ -37,7 +40,7 @@ export class WorkflowBusyError extends StepwellError {
 
 /** No workflow has this id. */
 export class WorkflowNotFoundError extends StepwellError {
-  override name = "WorkflowNotFoundError";
+  /** Thrown by the engine. */
   constructor(readonly workflowId: string, file: string) {
     super(`Cannot find workflow "${workflowId}" in "${file}"`);
   }
@@ -45,7 +48,7 @@ export class WorkflowNotFoundError extends StepwellError {
 
 /** What was asked for does not fit the state the workflow is in, such as a retry of one that has not failed. */
 export class WorkflowStateError extends StepwellError {
-  override name = "WorkflowStateError";
+  /** Thrown by the engine. */
   constructor(readonly workflowId: string, action: string, readonly wanted: string, readonly found: string) {
     super(`Cannot ${action} workflow "${workflowId}": it must be ${wanted}, and is ${found}`);
   }
@@ -56,7 +59,7 @@ export class WorkflowStateError extends StepwellError {
  * `blocked` until the cause is mended and `engine.resume(id)` lifts the block.
  */
 export class WorkflowBlockedError extends StepwellError {
-  override name = "WorkflowBlockedError";
+  /** Thrown by the engine. */
   constructor(readonly workflowId: string, message: string, options?: ErrorOptions) {
     super(message, options);
   }
@@ -64,7 +67,7 @@ export class WorkflowBlockedError extends StepwellError {
 
 /** A checkpoint cannot be read back as it was written: truncated, altered, or not JSON. */
 export class CorruptCheckpointError extends WorkflowBlockedError {
-  override name = "CorruptCheckpointError";
+  /** Thrown by the engine. */
   constructor(
     readonly file: string,
     workflowId: string,
@@ -83,7 +86,7 @@ export class CorruptCheckpointError extends WorkflowBlockedError {
 
 /** The workflow's code asks for another history than the one that is stored. */
 export class NonDeterminismError extends WorkflowBlockedError {
-  override name = "NonDeterminismError";
+  /** Thrown by the engine. */
   constructor(
     workflowId: string,
     reason: string,
@@ -98,7 +101,7 @@ export class NonDeterminismError extends WorkflowBlockedError {
 
 /** The workflow's process was lost too many times in a row without a new checkpoint. */
 export class TooManyRecoveriesError extends WorkflowBlockedError {
-  override name = "TooManyRecoveriesError";
+  /** Thrown by the engine. */
   constructor(workflowId: string, readonly recoveries: number, readonly limit: number) {
     super(
       workflowId,
@@ -110,7 +113,7 @@ export class TooManyRecoveriesError extends WorkflowBlockedError {
 
 /** The workflow's name is not among the workflows that this engine was given. */
 export class UnknownWorkflowError extends WorkflowBlockedError {
-  override name = "UnknownWorkflowError";
+  /** Thrown by the engine. */
   constructor(workflowId: string, readonly workflow: string, readonly known: readonly string[]) {
     super(
       workflowId,
@@ -122,7 +125,7 @@ export class UnknownWorkflowError extends WorkflowBlockedError {
 
 /** An attempt of a step took longer than its `timeout`. It counts as a failed attempt. */
 export class StepTimeoutError extends StepwellError {
-  override name = "StepTimeoutError";
+  /** Thrown by the engine. */
   constructor(readonly key: string, readonly timeoutMs: number) {
     super(`Step "${key}" did not end within its timeout of ${timeoutMs} ms`);
   }
@@ -130,7 +133,7 @@ export class StepTimeoutError extends StepwellError {
 
 /** A step with `semantics: "at-most-once"` had been started by a run that is gone; whether it took effect is unknown. */
 export class StepInterruptedError extends StepwellError {
-  override name = "StepInterruptedError";
+  /** Thrown by the engine. */
   constructor(readonly key: string) {
     super(`Step "${key}" was interrupted: it had been started, and its semantics is at-most-once`);
   }
@@ -138,20 +141,18 @@ export class StepInterruptedError extends StepwellError {
 
 /** A step was still running when its workflow ended, so nobody was there to take its result. */
 export class StepAbandonedError extends StepwellError {
-  override name = "StepAbandonedError";
+  /** Thrown by the engine. */
   constructor(readonly key: string) {
     super(`Step "${key}" was abandoned: its workflow ended before it did`);
   }
 }
 
 /** Thrown by a step's function to fail the step for good, whatever its retry options say. */
-export class NonRetryableError extends StepwellError {
-  override name = "NonRetryableError";
-}
+export class NonRetryableError extends StepwellError {}
 
 /** A value cannot be stored, or a stored text is not a value. */
 export class SerializationError extends StepwellError {
-  override name = "SerializationError";
+  /** Thrown by the engine. */
   constructor(
     message: string,
     /** Where inside the value, such as `.items[2].price`; empty for the value itself. */
@@ -164,7 +165,7 @@ export class SerializationError extends StepwellError {
 
 /** The run's lease has passed to another run; nothing this one does is stored any more. */
 export class LeaseLostError extends StepwellError {
-  override name = "LeaseLostError";
+  /** Thrown by the engine. */
   constructor(readonly workflowId: string, readonly runId: string, doing: string) {
     super(
       `Cannot ${doing} of workflow "${workflowId}": the lease of run "${runId}" has passed to another run`,
@@ -173,32 +174,24 @@ export class LeaseLostError extends StepwellError {
 }
 
 /** The engine was closed while the workflow was running; the workflow can be resumed from its last checkpoint. */
-export class EngineClosedError extends StepwellError {
-  override name = "EngineClosedError";
-}
+export class EngineClosedError extends StepwellError {}
 
 /** One of the engine's limits is reached; the message names it and its value. */
 export class LimitExceededError extends StepwellError {
-  override name = "LimitExceededError";
+  /** Thrown by the engine. */
   constructor(readonly limit: string, readonly max: number, what: string) {
     super(`Cannot ${what}: the limit ${limit} is ${max}`);
   }
 }
 
 /** The store failed: the file is gone, full, read-only, locked for too long, and so on. Never a workflow's outcome. */
-export class StoreError extends StepwellError {
-  override name = "StoreError";
-}
+export class StoreError extends StepwellError {}
 
 /** The file was locked by other processes for longer than `busyTimeout`. */
-export class StoreBusyError extends StoreError {
-  override name = "StoreBusyError";
-}
+export class StoreBusyError extends StoreError {}
 
 /** The file cannot be opened as a store: a folder, another kind of file, a newer schema, no right to write. */
-export class StoreOpenError extends StoreError {
-  override name = "StoreOpenError";
-}
+export class StoreOpenError extends StoreError {}
 
 /** The longest excerpt of a stored value that goes into a message. */
 const EXCERPT_LENGTH = 200;

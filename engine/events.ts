@@ -10,9 +10,11 @@ import { LimitExceededError } from "./errors.ts";
 export interface EventBase {
   /** When it happened, by the engine's clock. */
   readonly at: Date;
+  /** The workflow it happened to. */
   readonly workflowId: string;
   /** The workflow's name. */
   readonly workflow: string;
+  /** The run it happened in. */
   readonly runId: string;
 }
 

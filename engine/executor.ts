@@ -19,6 +19,8 @@ export class Executor {
   #leaseUntil = 0;
   #cancelHeartbeat: (() => void) | undefined;
   #busy = false;
+  /** The removal of what executors have left behind that are gone. */
+  #sweep: Promise<void> | undefined;
   readonly #dropped = new Set<Ownership>();
 
   constructor(
@@ -34,8 +36,13 @@ export class Executor {
    */
   prepareClaim(): number | undefined {
     const { store, clock, leaseMs } = this.options;
-    if (!this.#registered) store.holdLock(this.id);
-    this.#registered = true;
+    if (!this.#registered) {
+      store.holdLock(this.id);
+      this.#registered = true;
+      this.#sweep = store.removeGone(this.id);
+      // What is left over is swept up by the next executor.
+      this.#sweep.catch(() => {});
+    }
     const now = clock.now();
     if (this.#leaseUntil - now >= leaseMs * 2 / 3) return undefined;
     return this.#leaseUntil = now + leaseMs;
@@ -93,6 +100,7 @@ export class Executor {
     this.#cancelHeartbeat?.();
     this.#busy = false;
     if (!this.#registered) return;
+    await this.#sweep;
     await this.#releaseDropped();
     await this.options.store.retire(this.id);
   }

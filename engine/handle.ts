@@ -3,8 +3,11 @@ import type { WorkflowStatus } from "./store/rows.ts";
 
 /** What a handle needs of its engine. */
 export interface HandleSource {
+  /** See {@linkcode Handle.result}. */
   resultOf(id: string): Promise<unknown>;
+  /** See {@linkcode Handle.status}. */
   statusOf(id: string): Promise<WorkflowStatus>;
+  /** See {@linkcode Handle.events}. */
   eventsOf(id: string): AsyncIterableIterator<EngineEvent>;
 }
 

@@ -13,10 +13,13 @@ import { encodeError, type StoredError } from "./stored_error.ts";
 
 /** A workflow, in a list. */
 export interface WorkflowSummary {
+  /** The caller's name for it. */
   readonly id: string;
   /** The workflow's name. */
   readonly workflow: string;
+  /** What became of it. */
   readonly status: WorkflowStatus;
+  /** When it was started first. */
   readonly createdAt: Date;
   /** When the status last changed. */
   readonly updatedAt: Date;
@@ -32,8 +35,9 @@ export interface WorkflowSummary {
 
 /** A workflow with its steps. */
 export interface WorkflowDetail extends WorkflowSummary {
-  /** Undefined also where it cannot be read. */
+  /** What it was started with; undefined also where that cannot be read. */
   readonly input: unknown;
+  /** What it returned; undefined also where that cannot be read. */
   readonly output: unknown;
   /** In the order of their completions; those that run come last. */
   readonly steps: readonly StepDetail[];
@@ -41,16 +45,25 @@ export interface WorkflowDetail extends WorkflowSummary {
 
 /** A step of a workflow. */
 export interface StepDetail {
+  /** Its id and its number: `id#000001`. */
   readonly key: string;
+  /** Its id. */
   readonly id: string;
+  /** What the workflow asked for. */
   readonly kind: CheckpointKind;
+  /** What became of it. A step that is `running` in a workflow nobody runs is a zombie: it will run again. */
   readonly status: "running" | "completed" | "failed";
+  /** Which attempt it was, or is, from 1. */
   readonly attempt: number;
+  /** The run that wrote this. */
   readonly runId: string;
+  /** What it returned; undefined also where that cannot be read. */
   readonly output: unknown;
   /** What it failed with; of a running step, what its last attempt failed with; or why its row cannot be read. */
   readonly error?: StoredError;
+  /** When this attempt was begun. */
   readonly startedAt: Date;
+  /** When it ended. */
   readonly completedAt?: Date;
   /** Its place in the order in which the workflow saw outcomes. */
   readonly completion?: number;

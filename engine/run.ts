@@ -12,7 +12,8 @@ import { History } from "./history.ts";
 import { type RandomSource, SeededRandom } from "./random.ts";
 import { Scope } from "./scope.ts";
 import { decodeValue, encodeValue } from "./serialize.ts";
-import { performStep, type StepHost, type StepOutcome, type StepTask } from "./step.ts";
+import { performStep, runningRow, type StepHost, type StepOutcome, type StepTask } from "./step.ts";
+import type { Batch, Rider, Statement } from "./store/database.ts";
 import type { Checkpoint, CheckpointKind, WorkflowInput, WorkflowOutcome } from "./store/rows.ts";
 import type { Ownership } from "./store/statements.ts";
 import type { Store, WorkflowRecord } from "./store/store.ts";
@@ -73,7 +74,7 @@ const MAX_CAUSES = 16;
  * 4. Once the run is over, nothing is stored and the workflow sees nothing more: what it waits for stays open,
  *    except that it is told of a lost lease.
  */
-export class Run implements StepHost {
+export class Run implements StepHost, Rider {
   readonly workflowId: string;
   readonly run: number;
   readonly clock: Clock;
@@ -95,6 +96,9 @@ export class Run implements StepHost {
   readonly #recentKeys: string[] = [];
   /** Rows in the store that say a step is running, by key. */
   readonly #runningRows = new Map<string, Checkpoint>();
+  /** Steps whose function was called, and of which nothing is on the way to the store. */
+  readonly #begun = new Map<string, { readonly attempt: number; readonly startedAt: number }>();
+  #riding = false;
   /** Completions that have come up in the history without being asked for, by key; they are given when they are. */
   readonly #setAside = new Map<string, Checkpoint>();
   readonly #ready: (() => void)[] = [];
@@ -172,6 +176,7 @@ export class Run implements StepHost {
 
   /** Calls the workflow's function. */
   async begin(): Promise<void> {
+    if (this.#isOver()) return;
     if (this.observed) this.tell({ type: "started", recovered: this.start.recovered });
     try {
       if (this.start.record !== undefined) {
@@ -183,6 +188,7 @@ export class Run implements StepHost {
     } catch (error) {
       return await this.#stopFor(error);
     }
+    if (this.#isOver() || this.#stopping) return;
     if (this.#history.peek() === undefined) this.#goLive();
     let output: unknown;
     try {
@@ -404,6 +410,7 @@ export class Run implements StepHost {
   async #complete(ask: Ask): Promise<void> {
     const { key } = ask;
     const outcome = await ask.perform(this.#runningRows.get(key));
+    this.#begun.delete(key);
     if (this.#phase === "over") return;
     const checkpoint: Checkpoint = { ...outcome, completion: ++this.#completions };
     const replacesRunning = this.#runningRows.delete(key);
@@ -430,6 +437,7 @@ export class Run implements StepHost {
 
   async saveRunning(row: Checkpoint): Promise<void> {
     if (this.#phase !== "over") {
+      this.#begun.delete(row.key);
       const replacesRunning = this.#runningRows.has(row.key);
       this.#runningRows.set(row.key, row);
       try {
@@ -442,22 +450,33 @@ export class Run implements StepHost {
     if (this.#isOver()) await new Promise<never>(() => {});
   }
 
-  saveRunningSoon(row: Checkpoint): () => void {
-    const { store } = this.services;
-    const rider = {
-      board: () => {
-        if (this.#phase === "over") return [];
-        const replacesRunning = this.#runningRows.has(row.key);
-        this.#runningRows.set(row.key, row);
-        return store.checkpointBatch(this.start.owner, row, replacesRunning);
-      },
-      committed: (counts: readonly number[]) => {
-        if (counts[0] === 0) this.#loseLease(`record step "${row.key}"`);
-      },
-      failed: (error: Error) => void this.#stopFor(error),
-    };
-    store.rideAlong(rider);
-    return () => store.stayBehind(rider);
+  saveRunningSoon(key: string, attempt: number, startedAt: number): void {
+    this.#begun.set(key, { attempt, startedAt });
+    if (this.#riding) return;
+    this.#riding = true;
+    this.services.store.rideAlong(this);
+  }
+
+  /** Writes down the steps that have begun and not ended by the time of this commit. */
+  board(): Batch {
+    this.#riding = false;
+    if (this.#phase === "over") return [];
+    const batch: Statement[] = [];
+    for (const [key, { attempt, startedAt }] of this.#begun) {
+      const row = runningRow(this, key, attempt, startedAt);
+      batch.push(this.services.store.checkpointStatement(this.start.owner, row, this.#runningRows.has(key)));
+      this.#runningRows.set(key, row);
+    }
+    this.#begun.clear();
+    return batch;
+  }
+
+  committed(counts: readonly number[]): void {
+    if (counts.includes(0)) this.#loseLease("record the running steps");
+  }
+
+  failed(error: Error): void {
+    void this.#stopFor(error);
   }
 
   idle(change: 1 | -1): void {
@@ -478,7 +497,7 @@ export class Run implements StepHost {
       const { outcome, error } = await this.#outcome(ended);
       if (this.#isOver()) return;
       const abandoned = this.#abandoned(outcome.at);
-      this.#end(new StepAbandonedError("of a workflow that has ended"));
+      this.#end(this.#inFlight > 0 ? new StepAbandonedError("of a workflow that has ended") : undefined);
       if (!await this.services.store.finish(this.start.owner, outcome, abandoned)) {
         return this.#reject(new LeaseLostError(this.workflowId, runName(this.run), "record the outcome"));
       }
@@ -588,6 +607,7 @@ export class Run implements StepHost {
     this.scope.abort(reason);
     this.#ready.length = 0;
     this.#asked.clear();
+    this.#begun.clear();
     this.#setAside.clear();
     this.#idled?.();
   }

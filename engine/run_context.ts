@@ -17,13 +17,16 @@ import {
 export class RunContext implements Context {
   readonly #run: Run;
   readonly #scope: Scope;
-  readonly log: Logger;
+  #log: Logger | undefined;
 
   /** @param scope the part of the workflow that the context is for */
   constructor(run: Run, scope: Scope = run.scope) {
     this.#run = run;
     this.#scope = scope;
-    this.log = logger(run);
+  }
+
+  get log(): Logger {
+    return this.#log ??= logger(this.#run);
   }
 
   get workflowId(): string {

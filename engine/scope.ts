@@ -8,14 +8,14 @@ export class Scope {
   #aborted = false;
   #reason: unknown;
   #controller: AbortController | undefined;
-  #children = new Set<Scope>();
+  #children: Set<Scope> | undefined;
   #listener: (() => void) | undefined;
 
   /** @param parent the scope that takes this one with it; {@linkcode Scope.end} lets go of it */
   constructor(private readonly parent?: Scope) {
     if (parent === undefined) return;
     if (parent.#aborted) this.abort(parent.#reason);
-    else parent.#children.add(this);
+    else (parent.#children ??= new Set()).add(this);
   }
 
   get aborted(): boolean {
@@ -40,8 +40,8 @@ export class Scope {
     this.#reason = reason;
     this.#controller?.abort(reason);
     this.#listener?.();
-    for (const child of this.#children) child.abort(reason);
-    this.#children.clear();
+    for (const child of this.#children ?? []) child.abort(reason);
+    this.#children = undefined;
   }
 
   /** Calls `listener` when the scope is aborted; there is one listener at a time. */
@@ -51,6 +51,6 @@ export class Scope {
 
   /** Takes the scope out of its parent: what it was for is over. */
   end(): void {
-    if (this.parent !== undefined) this.parent.#children.delete(this);
+    if (this.parent !== undefined) this.parent.#children?.delete(this);
   }
 }

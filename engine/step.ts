@@ -36,8 +36,8 @@ export interface StepHost {
   idle(change: 1 | -1): void;
   /** Commits a row that says the step is running. Never returns where the run is over. */
   saveRunning(row: Checkpoint): Promise<void>;
-  /** Lets such a row ride along with the next commit. @returns a function that takes it back */
-  saveRunningSoon(row: Checkpoint): () => void;
+  /** Lets such a row ride along with the next commit, unless the step has an outcome by then. */
+  saveRunningSoon(key: string, attempt: number, startedAt: number): void;
 }
 
 /** The outcome of a step; the run gives it its place in the order of completions. */
@@ -66,18 +66,20 @@ export async function performStep(
   while (true) {
     const startedAt = clock.now();
     if (scope.aborted) return failed(host, task, attempt, startedAt, scope.reason);
-    const row = runningRow(host, key, attempt, startedAt);
-    const takeBack = task.atMostOnce ? void (await host.saveRunning(row)) : host.saveRunningSoon(row);
+    if (task.atMostOnce) await host.saveRunning(runningRow(host, key, attempt, startedAt));
+    else host.saveRunningSoon(key, attempt, startedAt);
+    const info = new Info(host.workflowId, task, attempt);
     if (host.observed) host.tell({ type: "stepStarted", key, attempt });
     let error: unknown;
     try {
-      const value = await callOnce(host, task, attempt);
-      takeBack?.();
+      const result = task.fn(info);
+      const value = task.timeoutMs === undefined ? await result : await withinTime(host, task, info, result);
       if (host.observed) host.tell({ type: "stepReturned", key, attempt });
-      return await completed(host, task, attempt, startedAt, value);
+      return completed(host, task, attempt, startedAt, value);
     } catch (thrown) {
-      takeBack?.();
       error = thrown;
+    } finally {
+      info.end();
     }
     if (scope.aborted) return failed(host, task, attempt, startedAt, error);
     let again: boolean;
@@ -107,25 +109,22 @@ export async function performStep(
   }
 }
 
-/** Calls the step's function, and waits for it, but not longer than its time. */
-async function callOnce(host: StepHost, task: StepTask, attempt: number): Promise<unknown> {
-  const { key, fn, timeoutMs } = task;
-  const scope = new Scope(task.scope);
+/** Waits for what the step's function has returned, but not longer than the step's time. */
+async function withinTime(host: StepHost, task: StepTask, info: Info, result: unknown): Promise<unknown> {
+  const { key, timeoutMs = Infinity } = task;
+  if (!isThenable(result)) return result;
   let cancelTimer: (() => void) | undefined;
-  try {
-    const result = fn(new Info(`${host.workflowId}/${key}`, attempt, scope));
-    if (timeoutMs === undefined || !isThenable(result)) return await result;
-    const timedOut = new Promise<never>((_, reject) => {
-      cancelTimer = host.clock.setTimer(timeoutMs, () => {
-        const error = new StepTimeoutError(key, timeoutMs);
-        scope.abort(error);
-        reject(error);
-      });
+  const timedOut = new Promise<never>((_, reject) => {
+    cancelTimer = host.clock.setTimer(timeoutMs, () => {
+      const error = new StepTimeoutError(key, timeoutMs);
+      info.abort(error);
+      reject(error);
     });
+  });
+  try {
     return await Promise.race([result, timedOut]);
   } finally {
     cancelTimer?.();
-    scope.end();
   }
 }
 
@@ -135,14 +134,35 @@ function isThenable(value: unknown): boolean {
 
 /** What the function is told. Its signal is only made when it is asked for. */
 class Info implements StepInfo {
-  readonly #scope: Scope;
+  readonly attempt: number;
+  readonly #workflowId: string;
+  readonly #task: StepTask;
+  #scope: Scope | undefined;
 
-  constructor(readonly idempotencyKey: string, readonly attempt: number, scope: Scope) {
-    this.#scope = scope;
+  constructor(workflowId: string, task: StepTask, attempt: number) {
+    this.attempt = attempt;
+    this.#workflowId = workflowId;
+    this.#task = task;
+  }
+
+  get idempotencyKey(): string {
+    return `${this.#workflowId}/${this.#task.key}`;
   }
 
   get signal(): AbortSignal {
+    this.#scope ??= new Scope(this.#task.scope);
     return this.#scope.signal;
+  }
+
+  /** Aborts this attempt alone. */
+  abort(reason: unknown): void {
+    this.#scope ??= new Scope(this.#task.scope);
+    this.#scope.abort(reason);
+  }
+
+  /** The attempt is over. */
+  end(): void {
+    this.#scope?.end();
   }
 }
 
@@ -167,29 +187,26 @@ async function pause(host: StepHost, scope: Scope, until: number): Promise<void>
   if (host.stopping) await new Promise<never>(() => {});
 }
 
-async function completed(
+/** The outcome of a step whose function has returned; a promise only for a result that is not plain. */
+function completed(
   host: StepHost,
   task: StepTask,
   attempt: number,
   startedAt: number,
   value: unknown,
-): Promise<StepOutcome> {
+): StepOutcome | Promise<StepOutcome> {
   const durationMs = Math.max(0, host.clock.now() - startedAt);
-  let outputJson: string | null | Promise<string>;
+  const stored = (outputJson: string | null) =>
+    outcome(host, task, { attempt, startedAt, durationMs, outputJson, errorJson: null });
+  // The function has done its work; doing it again would not make its result one that can be stored.
+  const refused = (error: unknown) =>
+    outcome(host, task, { attempt, startedAt, durationMs, outputJson: null, errorJson: errorText(error) });
   try {
-    outputJson = encodeValue(value, `the output of step "${task.key}"`, host.maxValueBytes);
-    if (outputJson instanceof Promise) outputJson = await outputJson;
+    const outputJson = encodeValue(value, `the output of step "${task.key}"`, host.maxValueBytes);
+    return outputJson instanceof Promise ? outputJson.then(stored, refused) : stored(outputJson);
   } catch (error) {
-    // The function has done its work; doing it again would not make its result one that can be stored.
-    return outcome(host, task, {
-      attempt,
-      startedAt,
-      durationMs,
-      outputJson: null,
-      errorJson: errorText(error),
-    });
+    return refused(error);
   }
-  return outcome(host, task, { attempt, startedAt, durationMs, outputJson, errorJson: null });
 }
 
 function failed(
@@ -232,7 +249,13 @@ function errorText(error: unknown): string {
   return JSON.stringify(encodeError(error));
 }
 
-function runningRow(host: StepHost, key: string, attempt: number, startedAt: number): Checkpoint {
+/** The row of a step that runs. */
+export function runningRow(
+  host: { readonly run: number },
+  key: string,
+  attempt: number,
+  startedAt: number,
+): Checkpoint {
   return {
     key,
     kind: "step",

@@ -9,10 +9,15 @@ import * as errors from "./errors.ts";
 
 /** An error as it is stored. */
 export interface StoredError {
+  /** Of its class. */
   readonly name: string;
+  /** What went wrong. */
   readonly message: string;
+  /** Where; the first 16 KiB. */
   readonly stack?: string;
+  /** Its `code`, if that is a string or a number. */
   readonly code?: string | number;
+  /** Its cause, to a depth of eight. */
   readonly cause?: StoredError;
   /** Of an `AggregateError`. */
   readonly errors?: readonly StoredError[];

@@ -11,7 +11,9 @@ import type { RetryOptions } from "./retry.ts";
 /** A workflow: a function that survives the end of its process, and the name by which the store knows it. */
 // deno-lint-ignore no-explicit-any -- a list of workflows holds them whatever their types
 export interface Workflow<I = any, O = any> {
+  /** By which the store knows it. */
   readonly name: string;
+  /** The function. */
   readonly run: (ctx: Context, input: I) => Promise<O> | O;
 }
 
@@ -55,11 +57,13 @@ export type Logger = Readonly<Record<LogLevel, (message: string, fields?: Record
  * systems) comes through a step or one of these.
  */
 export interface Context {
+  /** The caller's name for this execution. */
   readonly workflowId: string;
   /** The run that this is: another one after each start of a process. */
   readonly runId: string;
   /** Aborted when this part of the workflow is given up. */
   readonly signal: AbortSignal;
+  /** Messages for people; a replay does not repeat them. */
   readonly log: Logger;
 
   /**
@@ -100,7 +104,7 @@ export type Storable<T> = Unstorable<T> extends false ? unknown
   : { "this result cannot be stored": Unstorable<T> };
 
 /** `false`, or the type inside `T` that cannot be stored. Four levels deep: TypeScript has better things to do. */
-type Unstorable<T, Depth extends unknown[] = []> = 0 extends 1 & T ? false
+export type Unstorable<T, Depth extends unknown[] = []> = 0 extends 1 & T ? false
   : Depth["length"] extends 4 ? false
   // deno-lint-ignore no-explicit-any -- any function at all
   : T extends ((...args: any[]) => unknown) | symbol | WeakKey & { deref(): unknown } | PromiseLike<unknown>

@@ -70,10 +70,6 @@ export class CommitQueue {
     }, { background: true });
   }
 
-  stayBehind(rider: Rider): void {
-    this.#riders.delete(rider);
-  }
-
   /** Settles everything that waits. */
   async drain(): Promise<void> {
     while (this.#waiting.length > 0) await this.write([]).catch(() => {});
@@ -91,8 +87,10 @@ export class CommitQueue {
   #flush = (): void => {
     this.#flushing = false;
     for (const rider of this.#riders) {
+      const batch = rider.board();
+      if (batch.length === 0) continue;
       this.#waiting.push({
-        batch: rider.board(),
+        batch,
         resolve: (counts) => rider.committed(counts),
         reject: (error) => rider.failed(error),
       });
@@ -120,7 +118,12 @@ export class CommitQueue {
     const { driver } = this;
     driver.run("BEGIN IMMEDIATE", []);
     try {
-      const counts = group.map(({ batch }) => batch.map(({ sql, params }) => driver.run(sql, params)));
+      const counts: number[][] = [];
+      for (const { batch } of group) {
+        const changed: number[] = [];
+        for (const { sql, params } of batch) changed.push(driver.run(sql, params));
+        counts.push(changed);
+      }
       driver.run("COMMIT", []);
       return counts;
     } catch (error) {

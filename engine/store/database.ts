@@ -21,7 +21,7 @@ export type Batch = readonly Statement[];
 
 /** A batch that is worth a place in somebody else's commit, but not one of its own until some time has passed. */
 export interface Rider {
-  /** The batch, when a commit is about to happen. It is asked for once. */
+  /** The batch, when a commit is about to happen; it may be empty by then. It is asked for once. */
   board(): Batch;
   /** The batch is committed; `counts` has the number of rows that each statement changed. */
   committed(counts: readonly number[]): void;
@@ -44,8 +44,6 @@ export interface Database {
   write(batch: Batch): Promise<readonly number[]>;
   /** Lets a batch ride along with the next commit, or be committed alone after a while. */
   rideAlong(rider: Rider): void;
-  /** Takes back a batch that has not been asked for yet. */
-  stayBehind(rider: Rider): void;
   /** The rows of a query, as of the last commit. */
   read(statement: Statement): Promise<Row[]>;
   /** Calls `listener` whenever another process may have changed the database. @returns a function that ends it */

@@ -7,8 +7,21 @@
 import { crc32 } from "../checksum.ts";
 import type { Row } from "./database.ts";
 
+/**
+ * The status of a workflow: `pending` (nobody runs it), `running` (a run owns it), `waiting` (for a time or an event),
+ * `completed`, `failed` (its function threw), `cancelled`, `blocked` (the engine does not go on without a person).
+ */
+export type WorkflowStatus =
+  | "pending"
+  | "running"
+  | "waiting"
+  | "completed"
+  | "failed"
+  | "cancelled"
+  | "blocked";
+
 /** Every status a workflow can have. */
-export const WORKFLOW_STATUSES = [
+export const WORKFLOW_STATUSES: readonly WorkflowStatus[] = [
   "pending",
   "running",
   "waiting",
@@ -16,18 +29,13 @@ export const WORKFLOW_STATUSES = [
   "failed",
   "cancelled",
   "blocked",
-] as const;
+];
 
-/**
- * The status of a workflow: `pending` (nobody runs it), `running` (a run owns it), `waiting` (for a time or an event),
- * `completed`, `failed` (its function threw), `cancelled`, `blocked` (the engine does not go on without a person).
- */
-export type WorkflowStatus = typeof WORKFLOW_STATUSES[number];
-
-/** What a checkpoint is of; its number in the store is its place here. */
-const KINDS = ["step"] as const;
 /** What a checkpoint is of. */
-export type CheckpointKind = typeof KINDS[number];
+export type CheckpointKind = "step";
+
+/** The kinds of checkpoints; the number of one in the store is its place here. */
+const KINDS: readonly CheckpointKind[] = ["step"];
 
 /** The status of a checkpoint; its number in the store is its place here. */
 const CHECKPOINT_STATUSES = ["running", "completed", "failed", "retried", "kept"] as const;

@@ -90,11 +90,11 @@ export const SCHEMA_VERSION = MIGRATIONS.length;
  * @throws {StoreOpenError} if the file's schema is newer, or if it is another application's
  */
 export function migrate(driver: SqliteDriver, location: string): void {
-  if (checkVersion(driver, location) === SCHEMA_VERSION) return;
+  if (schemaVersion(driver, location) === SCHEMA_VERSION) return;
   driver.exec("BEGIN IMMEDIATE");
   try {
     // Another process may have done it since.
-    const version = checkVersion(driver, location);
+    const version = schemaVersion(driver, location);
     for (const migration of MIGRATIONS.slice(version)) driver.exec(migration);
     driver.exec(`PRAGMA user_version = ${SCHEMA_VERSION}`);
     driver.exec(`PRAGMA application_id = ${APPLICATION_ID}`);
@@ -109,8 +109,12 @@ export function migrate(driver: SqliteDriver, location: string): void {
   }
 }
 
-/** The version of the file's schema, 0 for a new one. */
-function checkVersion(driver: SqliteDriver, location: string): number {
+/**
+ * The version of the file's schema, 0 for a new one.
+ *
+ * @throws {StoreOpenError} if it is newer than this code's, or another application's
+ */
+export function schemaVersion(driver: SqliteDriver, location: string): number {
   const version = pragma(driver, "user_version") as number;
   const application = pragma(driver, "application_id") as number;
   if (application !== APPLICATION_ID && (application !== 0 || version !== 0)) {

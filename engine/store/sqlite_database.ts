@@ -8,7 +8,7 @@ import { openBuiltin } from "./builtin_driver.ts";
 import { loadFfi } from "./ffi_driver.ts";
 import { closedError, CommitQueue } from "./commit_queue.ts";
 import { ProcessLocks } from "./process_lock.ts";
-import { migrate, pragma } from "./schema.ts";
+import { migrate, pragma, schemaVersion } from "./schema.ts";
 import { growWal } from "./wal.ts";
 
 /** How a SQLite file is opened. */
@@ -81,12 +81,9 @@ function prepare(driver: SqliteDriver, location: string, options: SqliteOptions)
   driver.exec("PRAGMA busy_timeout = 0");
   expectPragma(driver, location, "busy_timeout", 0);
   // Before anything is written, so that a file of somebody else is left as it is.
-  pragma(driver, "schema_version");
+  schemaVersion(driver, location);
   const journal = location === ":memory:" ? "memory" : "wal";
-  if (pragma(driver, "journal_mode") !== journal) {
-    refuseForeign(driver, location);
-    driver.exec(`PRAGMA journal_mode = ${journal}`);
-  }
+  driver.exec(`PRAGMA journal_mode = ${journal}`);
   expectPragma(driver, location, "journal_mode", journal);
   driver.exec(`PRAGMA synchronous = ${durability}`);
   expectPragma(driver, location, "synchronous", durability === "full" ? 2 : 1);
@@ -94,18 +91,6 @@ function prepare(driver: SqliteDriver, location: string, options: SqliteOptions)
   if (options.growWal && journal === "wal") {
     growWal(driver, durability);
     expectPragma(driver, location, "synchronous", durability === "full" ? 2 : 1);
-  }
-}
-
-/** Refuses another application's file before its journal mode is changed. */
-function refuseForeign(driver: SqliteDriver, location: string): void {
-  const application = pragma(driver, "application_id");
-  const version = pragma(driver, "user_version");
-  if (application === 0 && version !== 0) {
-    throw new StoreOpenError(
-      `Cannot open "${location}": wanted a new file or a Stepwell store, found the SQLite file of another ` +
-        `application (user_version ${version})`,
-    );
   }
 }
 
@@ -203,10 +188,6 @@ class SqliteDatabase implements Database {
 
   rideAlong(rider: Rider): void {
     if (!this.#closed) this.#queue.rideAlong(rider);
-  }
-
-  stayBehind(rider: Rider): void {
-    this.#queue.stayBehind(rider);
   }
 
   // deno-lint-ignore require-await -- a database elsewhere has to wait, and errors are to reject

@@ -220,6 +220,11 @@ export function removeExecutor(executor: number): Statement {
   return { sql: "DELETE FROM executors WHERE executor = ?", params: [executor] };
 }
 
+/** The executors that are registered. */
+export function selectExecutors(limit: number): Statement {
+  return { sql: "SELECT executor FROM executors LIMIT ?", params: [limit] };
+}
+
 const WORKFLOW_COLUMNS = `w.workflow, w.workflow_id, w.name, w.status, w.run, w.executor, w.recoveries,
   w.recovered_completion, w.created_at, w.updated_at, w.completed_at, w.output_json, w.error_json,
   w.checksum`;

@@ -6,7 +6,7 @@
  */
 
 import { CorruptCheckpointError } from "../errors.ts";
-import type { Batch, Database, Liveness, Rider, Row } from "./database.ts";
+import type { Database, Liveness, Rider, Row, Statement } from "./database.ts";
 import {
   type Checkpoint,
   inputChecksum,
@@ -242,19 +242,14 @@ export class Store {
     return this.#changed(statements.writeCheckpoint(owner, checkpoint, replacesRunning));
   }
 
-  /** The batch of {@linkcode Store.checkpoint}, for a rider. */
-  checkpointBatch(owner: Ownership, checkpoint: Checkpoint, replacesRunning: boolean): Batch {
-    return [statements.writeCheckpoint(owner, checkpoint, replacesRunning)];
+  /** The statement of {@linkcode Store.checkpoint}, for a rider. */
+  checkpointStatement(owner: Ownership, checkpoint: Checkpoint, replacesRunning: boolean): Statement {
+    return statements.writeCheckpoint(owner, checkpoint, replacesRunning);
   }
 
   /** Lets the row of a running step ride along with the next commit; see {@linkcode Database.rideAlong}. */
   rideAlong(rider: Rider): void {
     this.database.rideAlong(rider);
-  }
-
-  /** Takes it back. */
-  stayBehind(rider: Rider): void {
-    this.database.stayBehind(rider);
   }
 
   /**
@@ -289,6 +284,14 @@ export class Store {
     this.database.clearLock(executor);
   }
 
+  /** Strikes off the executors whose process is gone, and removes their locks. */
+  async removeGone(self: number): Promise<void> {
+    for (const row of await this.database.read(statements.selectExecutors(MAX_SWEPT))) {
+      const executor = row.executor as number;
+      if (executor !== self && this.liveness(executor) === "gone") await this.retire(executor);
+    }
+  }
+
   /** Takes the lock that shows that this executor's process lives. */
   holdLock(executor: number): void {
     this.database.holdLock(executor);
@@ -313,6 +316,8 @@ export class Store {
   }
 }
 
+/** How many executors are looked at, at most, when those that are gone are struck off. */
+const MAX_SWEPT = 1_000;
 /** How many completions are read at a time. */
 const PAGE = 1_000;
 

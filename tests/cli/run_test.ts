@@ -152,14 +152,14 @@ Deno.test("run --json shows values that JSON has no form for", () =>
 Deno.test("run shows names from outside without the characters that a terminal acts on", () =>
   inFolder(async (cwd) => {
     await copyModule("samples.js", cwd);
-    const id = "\x1b[31mid\u202e";
+    const id = "\x9b31mid\u202e";
     const { code, stdout } = await run(["run", "logging", ...samples, "--workflow-id", id], { cwd });
 
     assertEquals(code, 0);
-    assertStringIncludes(stdout, '"\ufffd[31mid\ufffd"');
-    assertStringIncludes(stdout, "\ufffd[31mred#000001");
+    assertStringIncludes(stdout, '"\ufffd31mid\ufffd"');
+    assertStringIncludes(stdout, "\ufffd31mred#000001");
     assertStringIncludes(stdout, 'about to \ufffd[1mstart {"order":17}');
-    assertEquals(stdout.includes("\x1b"), false);
+    assertEquals(/[\x1b\x9b\u202e]/.test(stdout), false);
   }));
 
 Deno.test("run takes --durability, --sqlite and --zombie-timeout", () =>

@@ -1,0 +1,142 @@
+import { Engine, type EngineOptions } from "@stepwell/stepwell";
+import type { Batch, Database, Liveness, Rider, Row, Statement } from "../engine/store/database.ts";
+import { openSqliteDatabase } from "../engine/store/sqlite_database.ts";
+import type { EngineSettings } from "../engine/options.ts";
+import type { Turns } from "../engine/turns.ts";
+
+/** A call of the store, as it is about to be made or has just been answered. */
+export interface StoreCall {
+  /** Its number, from 1. */
+  readonly number: number;
+  readonly name: "write" | "rideAlong" | "read" | "watch" | "holdLock" | "probeLock" | "clearLock";
+  readonly when: "before" | "after";
+}
+
+/**
+ * A database whose process seems to die at one of its calls: it is closed, so that its lock is dropped, and nobody
+ * ever gets an answer from it again. What the dead process does after that must have no effect: the functions of a
+ * test's steps ask `dead` before they do anything.
+ */
+export class CrashingDatabase implements Database {
+  /** How many calls there have been. */
+  calls = 0;
+  readonly #crash = Promise.withResolvers<StoreCall>();
+  readonly #opened: () => Promise<Database>;
+  #database: Database | undefined;
+  #dead = false;
+
+  constructor(
+    readonly location: string,
+    settings: EngineSettings,
+    turns: Turns,
+    private readonly crashesAt: (call: StoreCall) => boolean,
+  ) {
+    this.#opened = () => openSqliteDatabase(location, { ...settings, turns });
+  }
+
+  /** Opens the file; before that nothing else may be called. */
+  async open(): Promise<void> {
+    this.#database = await this.#opened();
+  }
+
+  get dead(): boolean {
+    return this.#dead;
+  }
+
+  /** The call at which it has died; resolves once the file is closed. */
+  get crashed(): Promise<StoreCall> {
+    return this.#crash.promise;
+  }
+
+  write(batch: Batch): Promise<readonly number[]> {
+    return this.#call("write", (database) => database.write(batch));
+  }
+
+  read(statement: Statement): Promise<Row[]> {
+    return this.#call("read", (database) => database.read(statement));
+  }
+
+  rideAlong(rider: Rider): void {
+    this.#callNow("rideAlong", (database) =>
+      database.rideAlong({
+        board: () => this.#dead ? [] : rider.board(),
+        committed: (counts) => this.#dead || rider.committed(counts),
+        failed: (error) => this.#dead || rider.failed(error),
+      }));
+  }
+
+  watch(listener: () => void): () => void {
+    return this.#callNow("watch", (database) => database.watch(() => this.#dead || listener())) ?? (() => {});
+  }
+
+  holdLock(executor: number): void {
+    this.#callNow("holdLock", (database) => database.holdLock(executor));
+  }
+
+  probeLock(executor: number): Liveness {
+    return this.#callNow("probeLock", (database) => database.probeLock(executor)) ?? "unknown";
+  }
+
+  clearLock(executor: number): void {
+    this.#callNow("clearLock", (database) => database.clearLock(executor));
+  }
+
+  async close(): Promise<void> {
+    if (!this.#dead) await this.#database!.close();
+  }
+
+  /** Dies here and now. */
+  die(call: StoreCall): void {
+    if (this.#dead) return;
+    this.#dead = true;
+    this.#database!.close().then(() => this.#crash.resolve(call), (error) => this.#crash.reject(error));
+  }
+
+  async #call<T>(name: StoreCall["name"], act: (database: Database) => Promise<T>): Promise<T> {
+    const number = ++this.calls;
+    this.#dieAt({ number, name, when: "before" });
+    if (this.#dead) return await never();
+    try {
+      return await act(this.#database!);
+    } finally {
+      this.#dieAt({ number, name, when: "after" });
+      if (this.#dead) await never();
+    }
+  }
+
+  /** A call that is answered at once; to a dead process the answer does not matter, as it can do nothing with it. */
+  #callNow<T>(name: StoreCall["name"], act: (database: Database) => T): T | undefined {
+    const number = ++this.calls;
+    this.#dieAt({ number, name, when: "before" });
+    if (this.#dead) return undefined;
+    const answer = act(this.#database!);
+    this.#dieAt({ number, name, when: "after" });
+    return answer;
+  }
+
+  #dieAt(call: StoreCall): void {
+    if (!this.#dead && this.crashesAt(call)) this.die(call);
+  }
+}
+
+function never(): Promise<never> {
+  return new Promise(() => {});
+}
+
+/**
+ * Opens an engine on a {@linkcode CrashingDatabase}.
+ *
+ * @param crashesAt whether the process dies at this call; it never does by default
+ */
+export async function openCrashing(
+  location: string,
+  options: EngineOptions = {},
+  crashesAt: (call: StoreCall) => boolean = () => false,
+): Promise<{ engine: Engine; database: CrashingDatabase }> {
+  let database: CrashingDatabase;
+  const engine = Engine.openOn((settings, turns) => {
+    return database = new CrashingDatabase(location, settings, turns, crashesAt);
+  }, options);
+  await database!.open();
+  return { engine, database: database! };
+}

@@ -1,0 +1,59 @@
+import { type Clock } from "@stepwell/stepwell";
+import { eventually } from "./eventually.ts";
+
+interface Timer {
+  readonly at: number;
+  readonly wake: () => void;
+  readonly background: boolean;
+}
+
+/** A clock that stands still until a test moves it. */
+export class ManualClock implements Clock {
+  #now: number;
+  readonly #timers = new Set<Timer>();
+
+  constructor(now: number = Date.UTC(2030, 0, 1)) {
+    this.#now = now;
+  }
+
+  now(): number {
+    return this.#now;
+  }
+
+  setTimer(delayMs: number, wake: () => void, { background = false } = {}): () => void {
+    const timer = { at: this.#now + delayMs, wake, background };
+    this.#timers.add(timer);
+    return () => void this.#timers.delete(timer);
+  }
+
+  /** How long it is until each of the timers that keep a process alive, the soonest first. */
+  get timers(): number[] {
+    return [...this.#timers].filter(({ background }) => !background).map(({ at }) => at - this.#now)
+      .sort((a, b) => a - b);
+  }
+
+  /** Moves on, and calls the timers that come due, in their order, each at its time. */
+  advance(ms: number): void {
+    const until = this.#now + ms;
+    for (let timer = this.#due(until); timer !== undefined; timer = this.#due(until)) {
+      this.#timers.delete(timer);
+      this.#now = Math.max(this.#now, timer.at);
+      timer.wake();
+    }
+    this.#now = until;
+  }
+
+  #due(until: number): Timer | undefined {
+    let due: Timer | undefined;
+    for (const timer of this.#timers) {
+      if (timer.at <= until && (due === undefined || timer.at < due.at)) due = timer;
+    }
+    return due;
+  }
+
+  /** Waits until something waits for a time. @returns how long it is until then */
+  async nextTimer(): Promise<number> {
+    await eventually(() => this.timers.length > 0);
+    return this.timers[0]!;
+  }
+}

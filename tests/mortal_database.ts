@@ -1,0 +1,193 @@
+import { Engine } from "../engine/engine.ts";
+import { type Clock, systemClock } from "../engine/clock.ts";
+import type { EngineOptions, EngineSettings } from "../engine/options.ts";
+import type { Batch, Database, Liveness, Rider, Row, Statement } from "../engine/store/database.ts";
+import { openSqliteDatabase } from "../engine/store/sqlite_database.ts";
+import type { Turns } from "../engine/turns.ts";
+
+/** The instant at which a {@linkcode Mortal} dies: before or after one of its writes, which are counted from 1. */
+export interface Death {
+  readonly write: number;
+  /** `"before"`: nothing of that write is stored. `"after"`: all of it is, and the engine does not hear of it. */
+  readonly when: "before" | "after";
+}
+
+/** An engine on a file, that can die as a process does. */
+export interface Mortal {
+  readonly engine: Engine;
+  /** The engine's clock. No timer of it rings after death. */
+  readonly clock: Clock;
+  /** Resolved after death, once nothing is written any more and others can see that it is gone. */
+  readonly died: Promise<void>;
+  readonly dead: boolean;
+  /** How many writes it has been asked for. */
+  readonly writes: number;
+  /** Dies now. @returns {@linkcode Mortal.died} */
+  kill(): Promise<void>;
+}
+
+/**
+ * Opens an engine that dies at one of its writes: from then on its store does not answer, its timers do not ring, and
+ * the lock by which others know it to be alive is dropped. Nothing is thrown and nothing is released.
+ *
+ * The file is a real one. What was handed to the store before is committed, as it may be when a process dies.
+ *
+ * @param death when it dies by itself; never by default
+ */
+export async function openMortal(path: string, options: EngineOptions = {}, death?: Death): Promise<Mortal> {
+  const clock = new MortalClock(options.clock ?? systemClock);
+  const database = new MortalDatabase(path, clock, death);
+  let opened: Promise<void> | undefined;
+  const engine = Engine.openOn((settings, turns) => {
+    opened = database.open(settings, turns);
+    return database;
+  }, { ...options, clock });
+  await opened;
+  return {
+    engine,
+    clock,
+    died: database.died,
+    get dead() {
+      return database.dead;
+    },
+    get writes() {
+      return database.writes;
+    },
+    kill: () => database.kill(),
+  };
+}
+
+/** A clock whose timers end with its owner. */
+class MortalClock implements Clock {
+  readonly #cancels = new Set<() => void>();
+  #dead = false;
+
+  constructor(readonly immortal: Clock) {}
+
+  now(): number {
+    return this.immortal.now();
+  }
+
+  setTimer(delayMs: number, wake: () => void, options?: { background?: boolean }): () => void {
+    if (this.#dead) return () => {};
+    const cancel = this.immortal.setTimer(delayMs, () => {
+      this.#cancels.delete(cancel);
+      wake();
+    }, options);
+    this.#cancels.add(cancel);
+    return () => {
+      this.#cancels.delete(cancel);
+      cancel();
+    };
+  }
+
+  kill(): void {
+    this.#dead = true;
+    for (const cancel of this.#cancels) cancel();
+    this.#cancels.clear();
+  }
+}
+
+/** A database that passes everything on, until it is dead. */
+class MortalDatabase implements Database {
+  readonly #died = Promise.withResolvers<void>();
+  #database!: Database;
+  #dead = false;
+  #writes = 0;
+
+  constructor(
+    readonly location: string,
+    private readonly clock: MortalClock,
+    private readonly death: Death | undefined,
+  ) {}
+
+  async open(settings: EngineSettings, turns: Turns): Promise<void> {
+    this.#database = await openSqliteDatabase(this.location, {
+      ...settings,
+      clock: this.clock.immortal,
+      turns,
+    });
+  }
+
+  get died(): Promise<void> {
+    return this.#died.promise;
+  }
+
+  get dead(): boolean {
+    return this.#dead;
+  }
+
+  get writes(): number {
+    return this.#writes;
+  }
+
+  kill(): Promise<void> {
+    if (!this.#dead) {
+      this.#dead = true;
+      this.clock.kill();
+      this.#database.close().then(this.#died.resolve, this.#died.reject);
+    }
+    return this.#died.promise;
+  }
+
+  write(batch: Batch): Promise<readonly number[]> {
+    if (this.#dead) return never();
+    const last = ++this.#writes === this.death?.write;
+    if (last && this.death.when === "before") {
+      this.kill();
+      return never();
+    }
+    const written = this.#untilDeath(this.#database.write(batch));
+    if (last) this.kill();
+    return written;
+  }
+
+  rideAlong(rider: Rider): void {
+    if (this.#dead) return;
+    this.#database.rideAlong({
+      board: () => this.#dead ? [] : rider.board(),
+      committed: (counts) => this.#dead || rider.committed(counts),
+      failed: (error) => this.#dead || rider.failed(error),
+    });
+  }
+
+  read(statement: Statement): Promise<Row[]> {
+    return this.#dead ? never() : this.#untilDeath(this.#database.read(statement));
+  }
+
+  watch(listener: () => void): () => void {
+    return this.#dead ? () => {} : this.#database.watch(listener);
+  }
+
+  holdLock(executor: number): void {
+    if (!this.#dead) this.#database.holdLock(executor);
+  }
+
+  probeLock(executor: number): Liveness {
+    return this.#dead ? "unknown" : this.#database.probeLock(executor);
+  }
+
+  clearLock(executor: number): void {
+    if (!this.#dead) this.#database.clearLock(executor);
+  }
+
+  close(): Promise<void> {
+    return this.#dead ? never() : this.#database.close();
+  }
+
+  /** What an answer is worth to the dead. */
+  #untilDeath<T>(answer: Promise<T>): Promise<T> {
+    return answer.then(
+      (value) => this.#dead ? never() : value,
+      (error) => {
+        if (this.#dead) return never<T>();
+        throw error;
+      },
+    );
+  }
+}
+
+/** What does not come any more. */
+function never<T>(): Promise<T> {
+  return new Promise<T>(() => {});
+}
