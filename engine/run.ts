@@ -94,20 +94,20 @@ export class Run implements StepHost, Rider {
   readonly #sequences = new Map<string, number>();
   readonly #asked = new Map<string, Ask>();
   readonly #recentKeys: string[] = [];
-  /** Rows in the store that say a step is running, by key. */
-  readonly #runningRows = new Map<string, Checkpoint>();
+  /** Rows in the store that say a step is running, by key. Like the next two, most runs never have one. */
+  #runningRows: Map<string, Checkpoint> | undefined;
   /** Steps whose function was called, and of which nothing is on the way to the store. */
   readonly #begun = new Map<string, { readonly attempt: number; readonly startedAt: number }>();
   #riding = false;
   /** Completions that have come up in the history without being asked for, by key; they are given when they are. */
-  readonly #setAside = new Map<string, Checkpoint>();
+  #setAside: Map<string, Checkpoint> | undefined;
   readonly #ready: (() => void)[] = [];
   #scheduled = false;
   #cancelPatience: (() => void) | undefined;
   #inFlight = 0;
   #idled: (() => void) | undefined;
   /** The errors that steps have failed with, by the completion that they were. */
-  readonly #failures = new WeakMap<object, { step: string; completion: number }>();
+  #failures: WeakMap<object, { step: string; completion: number }> | undefined;
 
   constructor(
     private readonly services: RunServices,
@@ -123,7 +123,7 @@ export class Run implements StepHost, Rider {
     this.#seeded = new SeededRandom(start.input.seed);
     this.#history = new History(services.store, start.record);
     // Who is interested waits for it; the outcome is in the store for everybody else.
-    this.#result.promise.catch(() => {});
+    this.#result.promise.catch(ignore);
   }
 
   /** The right by which this run writes. */
@@ -181,7 +181,7 @@ export class Run implements StepHost, Rider {
     try {
       if (this.start.record !== undefined) {
         for (const row of await this.services.store.running(this.start.record)) {
-          this.#runningRows.set(row.key, row);
+          this.#noteRunning(row);
         }
         await this.#history.load();
       }
@@ -228,7 +228,7 @@ export class Run implements StepHost, Rider {
   #ask(kind: CheckpointKind, key: string, perform: Ask["perform"]): Promise<unknown> {
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
     // The outcome is in the store and in the events; a branch that nobody waits for must not end the process.
-    promise.catch(() => {});
+    promise.catch(ignore);
     if (this.#phase === "over") {
       if (this.scope.reason instanceof LeaseLostError) reject(this.scope.reason);
       return promise;
@@ -237,9 +237,9 @@ export class Run implements StepHost, Rider {
     if (this.#recentKeys.length > RECENT_KEYS) this.#recentKeys.shift();
     const ask = { kind, key, perform, resolve, reject };
     this.#asked.set(key, ask);
-    const aside = this.#setAside.get(key);
+    const aside = this.#setAside?.get(key);
     if (aside !== undefined) {
-      this.#setAside.delete(key);
+      this.#setAside!.delete(key);
       this.#ready.unshift(() => this.#replay(ask, aside));
     } else if (this.#phase === "live") {
       this.#perform(ask);
@@ -299,7 +299,7 @@ export class Run implements StepHost, Rider {
 
   #setAsideOrGive(checkpoint: Checkpoint): void {
     const ask = this.#asked.get(checkpoint.key);
-    if (ask === undefined) this.#setAside.set(checkpoint.key, checkpoint);
+    if (ask === undefined) (this.#setAside ??= new Map()).set(checkpoint.key, checkpoint);
     else this.#ready.push(() => this.#replay(ask, checkpoint));
   }
 
@@ -333,7 +333,9 @@ export class Run implements StepHost, Rider {
       this.#asked.delete(key);
       this.#now = Math.max(this.#now, startedAt + (durationMs ?? 0));
       if (!failed) return ask.resolve(value);
-      if (value instanceof Error) this.#failures.set(value, { step: key, completion: completion! });
+      if (value instanceof Error) {
+        (this.#failures ??= new WeakMap()).set(value, { step: key, completion: completion! });
+      }
       ask.reject(value);
     };
   }
@@ -357,7 +359,7 @@ export class Run implements StepHost, Rider {
       if (this.#history.mustLoad) await this.#history.load();
       const next = this.#history.peek();
       if (next === undefined || this.#asked.has(next.key)) return;
-      if (next.status !== "retried") this.#setAside.set(next.key, next);
+      if (next.status !== "retried") (this.#setAside ??= new Map()).set(next.key, next);
       this.#passOver(next);
     }
   }
@@ -371,7 +373,9 @@ export class Run implements StepHost, Rider {
   }
 
   #firstUnasked(): Checkpoint | undefined {
-    for (const checkpoint of this.#setAside.values()) if (checkpoint.status !== "kept") return checkpoint;
+    for (const checkpoint of this.#setAside?.values() ?? []) {
+      if (checkpoint.status !== "kept") return checkpoint;
+    }
     return undefined;
   }
 
@@ -403,32 +407,35 @@ export class Run implements StepHost, Rider {
   #perform(ask: Ask): void {
     if (this.#stopping) return;
     this.#inFlight++;
-    this.#complete(ask).then(() => this.idle(1), (error) => this.#stopFor(error));
+    void this.#complete(ask);
   }
 
   /** Runs what was asked for, commits its outcome, and has the workflow see it. */
   async #complete(ask: Ask): Promise<void> {
     const { key } = ask;
-    const outcome = await ask.perform(this.#runningRows.get(key));
-    this.#begun.delete(key);
-    if (this.#phase === "over") return;
-    const checkpoint: Checkpoint = { ...outcome, completion: ++this.#completions };
-    const replacesRunning = this.#runningRows.delete(key);
-    const owned = await this.services.store.checkpoint(this.start.owner, checkpoint, replacesRunning);
-    if (!owned) return this.#loseLease(`record step "${key}"`);
-    if (this.#isOver()) return;
-    const settle = this.#settler(ask, checkpoint);
-    if (this.observed) {
-      const { attempt } = outcome;
-      const durationMs = outcome.durationMs ?? 0;
-      if (outcome.status === "completed") this.tell({ type: "stepCompleted", key, attempt, durationMs });
-      else {
-        const error = decodeError(JSON.parse(outcome.errorJson!) as StoredError);
-        this.tell({ type: "stepFailed", key, attempt, durationMs, error });
-      }
+    try {
+      const outcome = await ask.perform(this.#runningRows?.get(key));
+      this.#begun.delete(key);
+      if (this.#phase === "over") return;
+      const checkpoint: Checkpoint = { ...outcome, completion: ++this.#completions };
+      const replacesRunning = this.#runningRows?.delete(key) ?? false;
+      const owned = await this.services.store.checkpoint(this.start.owner, checkpoint, replacesRunning);
+      if (!owned) return this.#loseLease(`record step "${key}"`);
+      if (this.#isOver()) return;
+      const settle = this.#settler(ask, checkpoint);
+      if (this.observed) this.#tellOutcome(checkpoint);
+      this.#ready.push(settle);
+      this.#schedule();
+      this.idle(1);
+    } catch (error) {
+      await this.#stopFor(error);
     }
-    this.#ready.push(settle);
-    this.#schedule();
+  }
+
+  #tellOutcome({ key, attempt, durationMs, status, errorJson }: Checkpoint): void {
+    const detail = { key, attempt, durationMs: durationMs ?? 0 };
+    if (status === "completed") return this.tell({ type: "stepCompleted", ...detail });
+    this.tell({ type: "stepFailed", ...detail, error: decodeError(JSON.parse(errorJson!) as StoredError) });
   }
 
   #isOver(): boolean {
@@ -438,8 +445,8 @@ export class Run implements StepHost, Rider {
   async saveRunning(row: Checkpoint): Promise<void> {
     if (this.#phase !== "over") {
       this.#begun.delete(row.key);
-      const replacesRunning = this.#runningRows.has(row.key);
-      this.#runningRows.set(row.key, row);
+      const replacesRunning = this.#runningRows?.has(row.key) ?? false;
+      this.#noteRunning(row);
       try {
         const owned = await this.services.store.checkpoint(this.start.owner, row, replacesRunning);
         if (!owned) this.#loseLease(`record step "${row.key}"`);
@@ -464,11 +471,17 @@ export class Run implements StepHost, Rider {
     const batch: Statement[] = [];
     for (const [key, { attempt, startedAt }] of this.#begun) {
       const row = runningRow(this, key, attempt, startedAt);
-      batch.push(this.services.store.checkpointStatement(this.start.owner, row, this.#runningRows.has(key)));
-      this.#runningRows.set(key, row);
+      batch.push(
+        this.services.store.checkpointStatement(this.start.owner, row, this.#runningRows?.has(key) ?? false),
+      );
+      this.#noteRunning(row);
     }
     this.#begun.clear();
     return batch;
+  }
+
+  #noteRunning(row: Checkpoint): void {
+    (this.#runningRows ??= new Map()).set(row.key, row);
   }
 
   committed(counts: readonly number[]): void {
@@ -540,7 +553,7 @@ export class Run implements StepHost, Rider {
       cause instanceof Error && depth < MAX_CAUSES;
       cause = cause.cause, depth++
     ) {
-      const step = this.#failures.get(cause);
+      const step = this.#failures?.get(cause);
       if (step !== undefined) return step;
     }
     return undefined;
@@ -548,7 +561,7 @@ export class Run implements StepHost, Rider {
 
   /** The steps that still run, as the end of the workflow leaves them. */
   #abandoned(at: number): Checkpoint[] {
-    return [...this.#runningRows.values()].map((row) => ({
+    return [...this.#runningRows?.values() ?? []].map((row) => ({
       ...row,
       status: "failed",
       completion: ++this.#completions,
@@ -608,7 +621,7 @@ export class Run implements StepHost, Rider {
     this.#ready.length = 0;
     this.#asked.clear();
     this.#begun.clear();
-    this.#setAside.clear();
+    this.#setAside = undefined;
     this.#idled?.();
   }
 
@@ -639,6 +652,9 @@ export class Run implements StepHost, Rider {
     }
   }
 }
+
+/** Marks a promise as one that nobody has to wait for. */
+function ignore(): void {}
 
 /** A run's id as people see it. */
 export function runName(run: number): string {

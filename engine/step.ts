@@ -196,14 +196,13 @@ function completed(
   value: unknown,
 ): StepOutcome | Promise<StepOutcome> {
   const durationMs = Math.max(0, host.clock.now() - startedAt);
-  const stored = (outputJson: string | null) =>
-    outcome(host, task, { attempt, startedAt, durationMs, outputJson, errorJson: null });
+  const result = { attempt, startedAt, durationMs, outputJson: null, errorJson: null };
   // The function has done its work; doing it again would not make its result one that can be stored.
-  const refused = (error: unknown) =>
-    outcome(host, task, { attempt, startedAt, durationMs, outputJson: null, errorJson: errorText(error) });
+  const refused = (error: unknown) => outcome(host, task, { ...result, errorJson: errorText(error) });
   try {
     const outputJson = encodeValue(value, `the output of step "${task.key}"`, host.maxValueBytes);
-    return outputJson instanceof Promise ? outputJson.then(stored, refused) : stored(outputJson);
+    if (!(outputJson instanceof Promise)) return outcome(host, task, { ...result, outputJson });
+    return outputJson.then((outputJson) => outcome(host, task, { ...result, outputJson }), refused);
   } catch (error) {
     return refused(error);
   }

@@ -3,6 +3,7 @@ import type { Batch, Database, Liveness, Rider, Row, Statement } from "../engine
 import { openSqliteDatabase } from "../engine/store/sqlite_database.ts";
 import type { EngineSettings } from "../engine/options.ts";
 import type { Turns } from "../engine/turns.ts";
+import type { ManualClock } from "./manual_clock.ts";
 
 /** A call of the store, as it is about to be made or has just been answered. */
 export interface StoreCall {
@@ -15,12 +16,12 @@ export interface StoreCall {
 /**
  * A database whose process seems to die at one of its calls: it is closed, so that its lock is dropped, and nobody
  * ever gets an answer from it again. What the dead process does after that must have no effect: the functions of a
- * test's steps ask `dead` before they do anything.
+ * test's steps ask `dead` before they do anything, and nobody moves its clock.
  */
 export class CrashingDatabase implements Database {
   /** How many calls there have been. */
   calls = 0;
-  readonly #crash = Promise.withResolvers<StoreCall>();
+  readonly #crash = Promise.withResolvers<void>();
   readonly #opened: () => Promise<Database>;
   #database: Database | undefined;
   #dead = false;
@@ -43,8 +44,8 @@ export class CrashingDatabase implements Database {
     return this.#dead;
   }
 
-  /** The call at which it has died; resolves once the file is closed. */
-  get crashed(): Promise<StoreCall> {
+  /** Resolves after death, once the file is closed. */
+  get crashed(): Promise<void> {
     return this.#crash.promise;
   }
 
@@ -85,11 +86,9 @@ export class CrashingDatabase implements Database {
     if (!this.#dead) await this.#database!.close();
   }
 
-  /** Dies here and now. */
-  die(call: StoreCall): void {
-    if (this.#dead) return;
+  #die(): void {
     this.#dead = true;
-    this.#database!.close().then(() => this.#crash.resolve(call), (error) => this.#crash.reject(error));
+    this.#database!.close().then(this.#crash.resolve, this.#crash.reject);
   }
 
   async #call<T>(name: StoreCall["name"], act: (database: Database) => Promise<T>): Promise<T> {
@@ -115,7 +114,7 @@ export class CrashingDatabase implements Database {
   }
 
   #dieAt(call: StoreCall): void {
-    if (!this.#dead && this.crashesAt(call)) this.die(call);
+    if (!this.#dead && this.crashesAt(call)) this.#die();
   }
 }
 
@@ -126,12 +125,12 @@ function never(): Promise<never> {
 /**
  * Opens an engine on a {@linkcode CrashingDatabase}.
  *
- * @param crashesAt whether the process dies at this call; it never does by default
+ * @param crashesAt whether the process dies at this call
  */
 export async function openCrashing(
   location: string,
-  options: EngineOptions = {},
-  crashesAt: (call: StoreCall) => boolean = () => false,
+  options: EngineOptions & { clock: ManualClock },
+  crashesAt: (call: StoreCall) => boolean,
 ): Promise<{ engine: Engine; database: CrashingDatabase }> {
   let database: CrashingDatabase;
   const engine = Engine.openOn((settings, turns) => {

@@ -6,9 +6,15 @@ import { type OpenSqlite, StatementCache } from "./sqlite_driver.ts";
 export const openBuiltin: OpenSqlite = (path) => {
   const db = new DatabaseSync(path);
   const statements = new StatementCache((sql) => db.prepare(sql));
+  let lastKey: number | bigint = 0;
   return {
     exec: (sql) => db.exec(sql),
-    run: (sql, params) => Number(statements.get(sql).run(...params).changes),
+    run(sql, params) {
+      const { changes, lastInsertRowid } = statements.get(sql).run(...params);
+      lastKey = lastInsertRowid;
+      return Number(changes);
+    },
+    lastKey: () => Number(lastKey),
     all: (sql, params) => statements.get(sql).all(...params) as Row[],
     close: () => db.close(),
   };

@@ -121,7 +121,10 @@ export class CommitQueue {
       const counts: number[][] = [];
       for (const { batch } of group) {
         const changed: number[] = [];
-        for (const { sql, params } of batch) changed.push(driver.run(sql, params));
+        for (const { sql, params, givesKey } of batch) {
+          const rows = driver.run(sql, params);
+          changed.push(givesKey && rows > 0 ? driver.lastKey() : rows);
+        }
         counts.push(changed);
       }
       driver.run("COMMIT", []);

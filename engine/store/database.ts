@@ -14,6 +14,8 @@ export type Row = Record<string, unknown>;
 export interface Statement {
   readonly sql: string;
   readonly params: readonly SqlValue[];
+  /** Whether its result is not the number of rows it changed but the key of the row it inserted, 0 if none. */
+  readonly givesKey?: boolean;
 }
 
 /** Statements that are committed together or not at all. What each may change, it says in its own `WHERE`. */
@@ -39,7 +41,7 @@ export interface Database {
   /**
    * Commits a batch: alone, or in one transaction with others that are waiting; it stands or falls alone.
    *
-   * @returns the number of rows that each statement changed, once they are committed
+   * @returns the result of each statement, once they are committed: the number of rows it changed
    */
   write(batch: Batch): Promise<readonly number[]>;
   /** Lets a batch ride along with the next commit, or be committed alone after a while. */

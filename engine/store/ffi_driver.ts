@@ -11,6 +11,7 @@ interface FfiModule {
       all(...params: readonly SqlValue[]): Row[];
       finalize(): void;
     };
+    readonly lastInsertRowId: number;
     close(): void;
   };
 }
@@ -43,6 +44,7 @@ export async function loadFfi(): Promise<OpenSqlite> {
     return {
       exec: (sql) => void db.exec(sql),
       run: (sql, params) => statements.get(sql).run(...params),
+      lastKey: () => db.lastInsertRowId,
       all: (sql, params) => statements.get(sql).all(...params),
       close: () => db.close(),
     };

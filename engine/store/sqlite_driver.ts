@@ -7,6 +7,8 @@ export interface SqliteDriver {
   exec(sql: string): void;
   /** Runs one statement. @returns the number of rows it changed, if it is one that changes rows */
   run(sql: string, params: readonly SqlValue[]): number;
+  /** The key of the row that the last `run()` inserted. */
+  lastKey(): number;
   /** The rows of one query. */
   all(sql: string, params: readonly SqlValue[]): Row[];
   close(): void;

@@ -32,11 +32,11 @@ const CREATE_WORKFLOW =
 const CREATE_INPUT = `INSERT INTO inputs (workflow, seed, input_json, checksum)
   SELECT workflow, ?, ?, ? FROM workflows WHERE workflow_id = ? AND run = ? AND status = 'running'`;
 
-/** Makes a workflow that this run owns; changes nothing where the id is taken. */
+/** Makes a workflow that this run owns, and gives its short key; changes nothing where the id is taken. */
 export function createWorkflow(input: WorkflowInput, run: number, executor: number): Statement[] {
   const { workflowId, name, createdAt, seed, inputJson } = input;
   return [
-    { sql: CREATE_WORKFLOW, params: [workflowId, name, run, executor, createdAt, createdAt] },
+    { sql: CREATE_WORKFLOW, params: [workflowId, name, run, executor, createdAt, createdAt], givesKey: true },
     { sql: CREATE_INPUT, params: [seed, inputJson, inputChecksum(input), workflowId, run] },
   ];
 }
@@ -236,11 +236,6 @@ export function selectWorkflow(workflowId: string): Statement {
       LEFT JOIN executors e ON e.executor = w.executor WHERE w.workflow_id = ?`,
     params: [workflowId],
   };
-}
-
-/** The short key of a workflow. */
-export function selectWorkflowKey(workflowId: string): Statement {
-  return { sql: "SELECT workflow FROM workflows WHERE workflow_id = ?", params: [workflowId] };
 }
 
 /** Which workflows to list. */

@@ -67,10 +67,8 @@ export class Store {
   ): Promise<Ownership | undefined> {
     const batch = statements.createWorkflow(input, run, executor);
     if (renewUntil !== undefined) batch.push(statements.renewLease(executor, renewUntil));
-    const [created] = await this.database.write(batch);
-    if (created === 0) return undefined;
-    const rows = await this.database.read(statements.selectWorkflowKey(input.workflowId));
-    return { workflowId: input.workflowId, workflow: rows[0]!.workflow as number, run };
+    const [workflow] = await this.database.write(batch);
+    return workflow === 0 ? undefined : { workflowId: input.workflowId, workflow: workflow!, run };
   }
 
   /** The workflow of this id. */

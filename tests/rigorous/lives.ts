@@ -1,0 +1,180 @@
+import { assert, assertEquals } from "@std/assert";
+import type { Clock } from "@stepwell/stepwell";
+import type { SeededRandom } from "../../engine/random.ts";
+import { type Death, type Mortal, openMortal } from "../mortal_database.ts";
+import { execute, query } from "../raw_sqlite.ts";
+import { type Shape, type StepShape, stepsOf } from "./shape.ts";
+import { workflowOf, type World } from "./shape_workflow.ts";
+
+/** How a workflow ended. */
+export type Ending = { readonly output: string[] } | { readonly error: string };
+
+/**
+ * Workflows of random shapes on one file, lived through by one mortal engine after the other, and what must hold of
+ * them whenever an engine has died:
+ *
+ * 1. What a workflow notes in one life begins as in every life before it: the same branches are given the same results
+ *    in the same order.
+ * 2. No step runs that has a checkpoint, and no attempt that was already recorded as failed. A step that is to run at
+ *    most once does.
+ * 3. What is committed of a completion stays as it is, and completions are numbered from 1 without gaps.
+ */
+export class Lives {
+  readonly #workflows: readonly LivedWorkflow[];
+  #steps = 0;
+
+  constructor(private readonly path: string, shapes: readonly Shape[]) {
+    this.#workflows = shapes.map((shape, i) => new LivedWorkflow(`shape-${i}`, shape));
+    for (const shape of shapes) this.#steps += stepsOf(shape);
+  }
+
+  /** About how many writes an engine is asked for that runs all workflows to their end. */
+  get writes(): number {
+    return this.#steps + 2 * this.#workflows.length;
+  }
+
+  /** Runs all workflows until all have ended, or the engine has died. @returns whether all have ended */
+  async live(death?: Death): Promise<boolean> {
+    const mortal = await openMortal(this.path, { durability: "normal" }, death);
+    const ended = Promise.all(this.#workflows.map((workflow) => workflow.live(mortal)));
+    const completed = await Promise.race([ended.then(() => true), mortal.died.then(() => false)]);
+    if (completed) await mortal.engine.close();
+    for (const workflow of this.#workflows) workflow.check(this.path);
+    return completed;
+  }
+
+  /** Lives, and dies at random, a few times, and then lives on. */
+  async liveAndDie(random: SeededRandom, deaths: number): Promise<void> {
+    for (let life = 0; life < deaths; life++) {
+      const write = 1 + Math.floor(random.fraction() * this.writes);
+      const when = random.fraction() < 0.5 ? "before" : "after";
+      if (await this.live({ write, when })) return;
+    }
+    assert(await this.live(), "the last life ends in death");
+  }
+
+  /**
+   * Has every workflow run once more over all that it has seen: it must come to the same end, and no step must run.
+   * All must have ended.
+   */
+  async replay(): Promise<void> {
+    const endings = this.#workflows.map(({ ending }) => ending);
+    const executed = this.#workflows.map(({ executions }) => executions);
+    execute(
+      this.path,
+      "UPDATE workflows SET status = 'pending', output_json = NULL, error_json = NULL, checksum = NULL",
+    );
+    assert(await this.live());
+    assertEquals(this.#workflows.map(({ ending }) => ending), endings);
+    assertEquals(this.#workflows.map(({ executions }) => executions), executed);
+  }
+}
+
+/** A row of a step, as the store has it. */
+type StepRow = Record<string, unknown> & {
+  step_key: string;
+  attempt: number;
+  next_attempt_at: number | null;
+};
+
+/** One workflow in all its lives. */
+class LivedWorkflow {
+  readonly #id: string;
+  readonly #shape: Shape;
+  /** The notes of this life, and of the one that went furthest. */
+  #notes: string[] = [];
+  #furthest: string[] = [];
+  /** What is committed: completions by their number, and attempts by the key of their step. */
+  #completions: StepRow[] = [];
+  readonly #done = new Set<string>();
+  readonly #attempts = new Map<string, number>();
+  /** Keys of the steps that may run once at most, and have. */
+  readonly #ranOnce = new Set<string>();
+  #executions = 0;
+  #violation: string | undefined;
+  #ending: Ending | undefined;
+
+  constructor(id: string, shape: Shape) {
+    this.#id = id;
+    this.#shape = shape;
+  }
+
+  /** How often a function of a step has been called. */
+  get executions(): number {
+    return this.#executions;
+  }
+
+  get ending(): Ending | undefined {
+    return this.#ending;
+  }
+
+  /** Starts the workflow, or resumes it, and waits for its end. */
+  async live(mortal: Mortal): Promise<void> {
+    this.#notes = [];
+    const workflow = workflowOf("shape", this.#shape, this.#world(mortal, this.#notes));
+    this.#ending = await mortal.engine.run(workflow, { id: this.#id }).then(
+      (output) => ({ output }),
+      (error) => ({ error: String(error) }),
+    );
+  }
+
+  /** The world as a mortal sees it: nothing that the dead still do has an effect. */
+  #world(mortal: Mortal, notes: string[]): World {
+    return {
+      note: (line) => void (mortal.dead || notes.push(line)),
+      execute: async (info, shape) => {
+        if (mortal.dead) await new Promise<never>(() => {});
+        const number = ++this.#executions;
+        this.#checkExecution(info.idempotencyKey.slice(this.#id.length + 1), info.attempt, shape);
+        if (shape.delayMs > 0) {
+          await pause(mortal.clock, shape.delayMs, shape.listens ? info.signal : undefined);
+        }
+        return number;
+      },
+    };
+  }
+
+  #checkExecution(key: string, attempt: number, shape: StepShape): void {
+    const committed = this.#attempts.get(key) ?? 1;
+    if (this.#done.has(key)) this.#violation ??= `step "${key}" has a checkpoint, and runs again`;
+    if (attempt < committed) this.#violation ??= `attempt ${attempt} of step "${key}" is made again`;
+    if (attempt > shape.maxAttempts) this.#violation ??= `step "${key}" is tried ${attempt} times`;
+    if (!shape.atMostOnce) return;
+    if (this.#ranOnce.has(key)) this.#violation ??= `step "${key}" runs more than once`;
+    this.#ranOnce.add(key);
+  }
+
+  /** Checks what must hold after a life. */
+  check(path: string): void {
+    assertEquals(this.#violation, undefined, this.#id);
+    const [older, newer] = this.#notes.length > this.#furthest.length
+      ? [this.#furthest, this.#notes]
+      : [this.#notes, this.#furthest];
+    assertEquals(older, newer.slice(0, older.length), `${this.#id}: other notes than in an earlier life`);
+    this.#furthest = newer;
+    this.#checkRows(path);
+  }
+
+  #checkRows(path: string): void {
+    const rows = query(
+      path,
+      "SELECT s.* FROM steps s WHERE s.workflow_id = ? ORDER BY s.completion IS NULL, s.completion",
+      this.#id,
+    ) as StepRow[];
+    const completions = rows.filter(({ completion }) => completion !== null);
+    assertEquals(completions.map(({ completion }) => completion), completions.map((_, i) => i + 1), this.#id);
+    const before = completions.slice(0, this.#completions.length);
+    assertEquals(before, this.#completions, `${this.#id}: a completion has changed`);
+    this.#completions = completions;
+    for (const { step_key: key } of completions) this.#done.add(key);
+    for (const { step_key: key, attempt } of rows) this.#attempts.set(key, attempt);
+  }
+}
+
+/** Waits, unless the signal is aborted before. */
+async function pause(clock: Clock, delayMs: number, signal: AbortSignal | undefined): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  clock.setTimer(delayMs, resolve);
+  signal?.addEventListener("abort", () => reject(signal.reason));
+  await promise;
+}
