@@ -11,39 +11,44 @@ const MAX_LINES = 8;
  */
 export class LiveRegion {
   readonly #output: Output;
-  #lines: readonly string[] = [];
   #drawn = 0;
 
   constructor(output: Output) {
     this.#output = output;
   }
 
-  /** Writes a line that stays. */
-  print(line: string): void {
-    this.#output.write(this.#erased() + line + "\n" + this.#drawing());
+  /** Whether anything is drawn. */
+  get isDrawn(): boolean {
+    return this.#drawn > 0;
+  }
+
+  /** Writes a line that stays, and draws these lines below it. */
+  print(line: string, lines: readonly string[] = []): void {
+    this.#output.write(this.#erased() + line + "\n" + this.#drawing(lines));
   }
 
   /** Draws these lines in place of those that were there. */
   show(lines: readonly string[]): void {
-    if (lines.length === 0 && this.#drawn === 0) return;
-    this.#lines = lines;
-    this.#output.write(this.#erased() + this.#drawing());
+    if (lines.length > 0 || this.isDrawn) this.#output.write(this.#erased() + this.#drawing(lines));
   }
 
   #erased(): string {
-    const up = this.#drawn === 0 ? "" : `\x1b[${this.#drawn}A\r\x1b[0J`;
+    const up = this.isDrawn ? `\x1b[${this.#drawn}A\r\x1b[0J` : "";
     this.#drawn = 0;
     return up;
   }
 
-  #drawing(): string {
-    if (this.#lines.length === 0) return "";
-    const room = Math.max(1, Math.min(MAX_LINES, (this.#output.rows() ?? 2) - 1));
-    const shown = this.#lines.length <= room ? this.#lines : [
-      ...this.#lines.slice(0, room - 1),
-      `  … and ${this.#lines.length - (room - 1)} more`,
-    ];
+  #drawing(lines: readonly string[]): string {
+    if (lines.length === 0) return "";
+    const room = Math.max(1, Math.min(MAX_LINES, (this.#output.rows() ?? 0) - 1));
+    const shown = lines.length <= room ? lines : cut(lines, room);
     this.#drawn = shown.length;
     return "\x1b[?7l" + shown.map((line) => line + "\n").join("") + "\x1b[?7h";
   }
+}
+
+/** As many lines as there is room for: the last says how many more there are, unless there is room for one only. */
+function cut(lines: readonly string[], room: number): string[] {
+  if (room === 1) return lines.slice(0, 1);
+  return [...lines.slice(0, room - 1), `  … and ${lines.length - (room - 1)} more`];
 }

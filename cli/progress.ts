@@ -97,7 +97,7 @@ export class Progress {
 
   /** A line among those of the steps. */
   say(text: string): void {
-    this.#region.print(text);
+    this.#region.print(text, this.#region.isDrawn ? this.#underwayLines() : []);
   }
 
   /** Stops drawing; what is still under way is no longer shown. */
@@ -111,12 +111,13 @@ export class Progress {
   #step(paint: Paint, sign: string, state: string, key: string, attempt: number, detail = ""): void {
     const name = printableLine(key);
     this.#keyWidth = Math.max(this.#keyWidth, name.length);
-    if (this.#underway.size === 0) this.#region.show([]);
     this.#line(paint, sign, state, `${name.padEnd(this.#keyWidth)}  attempt ${attempt}  ${detail}`.trimEnd());
   }
 
   #line(paint: Paint, sign: string, state: string, text: string): void {
-    this.#region.print(`${this.#state(paint, sign, state)}  ${text}`);
+    // A step that is quick is not drawn at all: drawing begins with the timer.
+    const below = this.#region.isDrawn ? this.#underwayLines() : [];
+    this.#region.print(`${this.#state(paint, sign, state)}  ${text}`, below);
   }
 
   #state(paint: Paint, sign: string, state: string): string {
@@ -131,13 +132,18 @@ export class Progress {
   }
 
   #draw(): void {
-    const sign = FRAMES[this.#frame++ % FRAMES.length]!;
+    this.#frame++;
+    this.#region.show(this.#underwayLines());
+  }
+
+  #underwayLines(): string[] {
+    const sign = FRAMES[this.#frame % FRAMES.length]!;
     const { busy, warning } = this.#colours;
-    this.#region.show(Array.from(this.#underway, ([key, { attempt, at, retrying }]) => {
+    return Array.from(this.#underway, ([key, { attempt, at, retrying }]) => {
       const state = retrying ? this.#state(warning, sign, "retrying") : this.#state(busy, sign, "running");
-      const ms = Math.abs(performance.now() - at);
-      const time = retrying ? `in ${formatDuration(ms)}` : formatDuration(ms);
+      const now = performance.now();
+      const time = retrying ? `in ${formatDuration(Math.max(0, at - now))}` : formatDuration(now - at);
       return `${state}  ${printableLine(key).padEnd(this.#keyWidth)}  attempt ${attempt}  ${time}`;
-    }));
+    });
   }
 }

@@ -14,19 +14,42 @@ export interface Clock {
 
 /** The longest delay that `setTimeout` takes; a longer one is made of several. */
 const MAX_TIMEOUT_MS = 2 ** 31 - 1;
+/** For how long a background timer may keep the process alive. */
+const MAX_HOLD_MS = 500;
 
 /** The clock of the machine. */
 export const systemClock: Clock = {
-  now: () => Date.now(),
+  now(): number {
+    return Date.now();
+  },
 
-  setTimer(delayMs, wake, { background = false } = {}) {
-    let timer: ReturnType<typeof setTimeout>;
-    const arm = (restMs: number) => {
-      const partMs = Math.min(restMs, MAX_TIMEOUT_MS);
-      timer = setTimeout(() => restMs > partMs ? arm(restMs - partMs) : wake(), partMs);
-      if (background) Deno.unrefTimer(timer);
+  setTimer(delayMs, wake, { background = false } = {}): () => void {
+    if (!background) return setForegroundTimer(delayMs, wake);
+    // `setTimeout` takes 10 ms to load, which a program that has little to do is spared: it has ended before this
+    // signal's time is over. What it cannot do is let the process end sooner.
+    const holdMs = Math.min(delayMs, MAX_HOLD_MS);
+    const signal = AbortSignal.timeout(holdMs);
+    let cancel = () => signal.removeEventListener("abort", proceed);
+    const proceed = () => {
+      if (delayMs === holdMs) return wake();
+      cancel = setForegroundTimer(delayMs - holdMs, wake, Deno.unrefTimer);
     };
-    arm(delayMs);
-    return () => clearTimeout(timer);
+    signal.addEventListener("abort", proceed);
+    return () => cancel();
   },
 };
+
+function setForegroundTimer(
+  delayMs: number,
+  wake: () => void,
+  adjust?: (timer: number) => void,
+): () => void {
+  let timer: ReturnType<typeof setTimeout>;
+  const arm = (restMs: number) => {
+    const partMs = Math.min(restMs, MAX_TIMEOUT_MS);
+    timer = setTimeout(() => restMs > partMs ? arm(restMs - partMs) : wake(), partMs);
+    adjust?.(timer as unknown as number);
+  };
+  arm(delayMs);
+  return () => clearTimeout(timer);
+}

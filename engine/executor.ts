@@ -56,7 +56,12 @@ export class Executor {
   /** Says whether a workflow runs: the lease is renewed for as long as one does. */
   set busy(busy: boolean) {
     this.#busy = busy;
-    if (busy) this.#cancelHeartbeat ??= this.#beatLater();
+    if (busy) {
+      this.#cancelHeartbeat ??= this.#beatLater();
+    } else if (this.#dropped.size === 0) {
+      this.#cancelHeartbeat?.();
+      this.#cancelHeartbeat = undefined;
+    }
   }
 
   /** Takes over a workflow whose run has ended without being able to release it, to release it later. */

@@ -19,6 +19,7 @@ import type { Ownership } from "./store/statements.ts";
 import type { Store, WorkflowRecord } from "./store/store.ts";
 import { decodeError, encodeError, type StoredError } from "./stored_error.ts";
 import type { Turns } from "./turns.ts";
+import { checkName } from "./workflow.ts";
 
 /** What a run needs of the engine that it belongs to. */
 export interface RunServices {
@@ -93,7 +94,9 @@ export class Run implements StepHost, Rider {
   #steps = 0;
   readonly #sequences = new Map<string, number>();
   readonly #asked = new Map<string, Ask>();
+  /** The last keys that were asked for, in a ring. */
   readonly #recentKeys: string[] = [];
+  #asks = 0;
   /** Rows in the store that say a step is running, by key. Like the next two, most runs never have one. */
   #runningRows: Map<string, Checkpoint> | undefined;
   /** Steps whose function was called, and of which nothing is on the way to the store. */
@@ -103,6 +106,8 @@ export class Run implements StepHost, Rider {
   #setAside: Map<string, Checkpoint> | undefined;
   readonly #ready: (() => void)[] = [];
   #scheduled = false;
+  /** The turn in which the workflow last saw a completion. */
+  #lastTurn = -1;
   #cancelPatience: (() => void) | undefined;
   #inFlight = 0;
   #idled: (() => void) | undefined;
@@ -208,9 +213,14 @@ export class Run implements StepHost, Rider {
     return this.#ask("step", task.key, (interrupted) => performStep(this, task, interrupted));
   }
 
-  /** The key for the next call of a step id. @throws {LimitExceededError} if there have been too many */
+  /** The key for the next call of a step id. @throws {TypeError | RangeError} if the id is not one @throws {LimitExceededError} if there have been too many */
   nextKey(id: string): string {
-    const sequence = (this.#sequences.get(id) ?? 0) + 1;
+    let sequence = this.#sequences.get(id);
+    if (sequence === undefined) {
+      checkName(id, "a step's id");
+      sequence = 0;
+    }
+    sequence++;
     if (sequence > MAX_SEQUENCE) {
       throw new LimitExceededError("calls of one step id", MAX_SEQUENCE, `call "${id}" again`);
     }
@@ -233,8 +243,7 @@ export class Run implements StepHost, Rider {
       if (this.scope.reason instanceof LeaseLostError) reject(this.scope.reason);
       return promise;
     }
-    this.#recentKeys.push(`${kind} ${key}`);
-    if (this.#recentKeys.length > RECENT_KEYS) this.#recentKeys.shift();
+    this.#recentKeys[this.#asks++ % RECENT_KEYS] = key;
     const ask = { kind, key, perform, resolve, reject };
     this.#asked.set(key, ask);
     const aside = this.#setAside?.get(key);
@@ -257,9 +266,22 @@ export class Run implements StepHost, Rider {
     this.services.turns.next(this.#turn);
   }
 
+  /** Has the workflow see a completion: at once, if it has seen none in this turn, or else in its turn. */
+  #give(settle: () => void): void {
+    const { number } = this.services.turns;
+    if (this.#ready.length > 0 || this.#scheduled || this.#stopping || this.#lastTurn === number) {
+      this.#ready.push(settle);
+      this.#schedule();
+    } else {
+      this.#lastTurn = number;
+      settle();
+    }
+  }
+
   #turn = (): void => {
     this.#scheduled = false;
     if (this.#phase === "over" || this.#stopping) return;
+    this.#lastTurn = this.services.turns.number;
     const deliver = this.#ready.shift();
     if (deliver !== undefined) {
       deliver();
@@ -396,10 +418,14 @@ export class Run implements StepHost, Rider {
     );
   }
 
+  /** The last keys that were asked for, in their order. */
+  #lastAsked(): string[] {
+    const first = this.#asks % RECENT_KEYS;
+    return [...this.#recentKeys.slice(first), ...this.#recentKeys.slice(0, first)];
+  }
+
   #nonDeterminism(reason: string): NonDeterminismError {
-    return new NonDeterminismError(this.workflowId, reason, this.#history.surroundings(), [
-      ...this.#recentKeys,
-    ]);
+    return new NonDeterminismError(this.workflowId, reason, this.#history.surroundings(), this.#lastAsked());
   }
 
   // --- What the workflow does for the first time ---
@@ -424,8 +450,7 @@ export class Run implements StepHost, Rider {
       if (this.#isOver()) return;
       const settle = this.#settler(ask, checkpoint);
       if (this.observed) this.#tellOutcome(checkpoint);
-      this.#ready.push(settle);
-      this.#schedule();
+      this.#give(settle);
       this.idle(1);
     } catch (error) {
       await this.#stopFor(error);

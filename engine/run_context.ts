@@ -4,14 +4,7 @@ import type { LogLevel } from "./events.ts";
 import { retryPolicy } from "./retry.ts";
 import { type Run, runName } from "./run.ts";
 import { Scope } from "./scope.ts";
-import {
-  type AllOptions,
-  checkName,
-  type Context,
-  type Logger,
-  type StepFunction,
-  type StepOptions,
-} from "./workflow.ts";
+import type { AllOptions, Context, Logger, StepFunction, StepOptions } from "./workflow.ts";
 
 /** The context that a run gives its workflow, or one branch of it. */
 export class RunContext implements Context {
@@ -44,7 +37,6 @@ export class RunContext implements Context {
   step<T>(id: string, fn: StepFunction<T>, options: StepOptions = {}): Promise<T> {
     try {
       const name = id === "" ? (callSite() ?? "step") : id;
-      checkName(name, "a step's id");
       if (typeof fn !== "function") {
         throw new TypeError(`Cannot run step "${name}": wanted a function, found ${typeof fn}`);
       }

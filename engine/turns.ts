@@ -20,6 +20,12 @@ export class Turns {
   #quiet: (() => void)[] = [];
   #scheduled = false;
   #held = 0;
+  #number = 0;
+
+  /** The number of the turn that this is. */
+  get number(): number {
+    return this.#number;
+  }
 
   /** Runs `task` in the next turn, together with the others of that turn. */
   next(task: () => void): void {
@@ -41,6 +47,7 @@ export class Turns {
 
   #turn = (): void => {
     this.#scheduled = false;
+    this.#number++;
     const wait = this.#next.length > 0 && this.#held < MAX_TURNS_HELD;
     let tasks: (() => void)[];
     if (wait) {
@@ -59,20 +66,27 @@ export class Turns {
 
 declare const setImmediate: ((callback: () => void) => unknown) | undefined;
 
+/** How many turns begin with a message before `setImmediate` takes over. */
+const MESSAGE_TURNS = 64;
+/** Whether `setImmediate` takes microseconds, as it does from Deno 2.6 on, and not a millisecond. */
+const isImmediateFast = !/^2\.[0-5]\./.test(Deno.version.deno);
+let messageTurns = 0;
+
 /**
- * Calls back in the next turn. `setImmediate` takes microseconds from Deno 2.6 on, and a millisecond before, where a
- * message to oneself is the fastest way. A port keeps the process alive while it listens, so it does so only while
- * somebody waits.
+ * Calls back in the next turn. `setImmediate` is the fastest way; but it takes 10 ms to load, which a program that has
+ * little to do is spared by sending itself a message. A port keeps the process alive while it listens, so each
+ * listens for one message only.
  */
-const scheduleTurn: (callback: () => void) => void =
-  typeof setImmediate === "function" && Number(Deno.version.deno.split(".")[1]) >= 6 ||
-    !Deno.version.deno.startsWith("2.")
-    ? (callback) => void setImmediate!(callback)
-    : (callback) => {
-      const { port1, port2 } = new MessageChannel();
-      port1.onmessage = () => {
-        port1.close();
-        callback();
-      };
-      port2.postMessage(undefined);
-    };
+function scheduleTurn(callback: () => void): void {
+  if (isImmediateFast && messageTurns >= MESSAGE_TURNS) {
+    setImmediate!(callback);
+    return;
+  }
+  messageTurns++;
+  const { port1, port2 } = new MessageChannel();
+  port1.onmessage = () => {
+    port1.close();
+    callback();
+  };
+  port2.postMessage(undefined);
+}

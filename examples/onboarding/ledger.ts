@@ -18,8 +18,12 @@ export interface LedgerEntry<T = unknown> {
  *   it off; its effect has not happened, and is done again by whoever resumes.
  * - Reading, deciding and writing happen under a lock of the operating system, which dies with its process. So the
  *   ledger holds where several processes write to it.
+ * - Those who wait for that lock in one process do so one after the other: each that waits holds a thread, and
+ *   the one who has the lock needs a thread, too, to write.
  */
 export class Ledger {
+  #last: Promise<unknown> = Promise.resolve();
+
   /** @param path the file; it and its folder are made when the first effect happens */
   constructor(readonly path: string) {}
 
@@ -31,7 +35,23 @@ export class Ledger {
    * @param effect gives the result, from the effects of all kinds so far; it is not called where the key has one
    * @returns the result of the effect, now or as it was the first time
    */
-  async once<T>(key: string, kind: string, effect: (earlier: readonly LedgerEntry[]) => T): Promise<T> {
+  once<T>(key: string, kind: string, effect: (earlier: readonly LedgerEntry[]) => T): Promise<T> {
+    const done = this.#last.then(() => this.#once(key, kind, effect));
+    this.#last = done.catch(() => {}); // whoever asked for it is told
+    return done;
+  }
+
+  /** All effects so far, oldest first, without a torn tail. */
+  async entries(): Promise<LedgerEntry[]> {
+    try {
+      return parse(await Deno.readFile(this.path), this.path).entries;
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return [];
+      throw error;
+    }
+  }
+
+  async #once<T>(key: string, kind: string, effect: (earlier: readonly LedgerEntry[]) => T): Promise<T> {
     await Deno.mkdir(parentOf(this.path), { recursive: true });
     using file = await Deno.open(this.path, { read: true, write: true, create: true });
     await file.lock(true);
@@ -45,16 +65,6 @@ export class Ledger {
     await writeAll(file, new TextEncoder().encode(JSON.stringify(entry) + "\n"));
     await file.sync();
     return entry.result;
-  }
-
-  /** All effects so far, oldest first, without a torn tail. */
-  async entries(): Promise<LedgerEntry[]> {
-    try {
-      return parse(await Deno.readFile(this.path), this.path).entries;
-    } catch (error) {
-      if (error instanceof Deno.errors.NotFound) return [];
-      throw error;
-    }
   }
 }
 

@@ -22,8 +22,7 @@ for (const { when, replayed } of POINTS) {
       const { code, json } = await runJson(["resume", "p", ...samples], { cwd });
       assertEquals(code, 0);
       assertEquals(json.output, [1, 2, 3]);
-      // deno-lint-ignore no-explicit-any -- only this of it is looked at
-      assertEquals(json.steps.map((step: any) => step.replayed), replayed);
+      assertEquals(json.steps.map((step) => step.replayed), replayed);
     }));
 }
 

@@ -20,8 +20,7 @@ Deno.test("list shows workflows as a table, the newest first, by status and up t
     assertMatch(rows[3]!, /^one +greet +completed /);
 
     const failed = await runJson(["list", "--status", "failed"], { cwd });
-    // deno-lint-ignore no-explicit-any -- only this of it is looked at
-    assertEquals(failed.json.workflows.map((each: any) => each.workflowId), ["two"]);
+    assertEquals(failed.json.workflows.map((each) => each.workflowId), ["two"]);
     const either = await runJson(["list", "--status", "failed", "--status", "completed"], { cwd });
     assertEquals(either.json.workflows.length, 2);
     assertEquals(either.json.more, false);

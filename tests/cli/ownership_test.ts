@@ -1,5 +1,5 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
-import { inFolder, run, runJson, start } from "./program.ts";
+import { inFolder, type Report, run, runJson, start } from "./program.ts";
 import { copyModule } from "./samples.ts";
 
 const samples = ["--module", "samples.js"];
@@ -49,18 +49,16 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
       const { code, stdout, stderr } = await process.ended();
       assertEquals(code, 130);
       assertStringIncludes(stderr, "stepwell resume g --module samples.js");
-      const { error, steps } = JSON.parse(stdout);
+      const { error, steps } = JSON.parse(stdout) as Report;
       assertEquals(error.name, "EngineClosedError");
-      // deno-lint-ignore no-explicit-any -- only this of it is looked at
-      assertEquals(steps.map((step: any) => [step.key, step.status]), [
+      assertEquals(steps.map((step) => [step.key, step.status]), [
         ["first#000001", "completed"],
         ["gate#000001", "completed"],
       ]);
 
       const resumed = await runJson(["resume", "g", ...samples], { cwd });
       assertEquals(resumed.code, 0);
-      // deno-lint-ignore no-explicit-any -- only this of it is looked at
-      assertEquals(resumed.json.steps.map((step: any) => step.replayed), [true, true, false]);
+      assertEquals(resumed.json.steps.map((step) => step.replayed), [true, true, false]);
     }));
 }
 

@@ -41,9 +41,25 @@ export async function run(args: readonly string[], options: RunOptions): Promise
   return await start(args, options).ended();
 }
 
+/** What `--json` prints: of an execution, of `show` or of `list`, by which of its parts are there. */
+export interface Report {
+  // deno-lint-ignore no-explicit-any -- each test knows what it looks at
+  [part: string]: any;
+  readonly steps: {
+    readonly key: string;
+    readonly status: string;
+    readonly attempt: number;
+    readonly replayed: boolean;
+    readonly durationMs: number | null;
+  }[];
+  readonly workflows: { readonly workflowId: string }[];
+}
+
 /** Runs a command to its end, and reads the object on the last line of its standard output. */
-// deno-lint-ignore no-explicit-any -- each test knows the shape it looks at
-export async function runJson(args: readonly string[], options: RunOptions): Promise<Ended & { json: any }> {
+export async function runJson(
+  args: readonly string[],
+  options: RunOptions,
+): Promise<Ended & { json: Report }> {
   const ended = await run([...args, "--json"], options);
   const last = ended.stdout.trimEnd().split("\n").at(-1)!;
   try {

@@ -43,8 +43,7 @@ Deno.test("retry runs a failed workflow again from its failed step", () =>
 
     const { code, json } = await runJson(["retry", "b", ...samples], { cwd });
     assertEquals({ code, output: json.output }, { code: 0, output: "mended" });
-    // deno-lint-ignore no-explicit-any -- only this of it is looked at
-    assertEquals(json.steps.map((step: any) => step.replayed), [true, false]);
+    assertEquals(json.steps.map((step) => step.replayed), [true, false]);
   }));
 
 Deno.test("retry of a workflow that has not failed is refused", () =>

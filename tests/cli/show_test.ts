@@ -1,3 +1,4 @@
+import { DatabaseSync } from "node:sqlite";
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { inFolder, run, runJson } from "./program.ts";
 import { copyModule } from "./samples.ts";
@@ -55,6 +56,27 @@ Deno.test("show shows why a workflow is blocked, and the ways out; resume lifts 
     assertMatch(stdout, /way out +Bring back the code that it was started with; then: stepwell resume p\n/);
 
     assertEquals((await runJson(["resume", "p", ...samples], { cwd })).json.output, [1, 2, 3]);
+  }));
+
+Deno.test("show shows a workflow whose checkpoint was altered, with its other steps", () =>
+  inFolder(async (cwd) => {
+    await copyModule("samples.js", cwd);
+    await run(["run", "pages", ...samples, "--workflow-id", "p", "--crash", "page:after#2"], { cwd });
+    const database = new DatabaseSync(`${cwd}/stepwell.db`);
+    database.exec("UPDATE checkpoints SET output_json = '7' WHERE step_key = 'page#000001'");
+    database.close();
+
+    const blocked = await runJson(["resume", "p", ...samples], { cwd });
+    assertEquals(blocked.code, 1);
+    assertEquals(blocked.json.status, "blocked");
+    assertEquals(blocked.json.error.name, "CorruptCheckpointError");
+
+    const { code, stdout } = await run(["show", "p"], { cwd });
+    assertEquals(code, 0);
+    assertMatch(stdout, /status +blocked\n/);
+    assertMatch(stdout, /error +CorruptCheckpointError: .*"page#000001".*"p".*stepwell\.db/);
+    assertMatch(stdout, /way out +Put the database back from a backup/);
+    assertMatch(stdout, /page#000002 +completed/);
   }));
 
 Deno.test("show of an id that is not there ends with status 2", () =>

@@ -1,10 +1,11 @@
 import { assert, assertEquals } from "@std/assert";
-import type { Clock } from "@stepwell/stepwell";
+import type { Clock, Engine, StepInfo, Workflow } from "@stepwell/stepwell";
 import type { SeededRandom } from "../../engine/random.ts";
 import { type Death, type Mortal, openMortal } from "../mortal_database.ts";
 import { execute, query } from "../raw_sqlite.ts";
 import { type Shape, type StepShape, stepsOf } from "./shape.ts";
-import { workflowOf, type World } from "./shape_workflow.ts";
+import { integer, oneOf } from "./seed.ts";
+import { workflowOf } from "./shape_workflow.ts";
 
 /** How a workflow ended. */
 export type Ending = { readonly output: string[] } | { readonly error: string };
@@ -35,22 +36,28 @@ export class Lives {
 
   /** Runs all workflows until all have ended, or the engine has died. @returns whether all have ended */
   async live(death?: Death): Promise<boolean> {
-    const mortal = await openMortal(this.path, { durability: "normal" }, death);
-    const ended = Promise.all(this.#workflows.map((workflow) => workflow.live(mortal)));
+    const workflows = this.#workflows.map((lived) => lived.born(() => mortal));
+    const mortal: Mortal = await openMortal(this.path, { durability: "normal", workflows }, death);
+    const ended = Promise.all(this.#workflows.map((lived, i) => lived.live(mortal.engine, workflows[i]!)));
     const completed = await Promise.race([ended.then(() => true), mortal.died.then(() => false)]);
     if (completed) await mortal.engine.close();
     for (const workflow of this.#workflows) workflow.check(this.path);
     return completed;
   }
 
-  /** Lives, and dies at random, a few times, and then lives on. */
+  /** Lives, and dies at random, a few times, and then lives on until all have ended. */
   async liveAndDie(random: SeededRandom, deaths: number): Promise<void> {
     for (let life = 0; life < deaths; life++) {
-      const write = 1 + Math.floor(random.fraction() * this.writes);
-      const when = random.fraction() < 0.5 ? "before" : "after";
+      const write = integer(random, 1, this.writes);
+      const when = oneOf(random, ["before", "after"] as const);
       if (await this.live({ write, when })) return;
     }
     assert(await this.live(), "the last life ends in death");
+  }
+
+  /** Has those that failed be tried again in the next lives, in a world where nothing fails. All must have ended. */
+  mend(): void {
+    for (const workflow of this.#workflows) workflow.mend();
   }
 
   /**
@@ -84,15 +91,17 @@ class LivedWorkflow {
   /** The notes of this life, and of the one that went furthest. */
   #notes: string[] = [];
   #furthest: string[] = [];
-  /** What is committed: completions by their number, and attempts by the key of their step. */
+  /** What is committed: completions in their order, and attempts by the key of their step. */
   #completions: StepRow[] = [];
-  readonly #done = new Set<string>();
   readonly #attempts = new Map<string, number>();
+  readonly #done = new Set<string>();
   /** Keys of the steps that may run once at most, and have. */
   readonly #ranOnce = new Set<string>();
   #executions = 0;
   #violation: string | undefined;
   #ending: Ending | undefined;
+  #mended = false;
+  #toRetry = false;
 
   constructor(id: string, shape: Shape) {
     this.#id = id;
@@ -108,30 +117,47 @@ class LivedWorkflow {
     return this.#ending;
   }
 
-  /** Starts the workflow, or resumes it, and waits for its end. */
-  async live(mortal: Mortal): Promise<void> {
-    this.#notes = [];
-    const workflow = workflowOf("shape", this.#shape, this.#world(mortal, this.#notes));
-    this.#ending = await mortal.engine.run(workflow, { id: this.#id }).then(
+  mend(): void {
+    this.#mended = true;
+    this.#toRetry = true;
+  }
+
+  /** The workflow, for a new life. */
+  born(mortal: () => Mortal): Workflow<void, string[]> {
+    const notes: string[] = [];
+    this.#notes = notes;
+    return workflowOf(this.#id, this.#shape, {
+      note: (line) => void (mortal().dead || notes.push(line)),
+      execute: (info, shape) => this.#execute(mortal(), info, shape),
+    });
+  }
+
+  /** Starts the workflow, or resumes or retries it, and waits for its end. */
+  async live(engine: Engine, workflow: Workflow<void, string[]>): Promise<void> {
+    if (this.#toRetry && (await engine.get(this.#id))?.status === "failed") await this.#retry(engine);
+    this.#ending = await engine.run(workflow, { id: this.#id }).then(
       (output) => ({ output }),
       (error) => ({ error: String(error) }),
     );
   }
 
-  /** The world as a mortal sees it: nothing that the dead still do has an effect. */
-  #world(mortal: Mortal, notes: string[]): World {
-    return {
-      note: (line) => void (mortal.dead || notes.push(line)),
-      execute: async (info, shape) => {
-        if (mortal.dead) await new Promise<never>(() => {});
-        const number = ++this.#executions;
-        this.#checkExecution(info.idempotencyKey.slice(this.#id.length + 1), info.attempt, shape);
-        if (shape.delayMs > 0) {
-          await pause(mortal.clock, shape.delayMs, shape.listens ? info.signal : undefined);
-        }
-        return number;
-      },
-    };
+  async #retry(engine: Engine): Promise<void> {
+    this.#furthest = [];
+    this.#completions = [];
+    this.#ranOnce.clear();
+    await engine.retry(this.#id);
+    this.#toRetry = false;
+  }
+
+  /** Does a step's work, as a mortal: nothing that the dead still do has an effect. */
+  async #execute(mortal: Mortal, info: StepInfo, shape: StepShape): Promise<number> {
+    if (mortal.dead) await new Promise<never>(() => {});
+    const number = ++this.#executions;
+    const key = info.idempotencyKey.slice(this.#id.length + 1);
+    this.#checkExecution(key, info.attempt, shape);
+    if (shape.delayMs > 0) await pause(mortal.clock, shape.delayMs, shape.listens ? info.signal : undefined);
+    if (info.attempt <= shape.failures && !this.#mended) throw new RangeError(`${key} failed as ${number}`);
+    return number;
   }
 
   #checkExecution(key: string, attempt: number, shape: StepShape): void {
@@ -158,7 +184,7 @@ class LivedWorkflow {
   #checkRows(path: string): void {
     const rows = query(
       path,
-      "SELECT s.* FROM steps s WHERE s.workflow_id = ? ORDER BY s.completion IS NULL, s.completion",
+      "SELECT * FROM steps WHERE workflow_id = ? ORDER BY completion IS NULL, completion",
       this.#id,
     ) as StepRow[];
     const completions = rows.filter(({ completion }) => completion !== null);
@@ -166,8 +192,13 @@ class LivedWorkflow {
     const before = completions.slice(0, this.#completions.length);
     assertEquals(before, this.#completions, `${this.#id}: a completion has changed`);
     this.#completions = completions;
-    for (const { step_key: key } of completions) this.#done.add(key);
-    for (const { step_key: key, attempt } of rows) this.#attempts.set(key, attempt);
+    this.#done.clear();
+    this.#attempts.clear();
+    for (const { step_key: key, attempt, completion, retried } of rows) {
+      if (retried) continue;
+      this.#attempts.set(key, attempt);
+      if (completion !== null) this.#done.add(key);
+    }
   }
 }
 

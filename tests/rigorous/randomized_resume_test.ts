@@ -25,6 +25,16 @@ Deno.test("a workflow of any shape that was never killed comes to the same end i
     await lives.replay();
   }));
 
+Deno.test("a workflow of any shape that failed and is retried gives each branch what it got before", () =>
+  withSeeds(FILES / 2, async (random) => {
+    await using folder = temporaryFolder();
+    const lives = new Lives(folder.file("shapes.db"), randomShapes(random));
+    await lives.liveAndDie(random, integer(random, 0, 2));
+    lives.mend();
+    await lives.liveAndDie(random, integer(random, 0, 3));
+    await lives.replay();
+  }));
+
 function randomShapes(random: SeededRandom): Shape[] {
   return Array.from({ length: WORKFLOWS }, () => randomShape(random));
 }

@@ -1,7 +1,10 @@
+import { deadline } from "@std/async";
 import { SeededRandom } from "../../engine/random.ts";
 
 /** The variable that has one seed tried again. */
 const VARIABLE = "STEPWELL_SEED";
+/** How long an attempt with one seed may take: it is a hang that is told by its seed, too. */
+const DEADLINE_MS = 60_000;
 
 /**
  * Tries something with many seeds, or with the one that the environment variable `STEPWELL_SEED` names.
@@ -12,14 +15,14 @@ const VARIABLE = "STEPWELL_SEED";
  */
 export async function withSeeds(
   count: number,
-  attempt: (random: SeededRandom, seed: number) => Promise<void>,
+  attempt: (random: SeededRandom) => Promise<void>,
 ): Promise<void> {
   const given = Deno.env.get(VARIABLE);
   const first = given === undefined ? crypto.getRandomValues(new Uint32Array(1))[0]! : Number(given);
   const last = given === undefined ? first + count - 1 : first;
   for (let seed = first; seed <= last; seed++) {
     try {
-      await attempt(new SeededRandom(seed), seed);
+      await deadline(attempt(new SeededRandom(seed)), DEADLINE_MS);
     } catch (cause) {
       const reason = cause instanceof Error ? cause.message : String(cause);
       throw new Error(`With ${VARIABLE}=${seed}: ${reason}`, { cause });

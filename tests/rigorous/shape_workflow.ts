@@ -13,6 +13,7 @@ export interface World {
    * Does a step's work: once an attempt.
    *
    * @returns a number that no other call has returned
+   * @throws if the attempt fails
    */
   execute(info: StepInfo, shape: StepShape): number | Promise<number>;
   /** Notes what the workflow has done or seen. */
@@ -85,10 +86,7 @@ class Branch {
     this.#see("asks for", shape.id);
     try {
       const result = await ctx.step(shape.id, async (info): Promise<Result> => {
-        const key = info.idempotencyKey.split("/").at(-1)!;
-        const number = await this.world.execute(info, shape);
-        if (info.attempt <= shape.failures) throw new RangeError(`${key} failed as ${number}`);
-        return { key, number };
+        return { key: info.idempotencyKey.split("/").at(-1)!, number: await this.world.execute(info, shape) };
       }, {
         retry: { maxAttempts: shape.maxAttempts, initialInterval: 2, backoff: 1 },
         semantics: shape.atMostOnce ? "at-most-once" : "at-least-once",

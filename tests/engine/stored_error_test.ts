@@ -1,0 +1,168 @@
+import { Engine, NonRetryableError, StepTimeoutError, workflow } from "@stepwell/stepwell";
+import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
+import { decodeError, encodeError } from "../../engine/stored_error.ts";
+import { Crash } from "../crash.ts";
+import { temporaryFolder } from "../temporary_folder.ts";
+
+/** What a workflow sees of what a step throws: the first time, and in a replay. */
+async function seenOf(thrown: unknown): Promise<[live: unknown, replayed: unknown]> {
+  await using folder = temporaryFolder();
+  const file = folder.file("a.db");
+  const crash = new Crash();
+  const seen: unknown[] = [];
+  let calls = 0;
+  const failing = workflow("failing", async (ctx) => {
+    await ctx.step("call", () => {
+      calls++;
+      throw thrown;
+    }).catch((error) => seen.push(error));
+    await ctx.step("wait", () => crash.here());
+  });
+  await crash.happens(file, failing, { id: "f" });
+  await using engine = await Engine.open(file);
+  await engine.run(failing, { id: "f" });
+  assertEquals([calls, seen.length], [1, 2]);
+  return [seen[0], seen[1]];
+}
+
+Deno.test("a step that failed for good replays its error: name, message, stack, code and cause", async () => {
+  class PaymentError extends Error {
+    override name = "PaymentError";
+    code = "card_declined";
+  }
+  const thrown = new PaymentError("Declined", { cause: new RangeError("Limit reached", { cause: "51" }) });
+  for (const error of await seenOf(thrown) as PaymentError[]) {
+    assertInstanceOf(error, Error);
+    assertEquals([error.name, error.message, error.code], ["PaymentError", "Declined", "card_declined"]);
+    assertEquals(error.stack, thrown.stack);
+    assertInstanceOf(error.cause, RangeError);
+    assertEquals([error.cause.message, error.cause.cause], ["Limit reached", "51"]);
+    assertEquals(Object.keys(error), []);
+  }
+});
+
+Deno.test("errors of the language's own classes keep their class", async () => {
+  for (const Class of [TypeError, RangeError, SyntaxError, ReferenceError, URIError, EvalError]) {
+    for (const error of await seenOf(new Class("No"))) {
+      assertInstanceOf(error, Class);
+      assertEquals([error.name, error.message], [Class.name, "No"]);
+    }
+  }
+});
+
+Deno.test("an AggregateError keeps its errors", async () => {
+  for (
+    const error of await seenOf(new AggregateError([new TypeError("one"), "two"], "Both")) as AggregateError[]
+  ) {
+    assertInstanceOf(error, AggregateError);
+    assertEquals([error.message, (error.errors[0] as Error).message, error.errors[1]], [
+      "Both",
+      "one",
+      "two",
+    ]);
+    assertInstanceOf(error.errors[0], TypeError);
+  }
+});
+
+Deno.test("errors of Stepwell's own classes keep their class and fields", async () => {
+  for (const error of await seenOf(new StepTimeoutError("pay#000001", 50))) {
+    assertInstanceOf(error, StepTimeoutError);
+    assertEquals([error.key, error.timeoutMs], ["pay#000001", 50]);
+  }
+  for (const error of await seenOf(new NonRetryableError("No", { cause: new Error("Why") }))) {
+    assertInstanceOf(error, NonRetryableError);
+    assertEquals((error.cause as Error).message, "Why");
+  }
+});
+
+Deno.test("an aborted signal's reason is an AbortError or a TimeoutError again", async () => {
+  for (const name of ["AbortError", "TimeoutError"]) {
+    for (const error of await seenOf(new DOMException("Enough", name))) {
+      assertInstanceOf(error, DOMException);
+      assertEquals([error.name, error.message], [name, "Enough"]);
+    }
+  }
+});
+
+Deno.test("what is thrown but no Error comes back as it was where it is plain", async () => {
+  for (const thrown of ["text", "", 17, 0, true, null]) {
+    assertEquals(await seenOf(thrown), [thrown, thrown]);
+  }
+  for (const thrown of [undefined, { reason: "object" }, Symbol("s"), NaN]) {
+    const [live, replayed] = await seenOf(thrown) as [Error, Error];
+    assertInstanceOf(live, Error);
+    assertEquals([live.name, live.message], [replayed.name, replayed.message]);
+  }
+});
+
+Deno.test("the fields of a step's error are those of the workflow's error, too, also when it is read back", async () => {
+  await using engine = await Engine.open(":memory:");
+  const failing = workflow(
+    "failing",
+    (ctx) =>
+      ctx.step(
+        "call",
+        () => Promise.reject(Object.assign(new Error("No", { cause: new Error("Why") }), { code: 7 })),
+      ),
+  );
+  for (let i = 0; i < 2; i++) {
+    const error = await assertRejects(() => engine.run(failing, { id: "f" }), Error, "No");
+    assertEquals([(error as { code?: unknown }).code, (error.cause as Error).message], [7, "Why"]);
+  }
+});
+
+Deno.test("a workflow's own error is stored, and thrown again to whoever asks for its result", async () => {
+  await using folder = temporaryFolder();
+  const file = folder.file("a.db");
+  const failing = workflow("failing", () => {
+    throw new RangeError("Too much", { cause: new Error("Greed") });
+  });
+  {
+    await using engine = await Engine.open(file);
+    await assertRejects(() => engine.run(failing, { id: "f" }), RangeError, "Too much");
+  }
+  await using engine = await Engine.open(file);
+  const error = await assertRejects(() => engine.run(failing, { id: "f" }), RangeError, "Too much");
+  assertEquals((error.cause as Error).message, "Greed");
+  const { status, error: stored } = (await engine.get("f"))!;
+  assertEquals([status, stored!.name, stored!.message, stored!.cause!.message], [
+    "failed",
+    "RangeError",
+    "Too much",
+    "Greed",
+  ]);
+});
+
+Deno.test("encodeError() keeps long messages, stacks, chains of causes and lists of errors within bounds", () => {
+  const long = new Error("x".repeat(1_000_000));
+  long.stack = "y".repeat(1_000_000);
+  let chain: Error = new Error("end");
+  for (let i = 0; i < 100; i++) chain = new Error(`${i}`, { cause: chain });
+  const many = new AggregateError(Array.from({ length: 10_000 }, (_, i) => i));
+  for (const error of [long, chain, many]) {
+    assert(JSON.stringify(encodeError(error)).length < 200_000);
+  }
+});
+
+Deno.test("encodeError() takes errors whose properties throw, and causes that go round in a circle", () => {
+  const hostile = new Error("x");
+  for (const property of ["name", "message", "stack"]) {
+    Object.defineProperty(hostile, property, {
+      get: () => {
+        throw new Error("No");
+      },
+    });
+  }
+  const circle: Error = new Error("round");
+  circle.cause = circle;
+  const objects = [hostile, circle, Object.create(null), new Proxy({}, { get: () => hostile.name })];
+  for (const thrown of objects) {
+    const decoded = decodeError(JSON.parse(JSON.stringify(encodeError(thrown))));
+    assertInstanceOf(decoded, Error);
+  }
+});
+
+Deno.test("encodeError() makes texts whole that have half a character", () => {
+  const decoded = decodeError(JSON.parse(JSON.stringify(encodeError(new Error("half \ud800"))))) as Error;
+  assertEquals(decoded.message, "half \ufffd");
+});
