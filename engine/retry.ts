@@ -9,7 +9,7 @@ export interface RetryOptions {
   initialInterval?: Duration;
   /** By how much each pause is longer than the one before it, at least 1. 2 by default. */
   backoff?: number;
-  /** The longest pause. `"1m"` by default. */
+  /** The longest pause. `"1m"` by default, or the initial interval if that is longer. */
   maxInterval?: Duration;
   /** Which part of a pause is left to chance, from 0 to 1, so that many do not come back at once. 0.2 by default. */
   jitter?: number;
@@ -60,13 +60,15 @@ export function retryPolicy(options: RetryOptions | undefined): RetryPolicy {
   if (typeof retryable !== "function") {
     throw new TypeError(`Cannot use retry.retryable: wanted a function, found ${typeof retryable}`);
   }
+  const initialMs = durationMs(options.initialInterval ?? NO_RETRY.initialMs, "retry.initialInterval");
+  const maxInterval = options.maxInterval ?? Math.max(NO_RETRY.maxMs, initialMs);
   return {
     maxAttempts,
     backoff,
     jitter,
     retryable,
-    initialMs: durationMs(options.initialInterval ?? NO_RETRY.initialMs, "retry.initialInterval"),
-    maxMs: durationMs(options.maxInterval ?? NO_RETRY.maxMs, "retry.maxInterval"),
+    initialMs,
+    maxMs: durationMs(maxInterval, "retry.maxInterval"),
   };
 }
 

@@ -152,7 +152,7 @@ export class Run implements StepHost, Rider {
   }
 
   get stopping(): boolean {
-    return this.#stopping;
+    return this.#stopping || this.#phase === "over";
   }
 
   get observed(): boolean {
@@ -487,6 +487,11 @@ export class Run implements StepHost, Rider {
     if (this.#riding) return;
     this.#riding = true;
     this.services.store.rideAlong(this);
+  }
+
+  /** What this run writes is one sequence: see {@linkcode Rider.stream}. */
+  get stream(): number {
+    return this.run;
   }
 
   /** Writes down the steps that have begun and not ended by the time of this commit. */

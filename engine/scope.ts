@@ -7,15 +7,14 @@
 export class Scope {
   #aborted = false;
   #reason: unknown;
+  #ended = false;
   #controller: AbortController | undefined;
   #children: Set<Scope> | undefined;
   #listener: (() => void) | undefined;
 
   /** @param parent the scope that takes this one with it; {@linkcode Scope.end} lets go of it */
   constructor(private readonly parent?: Scope) {
-    if (parent === undefined) return;
-    if (parent.#aborted) this.abort(parent.#reason);
-    else (parent.#children ??= new Set()).add(this);
+    if (parent !== undefined) parent.#adopt(this);
   }
 
   get aborted(): boolean {
@@ -33,6 +32,11 @@ export class Scope {
     return this.#controller.signal;
   }
 
+  /** Calls `listener` when the scope is aborted; there is one listener at a time. */
+  set onabort(listener: (() => void) | undefined) {
+    this.#listener = listener;
+  }
+
   /** Aborts the scope and those within it; the first reason stands. */
   abort(reason: unknown): void {
     if (this.#aborted) return;
@@ -44,13 +48,21 @@ export class Scope {
     this.#children = undefined;
   }
 
-  /** Calls `listener` when the scope is aborted; there is one listener at a time. */
-  set onabort(listener: (() => void) | undefined) {
-    this.#listener = listener;
+  /** What the scope was for is over. It goes with its parent for as long as something in it goes on. */
+  end(): void {
+    this.#ended = true;
+    if (this.parent !== undefined && !this.#children?.size) this.parent.#dismiss(this);
   }
 
-  /** Takes the scope out of its parent: what it was for is over. */
-  end(): void {
-    if (this.parent !== undefined) this.parent.#children?.delete(this);
+  #adopt(child: Scope): void {
+    // A scope that had been let go of, and in which something begins after all, goes with its parent again.
+    if (this.parent !== undefined && this.#ended && !this.#children?.size) this.parent.#adopt(this);
+    if (this.#aborted) child.abort(this.#reason);
+    else (this.#children ??= new Set()).add(child);
+  }
+
+  #dismiss(child: Scope): void {
+    this.#children?.delete(child);
+    if (this.#ended) this.end();
   }
 }

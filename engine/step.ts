@@ -30,7 +30,7 @@ export interface StepHost {
   readonly maxValueBytes: number;
   readonly observed: boolean;
   tell(detail: EventDetail): void;
-  /** Whether the run is to stop at its last checkpoint: no further attempt is begun. */
+  /** Whether the run is over, or is to stop at its last checkpoint: no further attempt is begun. */
   readonly stopping: boolean;
   /** Notes that the step only waits for its next attempt (1), or does no more (-1). */
   idle(change: 1 | -1): void;
@@ -182,9 +182,9 @@ async function pause(host: StepHost, scope: Scope, until: number): Promise<void>
         resolve();
       };
     });
+    if (host.stopping) await new Promise<never>(() => {});
     host.idle(-1);
   }
-  if (host.stopping) await new Promise<never>(() => {});
 }
 
 /** The outcome of a step whose function has returned; a promise only for a result that is not plain. */

@@ -113,6 +113,7 @@ export type Unstorable<T, Depth extends unknown[] = []> = 0 extends 1 & T ? fals
     ? T extends Map<unknown, unknown> | Set<unknown> ? false : T
   : T extends string | number | bigint | boolean | null | undefined | Date | RegExp | Error | URL ? false
   : T extends ArrayBuffer | ArrayBufferView | Map<unknown, unknown> | Set<unknown> ? false
+  : T extends readonly (infer Item)[] ? Unstorable<Item, [...Depth, 0]>
   : T extends object
     ? { [K in keyof T]-?: Unstorable<T[K], [...Depth, 0]> }[keyof T] extends infer Found
       ? [Exclude<Found, false>] extends [never] ? false : Exclude<Found, false>

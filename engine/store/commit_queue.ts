@@ -17,6 +17,7 @@ const MAX_BUSY_PAUSE_MS = 50;
 
 interface Waiting {
   readonly batch: Batch;
+  readonly stream: number | undefined;
   readonly resolve: (counts: readonly number[]) => void;
   readonly reject: (error: Error) => void;
 }
@@ -38,7 +39,8 @@ export interface CommitQueueOptions {
  * 1. Batches are committed in the order in which they came, and settled in that order.
  * 2. A batch is settled once it is durable, or once it is certain that nothing of it is stored, with the exception
  *    that SQLite itself knows: a commit that failed while it was written may be found whole after a crash.
- * 3. A batch that fails takes no other with it.
+ * 3. A batch that fails takes no other with it but those that wait behind it in its stream: what follows from something
+ *    that was not stored is not stored either.
  * 4. A file that is locked by another process is tried again later; the event loop goes on meanwhile.
  */
 export class CommitQueue {
@@ -51,12 +53,12 @@ export class CommitQueue {
 
   constructor(private readonly driver: SqliteDriver, private readonly options: CommitQueueOptions) {}
 
-  write(batch: Batch): Promise<readonly number[]> {
+  write(batch: Batch, stream?: number): Promise<readonly number[]> {
     if (this.#waiting.length >= MAX_WAITING) {
       return Promise.reject(new LimitExceededError("waiting batches", MAX_WAITING, "write to the store"));
     }
     const { promise, resolve, reject } = Promise.withResolvers<readonly number[]>();
-    this.#waiting.push({ batch, resolve, reject });
+    this.#waiting.push({ batch, stream, resolve, reject });
     this.#flushSoon();
     return promise;
   }
@@ -91,6 +93,7 @@ export class CommitQueue {
       if (batch.length === 0) continue;
       this.#waiting.push({
         batch,
+        stream: rider.stream,
         resolve: (counts) => rider.committed(counts),
         reject: (error) => rider.failed(error),
       });
@@ -105,8 +108,7 @@ export class CommitQueue {
       for (let i = 0; i < group.length; i++) group[i]!.resolve(counts[i]!);
     } catch (error) {
       if (isBusy(error) && this.#waitForLock()) return;
-      this.#waiting.splice(0, group.length);
-      for (const waiting of group) this.#commitAlone(waiting, error);
+      this.#commitOneByOne(group.length, error);
     }
     this.#busySinceMs = undefined;
     this.#busyPauseMs = MIN_BUSY_PAUSE_MS;
@@ -116,17 +118,12 @@ export class CommitQueue {
   /** Commits a group in one transaction. @throws what SQLite throws; nothing is committed then */
   #commit(group: readonly Waiting[]): number[][] {
     const { driver } = this;
+    const [first] = group;
+    if (group.length === 1 && first!.batch.length === 1) return [this.#runAll(first!.batch)];
     driver.run("BEGIN IMMEDIATE", []);
     try {
       const counts: number[][] = [];
-      for (const { batch } of group) {
-        const changed: number[] = [];
-        for (const { sql, params, givesKey } of batch) {
-          const rows = driver.run(sql, params);
-          changed.push(givesKey && rows > 0 ? driver.lastKey() : rows);
-        }
-        counts.push(changed);
-      }
+      for (const { batch } of group) counts.push(this.#runAll(batch));
       driver.run("COMMIT", []);
       return counts;
     } catch (error) {
@@ -139,22 +136,43 @@ export class CommitQueue {
     }
   }
 
-  #commitAlone(waiting: Waiting, groupError: unknown): void {
-    if (isBusy(groupError)) {
-      const { location, busyTimeoutMs } = this.options;
-      waiting.reject(
-        new StoreBusyError(
-          `Cannot write to "${location}": other processes had it locked for ${busyTimeoutMs} ms`,
-        ),
-      );
-      return;
+  #runAll(batch: Batch): number[] {
+    const results: number[] = [];
+    for (const { sql, params, givesKey } of batch) {
+      const rows = this.driver.run(sql, params);
+      results.push(givesKey && rows > 0 ? this.driver.lastKey() : rows);
     }
-    try {
-      const [counts] = this.#commit([waiting]);
-      waiting.resolve(counts!);
-    } catch (error) {
-      waiting.reject(storeError(error, this.options.location));
+    return results;
+  }
+
+  /** Commits the first batches that wait each by itself, after their common transaction has failed. */
+  #commitOneByOne(count: number, groupError: unknown): void {
+    for (let i = 0; i < count && this.#waiting.length > 0; i++) {
+      const waiting = this.#waiting.shift()!;
+      try {
+        if (isBusy(groupError)) throw this.#busyError();
+        const [counts] = this.#commit([waiting]);
+        waiting.resolve(counts!);
+      } catch (error) {
+        this.#fail(waiting, storeError(error, this.options.location));
+      }
     }
+  }
+
+  /** Fails a batch, and all that wait behind it in its stream. */
+  #fail(waiting: Waiting, error: StoreError): void {
+    waiting.reject(error);
+    const { stream } = waiting;
+    if (stream === undefined) return;
+    for (const later of this.#waiting) if (later.stream === stream) later.reject(error);
+    this.#waiting = this.#waiting.filter((later) => later.stream !== stream);
+  }
+
+  #busyError(): StoreBusyError {
+    const { location, busyTimeoutMs } = this.options;
+    return new StoreBusyError(
+      `Cannot write to "${location}": other processes had it locked for ${busyTimeoutMs} ms`,
+    );
   }
 
   /** Arranges for another try after a pause, longer each time. @returns whether there is time left for one */

@@ -23,6 +23,8 @@ export type Batch = readonly Statement[];
 
 /** A batch that is worth a place in somebody else's commit, but not one of its own until some time has passed. */
 export interface Rider {
+  /** See {@linkcode Database.write}. */
+  readonly stream: number;
   /** The batch, when a commit is about to happen; it may be empty by then. It is asked for once. */
   board(): Batch;
   /** The batch is committed; `counts` has the number of rows that each statement changed. */
@@ -39,11 +41,13 @@ export interface Database {
   /** Where it is, for messages: a file's path or `:memory:`. */
   readonly location: string;
   /**
-   * Commits a batch: alone, or in one transaction with others that are waiting; it stands or falls alone.
+   * Commits a batch: alone, or in one transaction with others that are waiting; it stands or falls alone, but for
+   * its stream.
    *
+   * @param stream if given, the batch is one of a sequence: when one of a stream fails, those that wait behind it fail too
    * @returns the result of each statement, once they are committed: the number of rows it changed
    */
-  write(batch: Batch): Promise<readonly number[]>;
+  write(batch: Batch, stream?: number): Promise<readonly number[]>;
   /** Lets a batch ride along with the next commit, or be committed alone after a while. */
   rideAlong(rider: Rider): void;
   /** The rows of a query, as of the last commit. */

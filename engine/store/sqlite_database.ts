@@ -182,8 +182,8 @@ class SqliteDatabase implements Database {
     if (location !== ":memory:") this.#locks = new ProcessLocks(location, openBuiltin);
   }
 
-  write(batch: Batch): Promise<readonly number[]> {
-    return this.#closed ? Promise.reject(closedError(this.location)) : this.#queue.write(batch);
+  write(batch: Batch, stream?: number): Promise<readonly number[]> {
+    return this.#closed ? Promise.reject(closedError(this.location)) : this.#queue.write(batch, stream);
   }
 
   rideAlong(rider: Rider): void {

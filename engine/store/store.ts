@@ -237,7 +237,7 @@ export class Store {
    * @returns whether the run still owns the workflow
    */
   checkpoint(owner: Ownership, checkpoint: Checkpoint, replacesRunning: boolean): Promise<boolean> {
-    return this.#changed(statements.writeCheckpoint(owner, checkpoint, replacesRunning));
+    return this.#changed(statements.writeCheckpoint(owner, checkpoint, replacesRunning), owner.run);
   }
 
   /** The statement of {@linkcode Store.checkpoint}, for a rider. */
@@ -263,7 +263,7 @@ export class Store {
   ): Promise<boolean> {
     const batch = abandoned.map((checkpoint) => statements.writeCheckpoint(owner, checkpoint, true));
     batch.push(statements.finishWorkflow(owner, outcome));
-    return (await this.database.write(batch)).at(-1) === 1;
+    return (await this.database.write(batch, owner.run)).at(-1) === 1;
   }
 
   /** Ends the run without an outcome. @returns whether it still owned the workflow */
@@ -309,8 +309,8 @@ export class Store {
     return this.database.close();
   }
 
-  async #changed(statement: ReturnType<typeof statements.releaseWorkflow>): Promise<boolean> {
-    return (await this.database.write([statement]))[0] === 1;
+  async #changed(statement: Statement, stream?: number): Promise<boolean> {
+    return (await this.database.write([statement], stream))[0] === 1;
   }
 }
 

@@ -36,8 +36,8 @@ Deno.test("--crash at a step that has failed for good is after its error is comm
 
     const { code, json } = await runJson(["resume", "b", ...samples], { cwd });
     assertEquals(code, 1);
-    assertEquals(json.steps[1].status, "failed");
-    assertEquals(json.steps[1].replayed, true);
+    assertEquals(json.steps[1]!.status, "failed");
+    assertEquals(json.steps[1]!.replayed, true);
   }));
 
 Deno.test("--crash works in resume too", () =>

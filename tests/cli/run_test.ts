@@ -32,7 +32,7 @@ Deno.test("run with one dash before its flags crashes and resumes as with two", 
     assertEquals(code, 0);
     assertEquals(json.workflowId, "emp-onboard-001");
     const laptop = json.steps.find((step) => step.key === "provision_laptop#000001");
-    assertEquals(laptop.replayed, true);
+    assertEquals(laptop?.replayed, true);
   }));
 
 Deno.test("run --json prints one object on the last line, and people's lines on the standard error", () =>
@@ -129,7 +129,7 @@ Deno.test("run shows attempts that failed, and counts them", () =>
     );
     assertMatch(stderr, /retrying +call#000001 +attempt 2/);
     assertMatch(stderr, /completed +call#000001 +attempt 3/);
-    assertEquals(json.steps[0].attempt, 3);
+    assertEquals(json.steps[0]!.attempt, 3);
   }));
 
 Deno.test("run --json shows values that JSON has no form for", () =>

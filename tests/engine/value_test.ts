@@ -118,11 +118,11 @@ class Money {
 Deno.test("a result that cannot be stored fails the step, with the path to the part that is why", async () => {
   const cases: [unknown, path: string, found: string][] = [
     [{ items: [{ price: 1 }, { price: () => 2 }] }, ".items[1].price", "function"],
-    [{ tag: Symbol("x") }, ".tag", "symbol"],
-    [{ "a b": { total: new Money(5) } }, '["a b"].total', "arbitrary non-POJOs"],
+    [{ tag: Symbol("x") }, ".tag", "Symbol"],
+    [{ "a b": { total: new Money(5) } }, '["a b"].total', "POJO"],
     [new Map([["key", { fn: () => {} }]]), '.get("key").fn', "function"],
     [() => {}, "", "function"],
-    [new WeakMap(), "", "arbitrary non-POJOs"],
+    [new WeakMap(), "", "POJO"],
   ];
   await using engine = await Engine.open(":memory:");
   for (const [value, path, found] of cases) {
