@@ -33,6 +33,7 @@ export type { RetryOptions } from "./engine/retry.ts";
 export type { EngineEvent, EventBase, EventDetail, LogLevel } from "./engine/events.ts";
 export {
   type AllOptions,
+  type CannotBeStored,
   type Context,
   isWorkflow,
   type Logger,
@@ -40,8 +41,8 @@ export {
   type StepFunction,
   type StepInfo,
   type StepOptions,
-  type Storable,
   type Unstorable,
+  type UnstorableResult,
   type Workflow,
   workflow,
 } from "./engine/workflow.ts";

@@ -66,6 +66,12 @@ export interface Context {
   /** Messages for people; a replay does not repeat them. */
   readonly log: Logger;
 
+  /** A step whose result cannot be stored: it fails, which the type of its result says beforehand. */
+  step<T>(
+    id: string,
+    fn: StepFunction<T> & UnstorableResult<T>,
+    options?: StepOptions,
+  ): Promise<CannotBeStored<T>>;
   /**
    * Runs a step, or returns what is stored of it. Once the promise is settled, its outcome is committed.
    *
@@ -77,7 +83,7 @@ export interface Context {
    * @param fn runs until it has succeeded, or failed for good; a crash before its outcome is stored runs it again
    * @throws what the step failed with, as it was stored
    */
-  step<T>(id: string, fn: StepFunction<T> & Storable<T>, options?: StepOptions): Promise<T>;
+  step<T>(id: string, fn: StepFunction<T>, options?: StepOptions): Promise<T>;
 
   /**
    * Runs branches side by side. When one fails, the signals of the others are aborted; when all have ended, the first
@@ -99,9 +105,14 @@ export interface Context {
   uuid(): string;
 }
 
-/** Refuses, at compile time, a step's function whose result has a part that can never be stored. */
-export type Storable<T> = Unstorable<T> extends false ? unknown
-  : { "this result cannot be stored": Unstorable<T> };
+/** `unknown` for a result with a part that can never be stored, `never` for any other: it picks out step functions. */
+export type UnstorableResult<T> = Unstorable<T> extends false ? never : unknown;
+
+/** What the type checker makes of a step's result that cannot be stored, so that whoever uses it is told. */
+export interface CannotBeStored<T> {
+  /** The part of the result. */
+  readonly "this step's result cannot be stored": Unstorable<T>;
+}
 
 /** `false`, or the type inside `T` that cannot be stored. Four levels deep: TypeScript has better things to do. */
 export type Unstorable<T, Depth extends unknown[] = []> = 0 extends 1 & T ? false
@@ -164,13 +175,16 @@ export function isWorkflow(value: unknown): value is Workflow {
   return typeof value === "object" && value !== null && BRAND in value;
 }
 
-/** Runs a step: the same as `ctx.step(id, fn, options)`. */
+/** A step whose result cannot be stored: see the other {@linkcode Context.step}. */
 export function step<T>(
   ctx: Context,
   id: string,
-  fn: StepFunction<T> & Storable<T>,
+  fn: StepFunction<T> & UnstorableResult<T>,
   options?: StepOptions,
-): Promise<T> {
+): Promise<CannotBeStored<T>>;
+/** Runs a step: the same as `ctx.step(id, fn, options)`. */
+export function step<T>(ctx: Context, id: string, fn: StepFunction<T>, options?: StepOptions): Promise<T>;
+export function step<T>(ctx: Context, id: string, fn: StepFunction<T>, options?: StepOptions): Promise<T> {
   return ctx.step(id, fn, options);
 }
 
