@@ -19,7 +19,7 @@ import { RunContext } from "./run_context.ts";
 import { decodeAnyValue, encodeValue } from "./serialize.ts";
 import type { Database } from "./store/database.ts";
 import { WORKFLOW_STATUSES, type WorkflowStatus } from "./store/rows.ts";
-import { openSqliteDatabase } from "./store/sqlite_database.ts";
+import { openDatabase } from "./store/open.ts";
 import { Store, type WorkflowRecord } from "./store/store.ts";
 import { decodeError, type StoredError } from "./stored_error.ts";
 import { Turns } from "./turns.ts";
@@ -114,14 +114,9 @@ export class Engine implements AsyncDisposable {
    * ```
    */
   static async open(location: string, options: EngineOptions = {}): Promise<Engine> {
-    if (typeof location !== "string" || location === "" || /^[a-z]{2,}:\/\//i.test(location)) {
-      throw new TypeError(
-        `Cannot open a store: wanted a file's path or ":memory:", found ${JSON.stringify(location)}`,
-      );
-    }
     const settings = engineSettings(options);
     const turns = new Turns();
-    const database = await openSqliteDatabase(location, { ...settings, turns });
+    const database = await openDatabase(location, { ...settings, turns });
     return new Engine(database, settings, turns);
   }
 

@@ -5,6 +5,7 @@ import {
   LimitExceededError,
   NonDeterminismError,
   StepAbandonedError,
+  StoreError,
   WorkflowBlockedError,
 } from "./errors.ts";
 import type { EventDetail, Events } from "./events.ts";
@@ -567,6 +568,7 @@ export class Run implements StepHost, Rider {
       const outputJson = await encodeValue(ended.output, what, this.maxValueBytes);
       return { outcome: { status: "completed", outputJson, errorJson: null, at: this.clock.now() } };
     } catch (error) {
+      if (error instanceof StoreError) throw error;
       return this.#failedOutcome(error);
     }
   }

@@ -8,7 +8,7 @@
  * @module
  */
 
-import { LimitExceededError, SerializationError } from "./errors.ts";
+import { LimitExceededError, SerializationError, StoreError } from "./errors.ts";
 import { decodeError, encodeError, type StoredError } from "./stored_error.ts";
 
 const RICH_PREFIX = '{"$devalue":';
@@ -25,6 +25,7 @@ let rich: typeof import("devalue") | undefined;
  * @returns the text, null for `undefined`; a promise only for a value that is not plain
  * @throws {SerializationError} if a part of the value cannot be stored, with the path to it
  * @throws {LimitExceededError} if the text is too long
+ * @throws {StoreError} if the library cannot be loaded
  */
 export function encodeValue(
   value: unknown,
@@ -63,7 +64,16 @@ export async function decodeAnyValue(text: string | null): Promise<unknown> {
 }
 
 async function loadRich(): Promise<void> {
-  rich = await import("devalue");
+  try {
+    rich = await import("devalue");
+  } catch (cause) {
+    throw new StoreError(
+      `Cannot load "npm:devalue", which values beyond JSON need: ${(cause as Error).message}`,
+      {
+        cause,
+      },
+    );
+  }
 }
 
 async function encodeRich(value: unknown, what: string, maxBytes: number): Promise<string> {
@@ -75,14 +85,22 @@ async function encodeRich(value: unknown, what: string, maxBytes: number): Promi
     });
   } catch (cause) {
     const path = cause instanceof rich!.DevalueError ? cause.path : "";
-    const reason = (cause as Error).message.replace(/^Cannot stringify /, "");
     throw new SerializationError(
-      `Cannot store ${what}: wanted a value of plain data${path && `, at ${path}`}, found ${reason}`,
+      `Cannot store ${what}: wanted a value of plain data${path && `, at ${path}`}, found ${refused(cause)}`,
       path,
       { cause },
     );
   }
   return bounded(`${RICH_PREFIX}${text}}`, what, maxBytes);
+}
+
+/** What the library has refused, in a person's words. */
+function refused(cause: unknown): string {
+  if (cause instanceof RangeError) return "one that is nested too deeply";
+  const { value, message } = cause as Error & { value?: unknown };
+  const className = typeof value === "object" && value !== null && value.constructor?.name;
+  if (className && className !== "Object") return `an instance of the class ${className}`;
+  return message.replace(/^Cannot stringify /, "");
 }
 
 function bounded(text: string, what: string, maxBytes: number): string {

@@ -1,5 +1,5 @@
 import type { Clock } from "./clock.ts";
-import { StepInterruptedError, StepTimeoutError } from "./errors.ts";
+import { StepInterruptedError, StepTimeoutError, StoreError } from "./errors.ts";
 import type { EventDetail } from "./events.ts";
 import { randomFraction, type RandomSource } from "./random.ts";
 import { mayRetry, retryDelayMs, type RetryPolicy } from "./retry.ts";
@@ -70,16 +70,20 @@ export async function performStep(
     else host.saveRunningSoon(key, attempt, startedAt);
     const info = new Info(host.workflowId, task, attempt);
     if (host.observed) host.tell({ type: "stepStarted", key, attempt });
+    let value: unknown;
     let error: unknown;
+    let returned = false;
     try {
       const result = task.fn(info);
-      const value = task.timeoutMs === undefined ? await result : await withinTime(host, task, info, result);
-      if (host.observed) host.tell({ type: "stepReturned", key, attempt });
-      return completed(host, task, attempt, startedAt, value);
+      value = task.timeoutMs === undefined ? await result : await withinTime(host, task, info, result);
+      returned = true;
     } catch (thrown) {
       error = thrown;
-    } finally {
-      info.end();
+    }
+    info.end();
+    if (returned) {
+      if (host.observed) host.tell({ type: "stepReturned", key, attempt });
+      return completed(host, task, attempt, startedAt, value);
     }
     if (scope.aborted) return failed(host, task, attempt, startedAt, error);
     let again: boolean;
@@ -198,7 +202,10 @@ function completed(
   const durationMs = Math.max(0, host.clock.now() - startedAt);
   const result = { attempt, startedAt, durationMs, outputJson: null, errorJson: null };
   // The function has done its work; doing it again would not make its result one that can be stored.
-  const refused = (error: unknown) => outcome(host, task, { ...result, errorJson: errorText(error) });
+  const refused = (error: unknown) => {
+    if (error instanceof StoreError) throw error;
+    return outcome(host, task, { ...result, errorJson: errorText(error) });
+  };
   try {
     const outputJson = encodeValue(value, `the output of step "${task.key}"`, host.maxValueBytes);
     if (!(outputJson instanceof Promise)) return outcome(host, task, { ...result, outputJson });

@@ -83,7 +83,10 @@ export function decodeError(stored: StoredError): unknown {
   if (code !== undefined && !(result instanceof DOMException)) define(result, "code", code);
   if (cause !== undefined) define(result, "cause", decodeError(cause));
   if (stored.errors !== undefined) define(result, "errors", stored.errors.map(decodeError));
-  for (const [field, value] of Object.entries(fields ?? {})) define(result, field, reviveField(value));
+  // Enumerable, as the fields of a class are: so they are stored again where the error goes on.
+  for (const [field, value] of Object.entries(fields ?? {})) {
+    Object.assign(result, { [field]: reviveField(value) });
+  }
   return result;
 }
 

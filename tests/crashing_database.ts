@@ -49,8 +49,8 @@ export class CrashingDatabase implements Database {
     return this.#crash.promise;
   }
 
-  write(batch: Batch): Promise<readonly number[]> {
-    return this.#call("write", (database) => database.write(batch));
+  write(batch: Batch, stream?: number): Promise<readonly number[]> {
+    return this.#call("write", (database) => database.write(batch, stream));
   }
 
   read(statement: Statement): Promise<Row[]> {
@@ -60,6 +60,7 @@ export class CrashingDatabase implements Database {
   rideAlong(rider: Rider): void {
     this.#callNow("rideAlong", (database) =>
       database.rideAlong({
+        stream: rider.stream,
         board: () => this.#dead ? [] : rider.board(),
         committed: (counts) => this.#dead || rider.committed(counts),
         failed: (error) => this.#dead || rider.failed(error),

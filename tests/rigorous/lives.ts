@@ -88,10 +88,9 @@ class LivedWorkflow {
   /** The notes of this life, and of the one that went furthest. */
   #notes: string[] = [];
   #furthest: string[] = [];
-  /** What is committed: completions in their order, and attempts by the key of their step. */
+  /** What is committed: completions in their order, and the rows that are in force by the key of their step. */
   #completions: StepRow[] = [];
-  readonly #attempts = new Map<string, number>();
-  readonly #done = new Set<string>();
+  readonly #rows = new Map<string, StepRow>();
   /** Keys of the steps that may run once at most, and have. */
   readonly #ranOnce = new Set<string>();
   #executions = 0;
@@ -137,6 +136,7 @@ class LivedWorkflow {
     this.#furthest = [];
     this.#completions = [];
     this.#ranOnce.clear();
+    for (const [key, { status }] of this.#rows) if (status === "failed") this.#rows.delete(key);
     await engine.retry(this.#id);
     this.#toRetry = false;
   }
@@ -153,9 +153,13 @@ class LivedWorkflow {
   }
 
   #checkExecution(key: string, attempt: number, shape: StepShape): void {
-    const committed = this.#attempts.get(key) ?? 1;
-    if (this.#done.has(key)) this.#violation ??= `step "${key}" has a checkpoint, and runs again`;
-    if (attempt < committed) this.#violation ??= `attempt ${attempt} of step "${key}" is made again`;
+    const row = this.#rows.get(key);
+    if (row !== undefined && row.status !== "running") {
+      this.#violation ??= `step "${key}" has a checkpoint, and runs again`;
+    }
+    if (row !== undefined && attempt < row.attempt) {
+      this.#violation ??= `attempt ${attempt} of step "${key}" is made again`;
+    }
     if (attempt > shape.maxAttempts) this.#violation ??= `step "${key}" is tried ${attempt} times`;
     if (!shape.atMostOnce) return;
     if (this.#ranOnce.has(key)) this.#violation ??= `step "${key}" runs more than once`;
@@ -184,13 +188,8 @@ class LivedWorkflow {
     const before = completions.slice(0, this.#completions.length);
     assertEquals(before, this.#completions, `${this.#id}: a completion has changed`);
     this.#completions = completions;
-    this.#done.clear();
-    this.#attempts.clear();
-    for (const { step_key: key, attempt, completion, retried } of rows) {
-      if (retried) continue;
-      this.#attempts.set(key, attempt);
-      if (completion !== null) this.#done.add(key);
-    }
+    this.#rows.clear();
+    for (const row of rows) if (!row.retried) this.#rows.set(row.step_key, row);
   }
 }
 

@@ -1,0 +1,37 @@
+/**
+ * Measures what the engine is to reach, each figure beside its lower bound in the same run, and prints a table.
+ *
+ * `deno run -A bench/targets.ts [--effort N] [NAME…]`: only the questions of these names, with N times the rounds.
+ *
+ * @module
+ */
+import { parseArgs } from "@std/cli/parse-args";
+import type { Figure, Target } from "./targets/figure.ts";
+import { sequential } from "./targets/sequential.ts";
+
+const TARGETS: readonly Target[] = [sequential];
+
+if (import.meta.main) await main();
+
+async function main(): Promise<void> {
+  const { _: names, effort } = parseArgs(Deno.args, { string: ["effort"], default: { effort: "1" } });
+  const known = TARGETS.map(({ name }) => name);
+  const unknown = names.find((name) => !known.includes(String(name)));
+  if (unknown !== undefined || !(Number(effort) >= 1)) {
+    console.error(`Usage: deno run -A bench/targets.ts [--effort N] [${known.join("|")}]…`);
+    Deno.exit(2);
+  }
+  const { deno, v8 } = Deno.version;
+  console.log(`${new Date().toISOString()}, Deno ${deno}, V8 ${v8}, ${Deno.build.target}, ${navigator.hardwareConcurrency} cores`);
+  print({ name: "", engine: "engine", raw: "raw", ratio: "ratio", wanted: "wanted" });
+  for (const target of TARGETS.filter(({ name }) => names.length === 0 || names.includes(name))) {
+    for (const figure of await target.measure({ effort: Number(effort) })) print(figure);
+  }
+}
+
+function print({ name, engine, raw, ratio = "", wanted = "", met }: Figure): void {
+  const verdict = met === undefined ? "" : met ? "  reached" : "  MISSED";
+  console.log(
+    name.padEnd(58) + engine.padStart(12) + raw.padStart(12) + ratio.padStart(9) + wanted.padStart(10) + verdict,
+  );
+}
