@@ -6,10 +6,28 @@
  * @module
  */
 import { parseArgs } from "@std/cli/parse-args";
+import { disk } from "./targets/disk.ts";
+import { fanOutOfMany } from "./targets/fan_out.ts";
 import type { Figure, Target } from "./targets/figure.ts";
+import { latency } from "./targets/latency.ts";
+import { manyWorkflows } from "./targets/many_workflows.ts";
+import { memory } from "./targets/memory.ts";
+import { recovery } from "./targets/recovery.ts";
+import { replay } from "./targets/replay.ts";
 import { sequential } from "./targets/sequential.ts";
+import { startUp } from "./targets/start_up.ts";
 
-const TARGETS: readonly Target[] = [sequential];
+const TARGETS: readonly Target[] = [
+  sequential,
+  manyWorkflows,
+  fanOutOfMany,
+  latency,
+  startUp,
+  replay,
+  recovery,
+  memory,
+  disk,
+];
 
 if (import.meta.main) await main();
 

@@ -12,6 +12,7 @@ import {
 import type { Executor } from "./executor.ts";
 import { randomId, type RandomSource } from "./random.ts";
 import { runName, type RunStart } from "./run.ts";
+import { isSameValue } from "./serialize.ts";
 import type { WorkflowInput } from "./store/rows.ts";
 import type { Store, WorkflowRecord } from "./store/store.ts";
 import { decodeError, encodeError, type StoredError } from "./stored_error.ts";
@@ -95,7 +96,7 @@ export class Claims {
       throw new WorkflowConflictError(record.workflowId, "workflow", `"${record.name}"`, `"${request.name}"`);
     }
     const input = await this.#input(record);
-    if (!(input instanceof CorruptCheckpointError)) checkInput(input, request.inputJson);
+    if (!(input instanceof CorruptCheckpointError)) await checkInput(input, request.inputJson);
     if (record.status === "completed" || record.status === "failed") return { ended: record };
     if (record.status === "blocked") {
       const error = blockedError(this.options.store, record);
@@ -198,23 +199,10 @@ export function blockedError(store: Store, record: WorkflowRecord): WorkflowBloc
  * @param asked undefined where the caller leaves it open
  * @throws {WorkflowConflictError} if it is not
  */
-export function checkInput({ workflowId, inputJson }: WorkflowInput, asked: string | null | undefined): void {
-  if (asked === undefined || asked === inputJson) return;
-  const stored = inputJson ?? "undefined";
-  const wanted = asked ?? "undefined";
-  if (canonical(stored) !== canonical(wanted)) {
-    throw new WorkflowConflictError(workflowId, "input", stored, wanted);
-  }
-}
-
-/** A JSON text with the properties of every object in order: the same for the same value. */
-function canonical(json: string): string {
-  if (json === "undefined") return json;
-  return JSON.stringify(
-    JSON.parse(json),
-    (_, value) =>
-      typeof value === "object" && value !== null && !Array.isArray(value)
-        ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => a < b ? -1 : 1))
-        : value,
-  );
+export async function checkInput(
+  { workflowId, inputJson }: WorkflowInput,
+  asked: string | null | undefined,
+): Promise<void> {
+  if (asked === undefined || await isSameValue(asked, inputJson)) return;
+  throw new WorkflowConflictError(workflowId, "input", inputJson ?? "undefined", asked ?? "undefined");
 }

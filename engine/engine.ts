@@ -279,7 +279,7 @@ export class Engine implements AsyncDisposable {
     while (true) {
       if (this.#closing !== undefined) throw this.#closedError();
       const running = this.#runs.get(workflowId);
-      if (running !== undefined) return this.#join(running, request);
+      if (running !== undefined) return await this.#join(running, request);
       const starting = this.#starting.get(workflowId);
       if (starting === undefined) break;
       await starting.catch(() => {});
@@ -296,11 +296,11 @@ export class Engine implements AsyncDisposable {
     }
   }
 
-  #join(run: Run, { workflowId, name, inputJson }: ClaimRequest): Run {
+  async #join(run: Run, { workflowId, name, inputJson }: ClaimRequest): Promise<Run> {
     if (run.input.name !== name) {
       throw new WorkflowConflictError(workflowId, "workflow", `"${run.input.name}"`, `"${name}"`);
     }
-    checkInput(run.input, inputJson);
+    await checkInput(run.input, inputJson);
     return run;
   }
 
@@ -311,7 +311,7 @@ export class Engine implements AsyncDisposable {
     const run = this.#newRun(workflow, result.claimed, await decodeAnyValue(inputJson));
     this.#runs.set(request.workflowId, run);
     this.#executor.busy = true;
-    run.result.then(() => this.#ended(run), (error) => this.#ended(run, error));
+    run.result.catch(() => {}).then(() => this.#ended(run));
     this.#services.turns.next(() => void run.begin());
     for (const wake of this.#awaiting.get(request.workflowId) ?? []) wake();
     return run;
@@ -322,9 +322,9 @@ export class Engine implements AsyncDisposable {
     return run;
   }
 
-  #ended(run: Run, error?: unknown): void {
+  #ended(run: Run): void {
     this.#runs.delete(run.workflowId);
-    if (error instanceof StoreError) this.#executor.drop(run.owner);
+    if (run.mustRelease) this.#executor.drop(run.owner);
     this.#executor.busy = this.#runs.size > 0;
   }
 

@@ -88,6 +88,7 @@ export class Run implements StepHost, Rider {
   readonly #history: History;
   readonly #result = Promise.withResolvers<unknown>();
   #settled = false;
+  #mustRelease = false;
   #phase: "replaying" | "live" | "over" = "replaying";
   #stopping = false;
   #now: number;
@@ -145,6 +146,11 @@ export class Run implements StepHost, Rider {
   /** The workflow's output; rejects with its error, or with why the run is over without one. */
   get result(): Promise<unknown> {
     return this.#result.promise;
+  }
+
+  /** Whether the run has ended without being able to release the workflow. */
+  get mustRelease(): boolean {
+    return this.#mustRelease;
   }
 
   /** Whether the workflow is seeing again what it has seen before. */
@@ -606,7 +612,7 @@ export class Run implements StepHost, Rider {
 
   /** Ends the run for an error that is not the workflow's: it is blocked, or left as its last checkpoint has it. */
   async #stopFor(error: unknown): Promise<void> {
-    if (this.#phase === "over") return this.#reject(error);
+    if (this.#phase === "over") return this.#leave(error);
     this.#end(error);
     if (error instanceof WorkflowBlockedError) {
       const errorJson = JSON.stringify(encodeError(error));
@@ -627,6 +633,12 @@ export class Run implements StepHost, Rider {
         error = storeError;
       }
     }
+    this.#leave(error);
+  }
+
+  /** Ends the run without an outcome, and with the workflow still in its name. */
+  #leave(error: unknown): void {
+    if (!this.#settled) this.#mustRelease = true;
     this.#reject(error);
   }
 
@@ -680,7 +692,7 @@ export class Run implements StepHost, Rider {
       await this.services.store.release(this.start.owner, this.clock.now());
       this.#reject(error);
     } catch (storeError) {
-      this.#reject(storeError);
+      this.#leave(storeError);
     }
   }
 }

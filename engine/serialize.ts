@@ -63,6 +63,36 @@ export async function decodeAnyValue(text: string | null): Promise<unknown> {
   return decodeValue(text);
 }
 
+/** Whether two texts are of the same value, whatever the order of the properties of its objects. */
+export async function isSameValue(one: string | null, other: string | null): Promise<boolean> {
+  if (one === other) return true;
+  const [a, b] = await Promise.all([one, other].map(async (text) => {
+    const value = sortProperties(await decodeAnyValue(text), new Map());
+    return await encodeValue(value, "a value to compare", Infinity);
+  }));
+  return a === b;
+}
+
+/** A copy of a value with the properties of its plain objects in order. */
+function sortProperties(value: unknown, done: Map<object, unknown>): unknown {
+  if (typeof value !== "object" || value === null) return value;
+  if (done.has(value)) return done.get(value);
+  if (Array.isArray(value)) {
+    const copy: unknown[] = [];
+    done.set(value, copy);
+    for (const item of value) copy.push(sortProperties(item, done));
+    return copy;
+  }
+  const prototype = Object.getPrototypeOf(value);
+  if (prototype !== Object.prototype && prototype !== null) return value;
+  const copy = Object.create(prototype) as Record<string, unknown>;
+  done.set(value, copy);
+  for (const key of Object.keys(value).sort()) {
+    copy[key] = sortProperties((value as Record<string, unknown>)[key], done);
+  }
+  return copy;
+}
+
 async function loadRich(): Promise<void> {
   try {
     rich = await import("devalue");

@@ -86,6 +86,7 @@ function scheduleTurn(callback: () => void): void {
   const { port1, port2 } = new MessageChannel();
   port1.onmessage = () => {
     port1.close();
+    port2.close();
     callback();
   };
   port2.postMessage(undefined);

@@ -204,8 +204,7 @@ export function checkName(name: unknown, what: string): asserts name is string {
       `Cannot use ${what}: wanted 1 to ${MAX_NAME_LENGTH} characters, found ${name.length}`,
     );
   }
-  // deno-lint-ignore no-control-regex -- these are what it is about
-  if (/[\u0000-\u001f\u007f]/.test(name) || !name.isWellFormed()) {
+  if (/\p{Cc}/u.test(name) || !name.isWellFormed()) {
     throw new TypeError(
       `Cannot use ${what}: wanted no control characters and whole characters only, found ${
         JSON.stringify(name)

@@ -7,7 +7,7 @@ interface Timer {
   readonly background: boolean;
 }
 
-/** A clock that stands still until a test moves it. */
+/** A clock that stands still until a test moves it. What is due at once is called at once. */
 export class ManualClock implements Clock {
   #now: number;
   readonly #timers = new Set<Timer>();
@@ -23,6 +23,7 @@ export class ManualClock implements Clock {
   setTimer(delayMs: number, wake: () => void, { background = false } = {}): () => void {
     const timer = { at: this.#now + delayMs, wake, background };
     this.#timers.add(timer);
+    if (delayMs <= 0) queueMicrotask(() => this.advance(0));
     return () => void this.#timers.delete(timer);
   }
 

@@ -130,14 +130,14 @@ class MortalDatabase implements Database {
     return this.#died.promise;
   }
 
-  write(batch: Batch): Promise<readonly number[]> {
+  write(batch: Batch, stream?: number): Promise<readonly number[]> {
     if (this.#dead) return never();
     const last = ++this.#writes === this.death?.write;
     if (last && this.death.when === "before") {
       this.kill();
       return never();
     }
-    const written = this.#untilDeath(this.#database.write(batch));
+    const written = this.#untilDeath(this.#database.write(batch, stream));
     if (last) this.kill();
     return written;
   }
@@ -145,6 +145,7 @@ class MortalDatabase implements Database {
   rideAlong(rider: Rider): void {
     if (this.#dead) return;
     this.#database.rideAlong({
+      stream: rider.stream,
       board: () => this.#dead ? [] : rider.board(),
       committed: (counts) => this.#dead || rider.committed(counts),
       failed: (error) => this.#dead || rider.failed(error),

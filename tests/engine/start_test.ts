@@ -49,7 +49,7 @@ Deno.test("start() returns once the start is durable", async () => {
   const file = folder.file("a.db");
   await using engine = await Engine.open(file);
   const handle = await engine.start(order, { id: "order-1", input: { sku: "A1", count: 1 } });
-  const [row] = query(file, "SELECT workflow_id, input_json FROM workflows NATURAL JOIN inputs");
+  const [row] = query(file, "SELECT workflow_id, input_json FROM workflows JOIN inputs USING (workflow)");
   assertEquals(row, { workflow_id: "order-1", input_json: '{"sku":"A1","count":1}' });
   assertEquals(handle.id, "order-1");
   await handle.result();

@@ -77,8 +77,9 @@ export class Lives {
 /** A row of a step, as the store has it. */
 type StepRow = Record<string, unknown> & {
   step_key: string;
+  status: "running" | "completed" | "failed";
   attempt: number;
-  next_attempt_at: number | null;
+  retried: number;
 };
 
 /** One workflow in all its lives. */

@@ -1,0 +1,173 @@
+import {
+  Engine,
+  type EngineEvent,
+  TooManyRecoveriesError,
+  UnknownWorkflowError,
+  workflow,
+  WorkflowNotFoundError,
+} from "@stepwell/stepwell";
+import { assertEquals, assertRejects } from "@std/assert";
+import { Crash } from "../crash.ts";
+import { eventually } from "../eventually.ts";
+import { query } from "../raw_sqlite.ts";
+import { temporaryFolder } from "../temporary_folder.ts";
+
+Deno.test("a workflow that loses its process maxRecoveries times without a new checkpoint is blocked", async () => {
+  await using folder = temporaryFolder();
+  const file = folder.file("a.db");
+  const crash = new Crash(4);
+  let calls = 0;
+  const deadly = workflow("deadly", async (ctx) => {
+    await ctx.step("first", () => {});
+    await ctx.step("deadly", () => {
+      calls++;
+      return crash.here();
+    });
+    return "survived";
+  });
+  // The first recovery finds a new checkpoint, the one of the first step; then there are three in vain.
+  for (let i = 0; i < 4; i++) await crash.happens(file, deadly, { id: "d" }, { maxRecoveries: 3 });
+  assertEquals(calls, 4);
+  const events: string[] = [];
+  await using engine = await Engine.open(file, {
+    maxRecoveries: 3,
+    workflows: [deadly],
+    onEvent: (e) => events.push(e.type),
+  });
+  for (let i = 0; i < 2; i++) {
+    const error = await assertRejects(() => engine.run(deadly, { id: "d" }), TooManyRecoveriesError);
+    assertEquals([error.recoveries, error.limit, error.workflowId], [4, 3, "d"]);
+    assertEquals(
+      error.message,
+      'Cannot recover workflow "d" again: its process was lost 4 times in a row without a new checkpoint, ' +
+        "and maxRecoveries is 3",
+    );
+  }
+  assertEquals([calls, await engine.handle("d").status()], [4, "blocked"]);
+  assertEquals((await engine.get("d"))!.error!.name, "TooManyRecoveriesError");
+  assertEquals(await (await engine.resume("d")).result(), "survived");
+});
+
+Deno.test("a new checkpoint begins the count of recoveries anew", async () => {
+  await using folder = temporaryFolder();
+  const file = folder.file("a.db");
+  const crash = new Crash(9);
+  let step = 0;
+  const slow = workflow("slow", async (ctx) => {
+    for (let i = 0; i < 9; i++) await ctx.step("work", () => i === step ? (step++, crash.here()) : undefined);
+  });
+  // Each process gets one step further before it is lost.
+  for (let i = 0; i < 9; i++) await crash.happens(file, slow, { id: "s" }, { maxRecoveries: 1 });
+  await using engine = await Engine.open(file, { maxRecoveries: 1 });
+  await engine.run(slow, { id: "s" });
+  assertEquals(await engine.handle("s").status(), "completed");
+});
+
+Deno.test("maxRecoveries: 0 blocks a workflow at the first loss of its process", async () => {
+  await using folder = temporaryFolder();
+  const file = folder.file("a.db");
+  const crash = new Crash();
+  const once = workflow("once", (ctx) => ctx.step("call", () => crash.here()));
+  await crash.happens(file, once, { id: "o" });
+  await using engine = await Engine.open(file, { maxRecoveries: 0 });
+  await assertRejects(() => engine.run(once, { id: "o" }), TooManyRecoveriesError);
+});
+
+Deno.test("get() and list() tell how often in a row a workflow lost its process", async () => {
+  await using folder = temporaryFolder();
+  const file = folder.file("a.db");
+  const crash = new Crash(3);
+  const lost = workflow("lost", (ctx) => ctx.step("call", () => crash.here()));
+  for (let i = 0; i < 3; i++) await crash.happens(file, lost, { id: "l" });
+  await using engine = await Engine.open(file);
+  assertEquals((await engine.get("l"))!.recoveries, 2);
+  assertEquals((await engine.list())[0]!.recoveries, 2);
+});
+
+Deno.test("an engine that was closed has not lost its workflows", async () => {
+  await using folder = temporaryFolder();
+  const file = folder.file("a.db");
+  const waiting = workflow("waiting", (ctx) => ctx.step("wait", () => new Promise<void>(() => {})));
+  const recovered: boolean[] = [];
+  const onEvent = (event: EngineEvent) => void (event.type === "started" && recovered.push(event.recovered));
+  for (let i = 0; i < 5; i++) {
+    await using engine = await Engine.open(file, { maxRecoveries: 0, closeGrace: 0, onEvent });
+    await engine.start(waiting, { id: "w" });
+    await eventually(() => recovered.length === i + 1);
+    assertEquals((await engine.get("w"))!.recoveries, 0);
+  }
+  assertEquals(new Set(recovered), new Set([false]));
+});
+
+Deno.test("started tells whether the workflow was taken over from a process that was lost", async () => {
+  await using folder = temporaryFolder();
+  const file = folder.file("a.db");
+  const crash = new Crash();
+  const lost = workflow("lost", (ctx) => ctx.step("call", () => crash.here()));
+  const recovered: boolean[] = [];
+  const onEvent = (event: EngineEvent) => void (event.type === "started" && recovered.push(event.recovered));
+  await crash.happens(file, lost, { id: "l" }, { onEvent });
+  await using engine = await Engine.open(file, { onEvent });
+  await engine.run(lost, { id: "l" });
+  assertEquals(recovered, [false, true]);
+});
+
+Deno.test("resume() goes on with a workflow by its id alone", async () => {
+  await using folder = temporaryFolder();
+  const file = folder.file("a.db");
+  const crash = new Crash();
+  const echo = workflow("echo", async (ctx, input: string) => {
+    await ctx.step("wait", () => crash.here());
+    return input;
+  });
+  await crash.happens(file, echo, { id: "e", input: "kept" });
+  await using engine = await Engine.open(file, { workflows: [echo] });
+  assertEquals(await (await engine.resume("e")).result(), "kept");
+  assertEquals(await (await engine.resume("e")).result(), "kept");
+});
+
+Deno.test("resume() of an unknown id is a WorkflowNotFoundError", async () => {
+  await using engine = await Engine.open(":memory:");
+  const error = await assertRejects(() => engine.resume("nobody"), WorkflowNotFoundError);
+  assertEquals([error.workflowId, error.message], ["nobody", 'Cannot find workflow "nobody" in ":memory:"']);
+  await assertRejects(() => engine.resume(""), RangeError);
+});
+
+Deno.test("resume() without the workflow's code blocks it, and an engine that has the code goes on", async () => {
+  await using folder = temporaryFolder();
+  const file = folder.file("a.db");
+  const echo = workflow("echo", (ctx, input: string) => ctx.step("wait", () => input));
+  const other = workflow("other", () => {});
+  {
+    await using engine = await Engine.open(file, { closeGrace: 0 });
+    const hanging = workflow("echo", (ctx) => ctx.step("wait", () => new Promise<string>(() => {})));
+    await engine.start(hanging, { id: "e", input: "kept" });
+  }
+  {
+    await using engine = await Engine.open(file, { workflows: [other] });
+    const error = await assertRejects(() => engine.resume("e"), UnknownWorkflowError);
+    assertEquals(
+      error.message,
+      'Cannot run workflow "e": this engine has no workflow named "echo", only "other"',
+    );
+    assertEquals([error.workflow, error.known], ["echo", ["other"]]);
+    assertEquals((await engine.get("e"))!.error!.name, "UnknownWorkflowError");
+  }
+  assertEquals(query(file, "SELECT status FROM workflows"), [{ status: "blocked" }]);
+  await using engine = await Engine.open(file, { workflows: [other, echo] });
+  assertEquals(await (await engine.resume("e")).result(), "kept");
+});
+
+Deno.test("run() goes on with a workflow that was blocked only because its code was missing", async () => {
+  await using folder = temporaryFolder();
+  const file = folder.file("a.db");
+  const crash = new Crash();
+  const echo = workflow(
+    "echo",
+    (ctx, input: string) => ctx.step("wait", () => crash.here()).then(() => input),
+  );
+  await crash.happens(file, echo, { id: "e", input: "kept" });
+  await using engine = await Engine.open(file);
+  await assertRejects(() => engine.resume("e"), UnknownWorkflowError, "only none at all");
+  assertEquals(await engine.run(echo, { id: "e" }), "kept");
+});
