@@ -1,26 +1,19 @@
 import type { Clock } from "./clock.ts";
-import {
-  EngineClosedError,
-  LeaseLostError,
-  LimitExceededError,
-  NonDeterminismError,
-  StepAbandonedError,
-  StoreError,
-  WorkflowBlockedError,
-} from "./errors.ts";
+import { EngineClosedError, LeaseLostError, StepAbandonedError, WorkflowBlockedError } from "./errors.ts";
 import type { EventDetail, Events } from "./events.ts";
 import { History } from "./history.ts";
+import { abandonedStep, type Ended, type StepFailure, workflowOutcome } from "./outcome.ts";
 import { type RandomSource, SeededRandom } from "./random.ts";
+import { RunningRows } from "./running_rows.ts";
 import { Scope } from "./scope.ts";
-import { decodeValue, encodeValue } from "./serialize.ts";
+import { decodeValue } from "./serialize.ts";
 import { performStep, runningRow, type StepHost, type StepOutcome, type StepTask } from "./step.ts";
-import type { Batch, Rider, Statement } from "./store/database.ts";
+import { StepKeys } from "./step_keys.ts";
 import type { Checkpoint, CheckpointKind, WorkflowInput, WorkflowOutcome } from "./store/rows.ts";
 import type { Ownership } from "./store/statements.ts";
 import type { Store, WorkflowRecord } from "./store/store.ts";
 import { decodeError, encodeError, type StoredError } from "./stored_error.ts";
 import type { Turns } from "./turns.ts";
-import { checkName } from "./workflow.ts";
 
 /** What a run needs of the engine that it belongs to. */
 export interface RunServices {
@@ -55,18 +48,12 @@ interface Ask {
 
 /** How long a replay waits for code to ask for what comes next in its history, once it has asked for something else. */
 const REPLAY_PATIENCE_MS = 1_000;
-/** The last number of a step id: keys have six digits. */
-const MAX_SEQUENCE = 999_999;
-/** How many of the last keys that were asked for are kept, for a person. */
-const RECENT_KEYS = 12;
-/** How far a chain of causes is followed to the step that failed a workflow. */
-const MAX_CAUSES = 16;
 
 /**
  * One process's attempt at a workflow, from the claim to an outcome or a stop.
  *
- * Owns: the workflow's step keys, the order of its completions, and what it has asked for. Does not own: how a step is
- * run (step.ts), where completions are kept (the store), which run may write (the fence in every statement).
+ * Owns: the order of the workflow's completions, and what it has asked for. Does not own: what it saw before (history.ts),
+ * how a step is run (step.ts), which run may write (the fence in every statement).
  *
  * 1. The workflow sees its completions in the order of their numbers, one a turn of the event loop. So every run of
  *    it asks for the same keys in the same order, whatever the timing.
@@ -76,7 +63,7 @@ const MAX_CAUSES = 16;
  * 4. Once the run is over, nothing is stored and the workflow sees nothing more: what it waits for stays open,
  *    except that it is told of a lost lease.
  */
-export class Run implements StepHost, Rider {
+export class Run implements StepHost {
   readonly workflowId: string;
   readonly run: number;
   readonly clock: Clock;
@@ -84,6 +71,8 @@ export class Run implements StepHost, Rider {
   readonly maxValueBytes: number;
   /** The whole workflow; aborted when the run is over. */
   readonly scope = new Scope();
+  /** Names the steps. */
+  readonly keys: StepKeys;
   readonly #seeded: SeededRandom;
   readonly #history: History;
   readonly #result = Promise.withResolvers<unknown>();
@@ -93,19 +82,8 @@ export class Run implements StepHost, Rider {
   #stopping = false;
   #now: number;
   #completions = 0;
-  #steps = 0;
-  readonly #sequences = new Map<string, number>();
   readonly #asked = new Map<string, Ask>();
-  /** The last keys that were asked for, in a ring. */
-  readonly #recentKeys: string[] = [];
-  #asks = 0;
-  /** Rows in the store that say a step is running, by key. Like the next two, most runs never have one. */
-  #runningRows: Map<string, Checkpoint> | undefined;
-  /** Steps whose function was called, and of which nothing is on the way to the store. */
-  readonly #begun = new Map<string, { readonly attempt: number; readonly startedAt: number }>();
-  #riding = false;
-  /** Completions that have come up in the history without being asked for, by key; they are given when they are. */
-  #setAside: Map<string, Checkpoint> | undefined;
+  readonly #rows: RunningRows;
   readonly #ready: (() => void)[] = [];
   #scheduled = false;
   /** The turn in which the workflow last saw a completion. */
@@ -114,7 +92,7 @@ export class Run implements StepHost, Rider {
   #inFlight = 0;
   #idled: (() => void) | undefined;
   /** The errors that steps have failed with, by the completion that they were. */
-  #failures: WeakMap<object, { step: string; completion: number }> | undefined;
+  #failures: WeakMap<object, StepFailure> | undefined;
 
   constructor(
     private readonly services: RunServices,
@@ -128,7 +106,12 @@ export class Run implements StepHost, Rider {
     this.maxValueBytes = services.maxValueBytes;
     this.#now = start.input.createdAt;
     this.#seeded = new SeededRandom(start.input.seed);
-    this.#history = new History(services.store, start.record);
+    this.keys = new StepKeys(this.workflowId, services.maxSteps);
+    this.#history = new History(services.store, this.workflowId, start.record);
+    this.#rows = new RunningRows(services.store, start.owner, {
+      lost: () => this.#loseLease("record the running steps"),
+      failed: (error) => void this.#stopFor(error),
+    });
     // Who is interested waits for it; the outcome is in the store for everybody else.
     this.#result.promise.catch(ignore);
   }
@@ -192,9 +175,7 @@ export class Run implements StepHost, Rider {
     if (this.observed) this.tell({ type: "started", recovered: this.start.recovered });
     try {
       if (this.start.record !== undefined) {
-        for (const row of await this.services.store.running(this.start.record)) {
-          this.#noteRunning(row);
-        }
+        for (const row of await this.services.store.running(this.start.record)) this.#rows.stored(row);
         await this.#history.load();
       }
     } catch (error) {
@@ -214,32 +195,10 @@ export class Run implements StepHost, Rider {
   /**
    * Asks for a step: for what is stored of it, or else to run it.
    *
-   * @param key of {@linkcode Run.nextKey}
+   * @param task with a key of {@linkcode Run.keys}
    */
   step(task: StepTask): Promise<unknown> {
     return this.#ask("step", task.key, (interrupted) => performStep(this, task, interrupted));
-  }
-
-  /** The key for the next call of a step id. @throws {TypeError | RangeError} if the id is not one @throws {LimitExceededError} if there have been too many */
-  nextKey(id: string): string {
-    let sequence = this.#sequences.get(id);
-    if (sequence === undefined) {
-      checkName(id, "a step's id");
-      sequence = 0;
-    }
-    sequence++;
-    if (sequence > MAX_SEQUENCE) {
-      throw new LimitExceededError("calls of one step id", MAX_SEQUENCE, `call "${id}" again`);
-    }
-    if (++this.#steps > this.services.maxSteps) {
-      throw new LimitExceededError(
-        "maxSteps",
-        this.services.maxSteps,
-        `add step "${id}" to "${this.workflowId}"`,
-      );
-    }
-    this.#sequences.set(id, sequence);
-    return `${id}#${String(sequence).padStart(6, "0")}`;
   }
 
   #ask(kind: CheckpointKind, key: string, perform: Ask["perform"]): Promise<unknown> {
@@ -250,12 +209,10 @@ export class Run implements StepHost, Rider {
       if (this.scope.reason instanceof LeaseLostError) reject(this.scope.reason);
       return promise;
     }
-    this.#recentKeys[this.#asks++ % RECENT_KEYS] = key;
     const ask = { kind, key, perform, resolve, reject };
     this.#asked.set(key, ask);
-    const aside = this.#setAside?.get(key);
+    const aside = this.#history.ask(key);
     if (aside !== undefined) {
-      this.#setAside!.delete(key);
       this.#ready.unshift(() => this.#replay(ask, aside));
     } else if (this.#phase === "live") {
       this.#perform(ask);
@@ -306,37 +263,25 @@ export class Run implements StepHost, Rider {
     }
     const next = this.#history.peek();
     if (next === undefined) return this.#goLive();
-    if (next.status === "retried" || next.status === "kept") {
-      if (next.status === "kept") this.#setAsideOrGive(next);
-      this.#passOver(next);
-      this.#schedule();
-      return;
-    }
     const ask = this.#asked.get(next.key);
-    if (ask === undefined) return this.#waitForAsk();
-    this.#passOver(next);
-    this.#replay(ask, next);
+    if (next.status === "retried" || next.status === "kept" && ask === undefined) {
+      this.#history.setAside();
+    } else if (ask === undefined) {
+      return this.#waitForAsk();
+    } else {
+      this.#cancelPatience?.();
+      this.#cancelPatience = undefined;
+      this.#history.advance();
+      this.#replay(ask, next);
+    }
     this.#schedule();
-  }
-
-  #passOver(next: Checkpoint): void {
-    this.#cancelPatience?.();
-    this.#cancelPatience = undefined;
-    this.#completions = next.completion!;
-    this.#history.advance();
-  }
-
-  #setAsideOrGive(checkpoint: Checkpoint): void {
-    const ask = this.#asked.get(checkpoint.key);
-    if (ask === undefined) (this.#setAside ??= new Map()).set(checkpoint.key, checkpoint);
-    else this.#ready.push(() => this.#replay(ask, checkpoint));
   }
 
   #replay(ask: Ask, checkpoint: Checkpoint): void {
     if (checkpoint.kind !== ask.kind) {
       const reason =
         `its history has a ${checkpoint.kind} under "${ask.key}", and its code asks for a ${ask.kind}`;
-      return void this.#stopFor(this.#nonDeterminism(reason));
+      return void this.#stopFor(this.#history.divergence(reason));
     }
     let settle: () => void;
     try {
@@ -378,61 +323,26 @@ export class Run implements StepHost, Rider {
     this.#cancelPatience = this.clock.setTimer(REPLAY_PATIENCE_MS, () => {
       this.#cancelPatience = undefined;
       if (this.#phase !== "replaying" || this.#stopping) return;
-      this.#skipUnasked().then(() => this.#schedule(), (error) => this.#stopFor(error));
+      this.#history.setAsideUnasked(this.#asked).then(
+        () => this.#schedule(),
+        (error) => this.#stopFor(error),
+      );
     });
-  }
-
-  /** Sets aside what was not asked for, up to what was. */
-  async #skipUnasked(): Promise<void> {
-    while (true) {
-      if (this.#history.mustLoad) await this.#history.load();
-      const next = this.#history.peek();
-      if (next === undefined || this.#asked.has(next.key)) return;
-      if (next.status !== "retried") (this.#setAside ??= new Map()).set(next.key, next);
-      this.#passOver(next);
-    }
   }
 
   /** The history is at its end: from here on the workflow does what it has not done before. */
   #goLive(): void {
-    const unasked = this.#firstUnasked();
+    const unasked = this.#history.unasked();
     if (unasked !== undefined) return void this.#stopFor(this.#unaskedError(unasked));
     this.#phase = "live";
+    this.#completions = this.#history.last;
     for (const ask of [...this.#asked.values()]) this.#perform(ask);
   }
 
-  #firstUnasked(): Checkpoint | undefined {
-    for (const checkpoint of this.#setAside?.values() ?? []) {
-      if (checkpoint.status !== "kept") return checkpoint;
-    }
-    return undefined;
-  }
-
-  /** The first completion of the rest of the history that was not asked for. */
-  async #firstUnaskedAhead(): Promise<Checkpoint | undefined> {
-    while (true) {
-      if (this.#history.mustLoad) await this.#history.load();
-      const next = this.#history.peek();
-      if (next === undefined) return undefined;
-      if (!this.#asked.has(next.key) && next.status !== "retried" && next.status !== "kept") return next;
-      this.#passOver(next);
-    }
-  }
-
-  #unaskedError({ key, completion }: Checkpoint): NonDeterminismError {
-    return this.#nonDeterminism(
+  #unaskedError({ key, completion }: Checkpoint): WorkflowBlockedError {
+    return this.#history.divergence(
       `its history has "${key}" as completion ${completion}, and its code does not ask for it`,
     );
-  }
-
-  /** The last keys that were asked for, in their order. */
-  #lastAsked(): string[] {
-    const first = this.#asks % RECENT_KEYS;
-    return [...this.#recentKeys.slice(first), ...this.#recentKeys.slice(0, first)];
-  }
-
-  #nonDeterminism(reason: string): NonDeterminismError {
-    return new NonDeterminismError(this.workflowId, reason, this.#history.surroundings(), this.#lastAsked());
   }
 
   // --- What the workflow does for the first time ---
@@ -447,11 +357,10 @@ export class Run implements StepHost, Rider {
   async #complete(ask: Ask): Promise<void> {
     const { key } = ask;
     try {
-      const outcome = await ask.perform(this.#runningRows?.get(key));
-      this.#begun.delete(key);
+      const outcome = await ask.perform(this.#rows.get(key));
       if (this.#phase === "over") return;
       const checkpoint: Checkpoint = { ...outcome, completion: ++this.#completions };
-      const replacesRunning = this.#runningRows?.delete(key) ?? false;
+      const replacesRunning = this.#rows.end(key);
       const owned = await this.services.store.checkpoint(this.start.owner, checkpoint, replacesRunning);
       if (!owned) return this.#loseLease(`record step "${key}"`);
       if (this.#isOver()) return;
@@ -476,9 +385,8 @@ export class Run implements StepHost, Rider {
 
   async saveRunning(row: Checkpoint): Promise<void> {
     if (this.#phase !== "over") {
-      this.#begun.delete(row.key);
-      const replacesRunning = this.#runningRows?.has(row.key) ?? false;
-      this.#noteRunning(row);
+      const replacesRunning = this.#rows.get(row.key) !== undefined;
+      this.#rows.stored(row);
       try {
         const owned = await this.services.store.checkpoint(this.start.owner, row, replacesRunning);
         if (!owned) this.#loseLease(`record step "${row.key}"`);
@@ -490,43 +398,7 @@ export class Run implements StepHost, Rider {
   }
 
   saveRunningSoon(key: string, attempt: number, startedAt: number): void {
-    this.#begun.set(key, { attempt, startedAt });
-    if (this.#riding) return;
-    this.#riding = true;
-    this.services.store.rideAlong(this);
-  }
-
-  /** What this run writes is one sequence: see {@linkcode Rider.stream}. */
-  get stream(): number {
-    return this.run;
-  }
-
-  /** Writes down the steps that have begun and not ended by the time of this commit. */
-  board(): Batch {
-    this.#riding = false;
-    if (this.#phase === "over") return [];
-    const batch: Statement[] = [];
-    for (const [key, { attempt, startedAt }] of this.#begun) {
-      const row = runningRow(this, key, attempt, startedAt);
-      batch.push(
-        this.services.store.checkpointStatement(this.start.owner, row, this.#runningRows?.has(key) ?? false),
-      );
-      this.#noteRunning(row);
-    }
-    this.#begun.clear();
-    return batch;
-  }
-
-  #noteRunning(row: Checkpoint): void {
-    (this.#runningRows ??= new Map()).set(row.key, row);
-  }
-
-  committed(counts: readonly number[]): void {
-    if (counts.includes(0)) this.#loseLease("record the running steps");
-  }
-
-  failed(error: Error): void {
-    void this.#stopFor(error);
+    this.#rows.begin(key, () => runningRow(this, key, attempt, startedAt));
   }
 
   idle(change: 1 | -1): void {
@@ -537,23 +409,31 @@ export class Run implements StepHost, Rider {
   // --- How it ends ---
 
   /** The function has returned or thrown. */
-  async #finish(ended: { output: unknown } | { error: unknown }): Promise<void> {
+  async #finish(ended: Ended): Promise<void> {
     if (this.#phase === "over" || this.#stopping) return;
     try {
       if (this.replaying) {
-        const unasked = this.#firstUnasked() ?? await this.#firstUnaskedAhead();
+        const unasked = await this.#history.unaskedToTheEnd(this.#asked);
         if (unasked !== undefined) return await this.#stopFor(this.#unaskedError(unasked));
+        this.#completions = this.#history.last;
       }
-      const { outcome, error } = await this.#outcome(ended);
+      const at = this.clock.now();
+      const { maxValueBytes } = this;
+      const failures = (error: object) => this.#failures?.get(error);
+      const { stored, error } = await workflowOutcome(this.workflowId, ended, {
+        at,
+        maxValueBytes,
+        failures,
+      });
       if (this.#isOver()) return;
-      const abandoned = this.#abandoned(outcome.at);
+      const abandoned = this.#rows.left().map((row) => abandonedStep(row, ++this.#completions, this.run, at));
       this.#end(this.#inFlight > 0 ? new StepAbandonedError("of a workflow that has ended") : undefined);
-      if (!await this.services.store.finish(this.start.owner, outcome, abandoned)) {
+      if (!await this.services.store.finish(this.start.owner, stored, abandoned)) {
         return this.#reject(new LeaseLostError(this.workflowId, runName(this.run), "record the outcome"));
       }
       this.#settled = true;
-      if (outcome.status === "completed") {
-        const output = decodeValue(outcome.outputJson);
+      if (stored.status === "completed") {
+        const output = decodeValue(stored.outputJson);
         if (this.observed) this.tell({ type: "completed", output });
         this.#result.resolve(output);
       } else {
@@ -563,51 +443,6 @@ export class Run implements StepHost, Rider {
     } catch (error) {
       await this.#stopFor(error);
     }
-  }
-
-  async #outcome(
-    ended: { output: unknown } | { error: unknown },
-  ): Promise<{ outcome: WorkflowOutcome; error?: unknown }> {
-    if ("error" in ended) return this.#failedOutcome(ended.error);
-    try {
-      const what = `the output of workflow "${this.workflowId}"`;
-      const outputJson = await encodeValue(ended.output, what, this.maxValueBytes);
-      return { outcome: { status: "completed", outputJson, errorJson: null, at: this.clock.now() } };
-    } catch (error) {
-      if (error instanceof StoreError) throw error;
-      return this.#failedOutcome(error);
-    }
-  }
-
-  #failedOutcome(error: unknown): { outcome: WorkflowOutcome; error: unknown } {
-    const errorJson = JSON.stringify({ ...encodeError(error), ...this.#failedStep(error) });
-    return { outcome: { status: "failed", outputJson: null, errorJson, at: this.clock.now() }, error };
-  }
-
-  /** The step whose failure an error is, or is caused by. */
-  #failedStep(error: unknown): Pick<StoredError, "step" | "completion"> | undefined {
-    for (
-      let cause = error, depth = 0;
-      cause instanceof Error && depth < MAX_CAUSES;
-      cause = cause.cause, depth++
-    ) {
-      const step = this.#failures?.get(cause);
-      if (step !== undefined) return step;
-    }
-    return undefined;
-  }
-
-  /** The steps that still run, as the end of the workflow leaves them. */
-  #abandoned(at: number): Checkpoint[] {
-    return [...this.#runningRows?.values() ?? []].map((row) => ({
-      ...row,
-      status: "failed",
-      completion: ++this.#completions,
-      durationMs: Math.max(0, at - row.startedAt),
-      nextAttemptAt: null,
-      run: this.run,
-      errorJson: JSON.stringify(encodeError(new StepAbandonedError(row.key))),
-    }));
   }
 
   /** Ends the run for an error that is not the workflow's: it is blocked, or left as its last checkpoint has it. */
@@ -664,8 +499,7 @@ export class Run implements StepHost, Rider {
     this.scope.abort(reason);
     this.#ready.length = 0;
     this.#asked.clear();
-    this.#begun.clear();
-    this.#setAside = undefined;
+    this.#rows.clear();
     this.#idled?.();
   }
 

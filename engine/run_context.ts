@@ -50,7 +50,7 @@ export class RunContext implements Context {
       const timeoutMs = timeout === undefined ? undefined : durationMs(timeout, `timeout of step "${name}"`);
       // A branch that is given up begins nothing more; it is given up at the same place in every replay.
       if (this.#scope.aborted && !this.#run.scope.aborted) return handled(Promise.reject(this.#scope.reason));
-      const key = this.#run.nextKey(name);
+      const key = this.#run.keys.next(name);
       const task = {
         key,
         fn,

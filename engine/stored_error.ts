@@ -27,7 +27,7 @@ export interface StoredError {
   readonly thrown?: string | number | boolean | null;
   /** Of the workflow's error: the key of the step whose failure it is. */
   readonly step?: string;
-  /** Of the workflow's error: the place of that failure in the order of completions. */
+  /** Of the workflow's error: the place in the order of completions where a retry begins. */
   readonly completion?: number;
 }
 

@@ -119,10 +119,10 @@ Deno.test("a result that cannot be stored fails the step, with the path to the p
   const cases: [unknown, path: string, found: string][] = [
     [{ items: [{ price: 1 }, { price: () => 2 }] }, ".items[1].price", "function"],
     [{ tag: Symbol("x") }, ".tag", "Symbol"],
-    [{ "a b": { total: new Money(5) } }, '["a b"].total', "POJO"],
+    [{ "a b": { total: new Money(5) } }, '["a b"].total', "class Money"],
     [new Map([["key", { fn: () => {} }]]), '.get("key").fn', "function"],
     [() => {}, "", "function"],
-    [new WeakMap(), "", "POJO"],
+    [new WeakMap(), "", "class WeakMap"],
   ];
   await using engine = await Engine.open(":memory:");
   for (const [value, path, found] of cases) {

@@ -1,0 +1,89 @@
+/**
+ * How a workflow ends, as it is stored.
+ *
+ * @module
+ */
+
+import { StepAbandonedError, StoreError } from "./errors.ts";
+import { encodeValue } from "./serialize.ts";
+import type { Checkpoint, WorkflowOutcome } from "./store/rows.ts";
+import { encodeError, type StoredError } from "./stored_error.ts";
+
+/** How far a chain of causes is followed to the step that failed a workflow. */
+const MAX_CAUSES = 16;
+
+/** What a workflow's function did: it returned, or threw. */
+export type Ended = { readonly output: unknown } | { readonly error: unknown };
+
+/** A step's failure: its key, and its place in the order of completions. */
+export type StepFailure = Required<Pick<StoredError, "step" | "completion">>;
+
+/** The outcome to store, and the error that it is, if it is one. */
+export interface Outcome {
+  readonly stored: WorkflowOutcome;
+  readonly error?: unknown;
+}
+
+/**
+ * The outcome of a workflow whose function has ended. An output that cannot be stored is a failure.
+ *
+ * @param options.failures the step whose failure an error is, where it is one's
+ * @param options.abandonedFrom the completion that the first step which still runs will get, if there is one: where no
+ *   step's failure is the cause, a retry begins there
+ * @throws {StoreError} if it cannot be told
+ */
+export async function workflowOutcome(
+  workflowId: string,
+  ended: Ended,
+  options: {
+    at: number;
+    maxValueBytes: number;
+    failures: (error: object) => StepFailure | undefined;
+    abandonedFrom: number | undefined;
+  },
+): Promise<Outcome> {
+  const { at, maxValueBytes, failures, abandonedFrom } = options;
+  let error: unknown;
+  if ("output" in ended) {
+    try {
+      const what = `the output of workflow "${workflowId}"`;
+      const outputJson = await encodeValue(ended.output, what, maxValueBytes);
+      return { stored: { status: "completed", outputJson, errorJson: null, at } };
+    } catch (thrown) {
+      if (thrown instanceof StoreError) throw thrown;
+      error = thrown;
+    }
+  } else {
+    error = ended.error;
+  }
+  const retryFrom = failedStep(error, failures) ?? { completion: abandonedFrom };
+  const errorJson = JSON.stringify({ ...encodeError(error), ...retryFrom });
+  return { stored: { status: "failed", outputJson: null, errorJson, at }, error };
+}
+
+/** The step whose failure an error is, or is caused by. */
+function failedStep(
+  error: unknown,
+  failures: (error: object) => StepFailure | undefined,
+): StepFailure | undefined {
+  let cause = error;
+  for (let depth = 0; cause instanceof Error && depth < MAX_CAUSES; depth++) {
+    const failure = failures(cause);
+    if (failure !== undefined) return failure;
+    cause = cause.cause;
+  }
+  return undefined;
+}
+
+/** The row of a step that was still running when its workflow ended. */
+export function abandonedStep(row: Checkpoint, completion: number, run: number, at: number): Checkpoint {
+  return {
+    ...row,
+    status: "failed",
+    completion,
+    durationMs: Math.max(0, at - row.startedAt),
+    nextAttemptAt: null,
+    run,
+    errorJson: JSON.stringify(encodeError(new StepAbandonedError(row.key))),
+  };
+}
