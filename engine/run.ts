@@ -418,12 +418,11 @@ export class Run implements StepHost {
         this.#completions = this.#history.last;
       }
       const at = this.clock.now();
-      const { maxValueBytes } = this;
-      const failures = (error: object) => this.#failures?.get(error);
       const { stored, error } = await workflowOutcome(this.workflowId, ended, {
         at,
-        maxValueBytes,
-        failures,
+        maxValueBytes: this.maxValueBytes,
+        failures: (error) => this.#failures?.get(error),
+        abandonedFrom: this.#rows.left().length > 0 ? this.#completions + 1 : undefined,
       });
       if (this.#isOver()) return;
       const abandoned = this.#rows.left().map((row) => abandonedStep(row, ++this.#completions, this.run, at));

@@ -1,0 +1,205 @@
+import { Engine, type StepDetail, workflow } from "@stepwell/stepwell";
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { Crash } from "../crash.ts";
+import { eventually } from "../eventually.ts";
+import { ManualClock } from "../manual_clock.ts";
+import { execute, query } from "../raw_sqlite.ts";
+import { temporaryFolder } from "../temporary_folder.ts";
+
+Deno.test("get() shows a workflow with its steps, in the order of their completions", async () => {
+  await using folder = temporaryFolder();
+  const clock = new ManualClock(1_000_000);
+  await using engine = await Engine.open(folder.file("a.db"), { clock });
+  const order = workflow("order", async (ctx, _: { sku: string }) => {
+    await ctx.step("pay", () => {
+      clock.advance(30);
+      return { receipt: 1 };
+    });
+    await ctx.step("fail", () => Promise.reject(new RangeError("No"))).catch(() => {});
+    return new Date(5);
+  });
+  await engine.run(order, { id: "o", input: { sku: "A1" } });
+  const { steps, runId, ...summary } = (await engine.get("o"))!;
+  assertEquals(summary, {
+    id: "o",
+    workflow: "order",
+    status: "completed",
+    createdAt: new Date(1_000_000),
+    updatedAt: new Date(1_000_030),
+    completedAt: new Date(1_000_030),
+    recoveries: 0,
+    input: { sku: "A1" },
+    output: new Date(5),
+  });
+  const [pay, fail] = steps as [StepDetail, StepDetail];
+  assertEquals(pay, {
+    key: "pay#000001",
+    id: "pay",
+    kind: "step",
+    status: "completed",
+    attempt: 1,
+    runId: runId!,
+    output: { receipt: 1 },
+    startedAt: new Date(1_000_000),
+    completedAt: new Date(1_000_030),
+    completion: 1,
+  });
+  const { error, ...rest } = fail;
+  assertEquals([error!.name, error!.message], ["RangeError", "No"]);
+  assertEquals(rest, {
+    key: "fail#000001",
+    id: "fail",
+    kind: "step",
+    status: "failed",
+    attempt: 1,
+    runId: runId!,
+    output: undefined,
+    startedAt: new Date(1_000_030),
+    completedAt: new Date(1_000_030),
+    completion: 2,
+  });
+});
+
+Deno.test("get() shows a step that has run for a while as running, after those that are completed", async () => {
+  await using folder = temporaryFolder();
+  const clock = new ManualClock();
+  await using engine = await Engine.open(folder.file("a.db"), { clock });
+  const go = Promise.withResolvers<void>();
+  let begun = false;
+  const order = workflow("order", async (ctx) => {
+    await ctx.all([
+      (ctx) =>
+        ctx.step("slow", () => {
+          begun = true;
+          return go.promise;
+        }),
+      (ctx) => ctx.step("quick", () => "done"),
+    ]);
+  });
+  const handle = await engine.start(order, { id: "o" });
+  await eventually(() => begun);
+  clock.advance(1_000);
+  const steps = await eventually(async () => {
+    const { steps } = (await engine.get("o"))!;
+    return steps.length === 2 && steps;
+  });
+  assertEquals(steps.map(({ key, status, completion }) => [key, status, completion]), [
+    ["quick#000001", "completed", 1],
+    ["slow#000001", "running", undefined],
+  ]);
+  go.resolve();
+  await handle.result();
+});
+
+Deno.test("get() of an unknown id is undefined", async () => {
+  await using engine = await Engine.open(":memory:");
+  assertEquals(await engine.get("nobody"), undefined);
+});
+
+Deno.test("get() shows what cannot be read as errors, and the rest as it is", async () => {
+  await using folder = temporaryFolder();
+  const file = folder.file("a.db");
+  const crash = new Crash();
+  const order = workflow("order", async (ctx, _: { sku: string }) => {
+    await ctx.step("pay", () => ({ receipt: 1 }));
+    await ctx.step("ship", () => ({ parcel: 2 }));
+    await ctx.step("wait", () => crash.here());
+  });
+  await crash.happens(file, order, { id: "o", input: { sku: "A1" } });
+  execute(file, "UPDATE checkpoints SET output_json = '{\"receipt\":' WHERE step_key = 'pay#000001'");
+  execute(file, 'UPDATE inputs SET input_json = \'{"sku":"B2"}\'');
+  await using engine = await Engine.open(file);
+  const { input, steps } = (await engine.get("o"))!;
+  assertEquals(input, undefined);
+  assertEquals(steps.map(({ key, output, error }) => [key, output, error?.name]).slice(0, 2), [
+    ["pay#000001", undefined, "CorruptCheckpointError"],
+    ["ship#000001", { parcel: 2 }, undefined],
+  ]);
+});
+
+Deno.test("list() shows workflows, the newest first", async () => {
+  await using engine = await Engine.open(":memory:", { clock: new ManualClock(1_000) });
+  const fine = workflow("fine", () => {});
+  const failing = workflow("failing", () => Promise.reject(new RangeError("No")));
+  await engine.run(fine, { id: "1" });
+  await engine.run(failing, { id: "2" }).catch(() => {});
+  const [second, first] = await engine.list();
+  const { runId, error, ...rest } = second!;
+  assert(runId!.startsWith("r_"));
+  assertEquals([error!.name, error!.message], ["RangeError", "No"]);
+  const at = new Date(1_000);
+  const summary = { createdAt: at, updatedAt: at, completedAt: at, recoveries: 0 };
+  assertEquals(rest, { id: "2", workflow: "failing", status: "failed", ...summary });
+  assertEquals([first!.id, first!.status, "error" in first!], ["1", "completed", false]);
+});
+
+Deno.test("list() filters by status and workflow, and goes on where a list ended", async () => {
+  await using engine = await Engine.open(":memory:");
+  const fine = workflow("fine", () => {});
+  const failing = workflow("failing", () => Promise.reject(new Error("No")));
+  for (let i = 0; i < 6; i++) await engine.run(i % 3 === 0 ? failing : fine, { id: `${i}` }).catch(() => {});
+  const ids = async (filter: Parameters<Engine["list"]>[0]) =>
+    (await engine.list(filter)).map(({ id }) => id).join("");
+  assertEquals(await ids({}), "543210");
+  assertEquals(await ids({ status: "failed" }), "30");
+  assertEquals(await ids({ status: ["failed", "completed"] }), "543210");
+  assertEquals(await ids({ status: [] }), "543210");
+  assertEquals(await ids({ status: "blocked" }), "");
+  assertEquals(await ids({ workflow: "fine" }), "5421");
+  assertEquals(await ids({ limit: 2 }), "54");
+  assertEquals(await ids({ limit: 2, before: "4" }), "32");
+  assertEquals(await ids({ workflow: "fine", status: "completed", limit: 3, before: "5" }), "421");
+  assertEquals(await ids({ before: "0" }), "");
+});
+
+Deno.test("list() gives 100 workflows unless it is told how many", async () => {
+  await using engine = await Engine.open(":memory:");
+  const fine = workflow("fine", () => {});
+  await Promise.all(Array.from({ length: 101 }, () => engine.run(fine)));
+  assertEquals((await engine.list()).length, 100);
+  assertEquals((await engine.list({ limit: 10_000 })).length, 101);
+});
+
+Deno.test("list() refuses a filter that is none", async () => {
+  await using engine = await Engine.open(":memory:");
+  await assertRejects(() => engine.list({ status: "done" as never }), TypeError, 'found "done"');
+  for (const limit of [0, -1, 1.5, 10_001, NaN]) {
+    await assertRejects(
+      () => engine.list({ limit }),
+      RangeError,
+      `wanted a limit from 1 to 10000, found ${limit}`,
+    );
+  }
+});
+
+Deno.test("a person with a SQL shell reads steps in the view of that name", async () => {
+  await using folder = temporaryFolder();
+  const file = folder.file("a.db");
+  const clock = new ManualClock(1_000_000);
+  await using engine = await Engine.open(file, { clock });
+  const order = workflow("order", async (ctx) => {
+    await ctx.step("pay", () => {
+      clock.advance(30);
+      return { receipt: 1 };
+    });
+  });
+  await engine.run(order, { id: "o" });
+  const [row] = query(file, "SELECT * FROM steps");
+  const { checksum, ...rest } = row!;
+  assertEquals(typeof checksum, "number");
+  assertEquals(rest, {
+    workflow_id: "o",
+    step_key: "pay#000001",
+    kind: "step",
+    status: "completed",
+    output_json: '{"receipt":1}',
+    error_json: null,
+    run_id: (await engine.get("o"))!.runId,
+    attempt: 1,
+    started_at: 1_000_000,
+    completed_at: 1_000_030,
+    next_attempt_at: null,
+    completion: 1,
+    retried: 0,
+  });
+});
