@@ -30,7 +30,7 @@ export class CrashingDatabase implements Database {
     readonly location: string,
     settings: EngineSettings,
     turns: Turns,
-    private readonly crashesAt: (call: StoreCall) => boolean,
+    private readonly crashesAt: (call: StoreCall, database: Database) => boolean,
   ) {
     this.#opened = () => openSqliteDatabase(location, { ...settings, turns });
   }
@@ -115,7 +115,7 @@ export class CrashingDatabase implements Database {
   }
 
   #dieAt(call: StoreCall): void {
-    if (!this.#dead && this.crashesAt(call)) this.#die();
+    if (!this.#dead && this.crashesAt(call, this.#database!)) this.#die();
   }
 }
 
@@ -126,12 +126,12 @@ function never(): Promise<never> {
 /**
  * Opens an engine on a {@linkcode CrashingDatabase}.
  *
- * @param crashesAt whether the process dies at this call
+ * @param crashesAt whether the process dies at this call; it may do other things to the database as well
  */
 export async function openCrashing(
   location: string,
   options: EngineOptions & { clock: ManualClock },
-  crashesAt: (call: StoreCall) => boolean,
+  crashesAt: (call: StoreCall, database: Database) => boolean,
 ): Promise<{ engine: Engine; database: CrashingDatabase }> {
   let database: CrashingDatabase;
   const engine = Engine.openOn((settings, turns) => {

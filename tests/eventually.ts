@@ -12,10 +12,10 @@ const DEADLINE_MS = 20_000;
 export async function eventually<T>(
   look: () => T | Promise<T>,
   deadlineMs: number = DEADLINE_MS,
-): Promise<NonNullable<T>> {
+): Promise<Exclude<NonNullable<T>, false | 0 | "">> {
   for (const deadline = Date.now() + deadlineMs;;) {
     const found = await look();
-    if (found) return found;
+    if (found) return found as Exclude<NonNullable<T>, false | 0 | "">;
     if (Date.now() > deadline) throw new Error(`Not within ${deadlineMs} ms: ${look}`);
     await delay(1);
   }

@@ -16,6 +16,8 @@ export interface Statement {
   readonly params: readonly SqlValue[];
   /** Whether its result is not the number of rows it changed but the key of the row it inserted, 0 if none. */
   readonly givesKey?: boolean;
+  /** For one that changes one row at most: the SQL that does as much as several of them, given all their parameters. */
+  readonly several?: (count: number) => string;
 }
 
 /** Statements that are committed together or not at all. What each may change, it says in its own `WHERE`. */

@@ -106,6 +106,8 @@ const INSERT_CHECKPOINT = `INSERT INTO checkpoints (workflow, step_key, kind, st
     started_at, duration_ms, next_attempt_at, run, output_json, error_json, checksum)
   SELECT workflow, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM workflows
   WHERE workflow = ? AND run = ? AND status = 'running'`;
+const INSERTED_PARAMETERS = 14;
+const INSERT_SEVERAL = new Map<number, string>();
 const UPDATE_CHECKPOINT = `UPDATE checkpoints SET kind = ?, status = ?, completion = ?, attempt = ?,
     started_at = ?, duration_ms = ?, next_attempt_at = ?, run = ?, output_json = ?, error_json = ?, checksum = ?
   WHERE workflow = ? AND completion IS NULL AND step_key = ? AND EXISTS (
@@ -137,7 +139,29 @@ export function writeCheckpoint(
   ];
   return replacesRunning
     ? { sql: UPDATE_CHECKPOINT, params: [...columns, workflow, checkpoint.key, workflow, run] }
-    : { sql: INSERT_CHECKPOINT, params: [checkpoint.key, ...columns, workflow, run] };
+    : {
+      sql: INSERT_CHECKPOINT,
+      params: [checkpoint.key, ...columns, workflow, run],
+      several: insertCheckpoints,
+    };
+}
+
+/** {@linkcode INSERT_CHECKPOINT} for several rows. The cross join has every row look its owner up, not the other way. */
+function insertCheckpoints(count: number): string {
+  let sql = INSERT_SEVERAL.get(count);
+  if (sql === undefined) {
+    const row = `(${Array(INSERTED_PARAMETERS).fill("?").join(", ")})`;
+    const inserted = Array.from({ length: INSERTED_PARAMETERS - 2 }, (_, i) => `v.column${i + 1}`).join(", ");
+    sql =
+      `INSERT INTO checkpoints (workflow, step_key, kind, status, completion, attempt, started_at, duration_ms,
+        next_attempt_at, run, output_json, error_json, checksum)
+      SELECT w.workflow, ${inserted} FROM (VALUES ${
+        Array(count).fill(row).join(", ")
+      }) v CROSS JOIN workflows w
+      WHERE w.workflow = v.column13 AND w.run = v.column14 AND w.status = 'running'`;
+    INSERT_SEVERAL.set(count, sql);
+  }
+  return sql;
 }
 
 const FINISH =

@@ -56,14 +56,13 @@ Deno.test("close() waits no longer than closeGrace, and aborts what still runs",
   );
   const handle = await engine.start(stuck, { id: "s" });
   await eventually(() => signals.length === 1);
-  const result = handle.result();
+  const rejected = assertRejects(() => handle.result(), EngineClosedError);
   const closed = engine.close();
   assertEquals(await clock.nextTimer(), 5_000);
   clock.advance(4_999);
   assert(!signals[0]!.aborted);
   clock.advance(1);
-  await closed;
-  await assertRejects(() => result, EngineClosedError);
+  await Promise.all([rejected, closed]);
   assertInstanceOf(signals[0]!.reason, EngineClosedError);
 });
 
@@ -132,6 +131,7 @@ Deno.test("close() leaves no timer behind, whatever runs", async () => {
   await clock.nextTimer();
   engine.handle((await engine.list())[0]!.id).result().catch(() => {});
   const closed = engine.close();
+  await eventually(() => clock.timers.includes(1_000));
   clock.advance(1_000);
   await closed;
   assertEquals(clock.timers, []);
@@ -148,8 +148,8 @@ Deno.test("close() right after start() leaves the workflow to the next engine, w
   });
   const engine = await Engine.open(file, { onEvent: ({ type }) => events.push(type) });
   const handle = await engine.start(quick, { id: "q" });
-  const result = handle.result();
-  await Promise.all([engine.close(), assertRejects(() => result, EngineClosedError)]);
+  const rejected = assertRejects(() => handle.result(), EngineClosedError);
+  await Promise.all([rejected, engine.close()]);
   assertEquals([calls, events.filter((type) => type !== "suspended")], [[], []]);
   await using next = await Engine.open(file);
   await next.run(quick, { id: "q" });
@@ -221,9 +221,7 @@ Deno.test("handle.result() of a workflow that nobody runs rejects when the engin
     await engine.start(stuck, { id: "s" });
   }
   const engine = await Engine.open(file);
-  const result = engine.handle("s").result();
-  await Promise.all([
-    assertRejects(() => result, EngineClosedError),
-    engine.handle("s").status().then(() => engine.close()),
-  ]);
+  const rejected = assertRejects(() => engine.handle("s").result(), EngineClosedError);
+  assertEquals(await engine.handle("s").status(), "pending");
+  await Promise.all([rejected, engine.close()]);
 });

@@ -220,7 +220,8 @@ Deno.test("the lease is renewed while a workflow runs", async () => {
   const handle = await owner.start(definition, { id: "w" });
   await eventually(() => begun.length === 1);
   await using other = await Engine.open(file, { clock, closeGrace: 0 });
-  const leaseUntil = () => query(file, "SELECT lease_until FROM executors")[0]!.lease_until as number;
+  const owned = "SELECT lease_until FROM executors JOIN workflows USING (executor)";
+  const leaseUntil = () => query(file, owned)[0]!.lease_until as number;
   for (let i = 0; i < 10; i++) {
     const before = leaseUntil();
     clock.advance(10_000);

@@ -140,7 +140,10 @@ Deno.test("resume() without the workflow's code blocks it, and an engine that ha
   const other = workflow("other", () => {});
   {
     await using engine = await Engine.open(file, { closeGrace: 0 });
-    const hanging = workflow("echo", (ctx) => ctx.step("wait", () => new Promise<string>(() => {})));
+    const hanging = workflow(
+      "echo",
+      (ctx, _: string) => ctx.step("wait", () => new Promise<string>(() => {})),
+    );
     await engine.start(hanging, { id: "e", input: "kept" });
   }
   {

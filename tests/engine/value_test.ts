@@ -1,4 +1,4 @@
-import { Engine, LimitExceededError, SerializationError, workflow } from "@stepwell/stepwell";
+import { Engine, LimitExceededError, SerializationError, step, workflow } from "@stepwell/stepwell";
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { Crash } from "../crash.ts";
 import { query } from "../raw_sqlite.ts";
@@ -152,7 +152,7 @@ Deno.test("a step whose result cannot be stored is not tried again: it has done 
 
 Deno.test("an input or output that cannot be stored is refused, and named", async () => {
   await using engine = await Engine.open(":memory:");
-  const taking = workflow("taking", (_, input: unknown) => (input, { made: Symbol("x") }));
+  const taking = workflow("taking", (_, _input: unknown) => ({ made: Symbol("x") }));
   const input = { callback: () => {} };
   const refused = await assertRejects(() => engine.start(taking, { id: "t", input }), SerializationError);
   assertEquals([refused.path, (await engine.list()).length], [".callback", 0]);
@@ -231,13 +231,22 @@ Deno.test("results that cannot be stored are refused at compile time where the t
     await ctx.step("nothing", () => {});
     await ctx.step("later", () => Promise.resolve({ accounts: ["x"] as readonly string[] }));
     // @ts-expect-error a function
-    await ctx.step("function", () => () => 1);
+    const fn: () => number = await ctx.step("function", () => () => 1);
     // @ts-expect-error a function inside
-    await ctx.step("inside", () => ({ items: [{ price: () => 1 }] }));
+    const inside: { items: { price: () => number }[] } = await ctx.step(
+      "in",
+      () => ({ items: [{ price: () => 1 }] }),
+    );
     // @ts-expect-error a symbol
-    await ctx.step("symbol", () => ({ tag: Symbol("x") }));
+    const symbol: { tag: symbol } = await ctx.step("symbol", () => ({ tag: Symbol("x") }));
     // @ts-expect-error a promise inside
-    await ctx.step("promise", () => Promise.resolve([Promise.resolve(1)]));
-    return [numbers, rows, pair, rich, maybe, any];
+    const promises: Promise<number>[] = await step(
+      ctx,
+      "promise",
+      () => Promise.resolve([Promise.resolve(1)]),
+    );
+    const wrapped = <T>(make: () => T): Promise<T> => ctx.step("generic", make);
+    const text: string = await wrapped(() => "text");
+    return [numbers, rows, pair, rich, maybe, any, fn, inside, symbol, promises, text];
   });
 });
