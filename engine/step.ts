@@ -125,9 +125,13 @@ async function withinTime(host: StepHost, task: StepTask, info: Info, result: un
       reject(error);
     });
   });
+  // Once the run is over nobody waits for the time, and it must not keep the process alive.
+  const waiting = new Scope(task.scope);
+  waiting.onabort = () => host.stopping && cancelTimer?.();
   try {
     return await Promise.race([result, timedOut]);
   } finally {
+    waiting.end();
     cancelTimer?.();
   }
 }

@@ -139,7 +139,7 @@ testEachDriver("read() sees what was written before, and throws for what is no q
     assertEquals((await values(database)).at(-1), i);
   }
   assertEquals(await database.read(sql("SELECT value FROM t WHERE value = ?", 3)), [{ value: 3 }]);
-  await assertRejects(() => database.read(sql("SELECT nothing FROM nowhere")), StoreError, "no such table");
+  await assertRejects(() => database.read(sql("SELECT x FROM nowhere")), StoreError, "no such table");
 });
 
 testEachDriver("read() sees nothing of what is not committed", async ({ open, connect }) => {
