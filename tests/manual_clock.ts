@@ -52,9 +52,9 @@ export class ManualClock implements Clock {
     return due;
   }
 
-  /** Waits until something waits for a time. @returns how long it is until then */
+  /** Waits until something waits for a time. @returns how long it is until then, in whole milliseconds */
   async nextTimer(): Promise<number> {
     await eventually(() => this.timers.length > 0);
-    return this.timers[0]!;
+    return Math.ceil(this.timers[0]!);
   }
 }

@@ -11,7 +11,6 @@ interface FfiModule {
       all(...params: readonly SqlValue[]): Row[];
       finalize(): void;
     };
-    readonly lastInsertRowId: number;
     close(): void;
   };
 }
@@ -33,8 +32,8 @@ export async function loadFfi(): Promise<OpenSqlite> {
   } catch (cause) {
     throw new StoreOpenError(
       `Cannot load "${SPECIFIER}", which sqlite: "ffi" needs: ${(cause as Error).message}. ` +
-        `Run "deno add jsr:@db/sqlite" where JSR can be reached and allow --allow-ffi --allow-env, ` +
-        `or leave the option out to use the SQLite in Deno`,
+        `Run "deno add jsr:@db/sqlite" where JSR can be reached, and allow --allow-ffi --allow-env ` +
+        `(an executable has to be compiled with them); or leave the option out to use the SQLite in Deno`,
       { cause },
     );
   }
@@ -44,7 +43,8 @@ export async function loadFfi(): Promise<OpenSqlite> {
     return {
       exec: (sql) => void db.exec(sql),
       run: (sql, params) => statements.get(sql).run(...params),
-      lastKey: () => db.lastInsertRowId,
+      // The package's own lastInsertRowId is cut to 32 bits.
+      lastKey: () => statements.get("SELECT last_insert_rowid() AS key").all()[0]!.key as number,
       all: (sql, params) => statements.get(sql).all(...params),
       close: () => db.close(),
     };

@@ -2,13 +2,14 @@ import { assert, assertEquals, assertLess, assertRejects, assertStringIncludes }
 import { Engine, WorkflowBusyError } from "@stepwell/stepwell";
 import { type ChildProcess, startChild } from "../child_process.ts";
 import { eventually } from "../eventually.ts";
-import { ManualClock } from "../manual_clock.ts";
 import { query } from "../raw_sqlite.ts";
+import { ShiftedClock } from "../shifted_clock.ts";
 import { temporaryFolder } from "../temporary_folder.ts";
 import { heldWorkflow } from "./held_workflow.ts";
 
 const WORKER = import.meta.resolve("./held_worker.ts");
 const ID = "held-1";
+const MINUTE_MS = 60_000;
 const OUTPUT = ["first", "second by the test", "third"];
 
 /** Windows knows no way to pause a process. */
@@ -24,16 +25,16 @@ Deno.test({
     await using worker = await startWorker(file, "1h");
     worker.kill("SIGSTOP");
 
-    const clock = new ManualClock(Date.now());
+    const clock = new ShiftedClock();
     await using engine = await Engine.open(file, { clock });
     const until = await busyUntil(engine);
     assertEquals(until, leaseOf(file));
-    assert(until > clock.now() + 55 * 60_000);
+    assert(until > clock.now() + 50 * MINUTE_MS);
 
-    clock.advance(until - clock.now() - 1);
+    clock.shiftMs = until - MINUTE_MS - Date.now();
     assertEquals(await busyUntil(engine), until);
 
-    clock.advance(1);
+    clock.shiftMs += MINUTE_MS;
     assertEquals(await engine.run(byTheTest(), { id: ID }), OUTPUT);
   },
 });
@@ -135,19 +136,19 @@ Deno.test("a workflow in a copy of a database waits for the lease, since nobody 
   const file = folder.file("copy.db");
   for (const end of ["", "-wal"]) await Deno.copyFile(folder.file(`held.db${end}`), `${file}${end}`);
 
-  const clock = new ManualClock(Date.now());
+  const clock = new ShiftedClock();
   await using engine = await Engine.open(file, { clock });
-  const until = await busyUntil(engine);
-  assertEquals(until, leaseOf(file));
+  assertEquals(await busyUntil(engine), leaseOf(file));
 
-  clock.advance(until - clock.now());
+  clock.shiftMs = leaseOf(file) - Date.now();
   assertEquals(await engine.run(byTheTest(), { id: ID }), OUTPUT);
 });
 
-/** Starts a worker, and waits until it is in its second step. */
+/** Starts a worker, and waits until it is in its second step and has written down that it is. */
 async function startWorker(file: string, zombieTimeout: string): Promise<ChildProcess> {
   const worker = startChild(WORKER, file, ID, zombieTimeout);
   await worker.line("in the second step");
+  await eventually(() => query(file, "SELECT 1 FROM steps WHERE status = 'running'").length === 1);
   return worker;
 }
 
@@ -172,9 +173,11 @@ async function busyUntil(engine: Engine): Promise<number> {
   return error.until.getTime();
 }
 
-/** A clock that shows the end of the lease. */
-function afterLease(file: string): ManualClock {
-  return new ManualClock(leaseOf(file));
+/** A clock that has passed the end of the lease. */
+function afterLease(file: string): ShiftedClock {
+  const clock = new ShiftedClock();
+  clock.shiftMs = leaseOf(file) - Date.now();
+  return clock;
 }
 
 /** When the lease of the workflow's process ends. */

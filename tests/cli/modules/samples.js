@@ -53,7 +53,7 @@ export const rich = workflow("rich", (ctx) =>
 
 export const logging = workflow("logging", async (ctx) => {
   ctx.log.info("about to \u001b[1mstart", { order: 17 });
-  return await ctx.step("\u009b31mred", () => 1);
+  return await ctx.step("\u202ered", () => 1);
 });
 
 async function exists(path) {
