@@ -80,7 +80,10 @@ export class RawStore implements Disposable {
         return workflows.flatMap((_, i) => [starts[i]!, ...steps[i]!.map((step) => [step]), [ends[i]!]]);
       case "side by side": {
         const longest = Math.max(...steps.map(({ length }) => length));
-        const rounds = Array.from({ length: longest }, (_, round) => steps.flatMap((of) => of.slice(round, round + 1)));
+        const rounds = Array.from(
+          { length: longest },
+          (_, round) => steps.flatMap((of) => of.slice(round, round + 1)),
+        );
         return [starts.flat(), ...rounds, ends];
       }
       case "fanned out":
@@ -118,7 +121,8 @@ export class RawStore implements Disposable {
   }
 
   #end({ workflow }: RecordedWorkflow): Write {
-    const { status, updated_at, completed_at, output_json, error_json, checksum, workflow: number } = workflow;
+    const { status, updated_at, completed_at, output_json, error_json, checksum, workflow: number } =
+      workflow;
     const statement = this.#prepared(
       "UPDATE workflows SET status = ?, executor = NULL, updated_at = ?, completed_at = ?, output_json = ?, " +
         "error_json = ?, checksum = ? WHERE workflow = ?",

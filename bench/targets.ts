@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { cpus } from "node:os";
 import { parseArgs } from "@std/cli/parse-args";
 import { disk } from "./targets/disk.ts";
 import { fanOutOfMany } from "./targets/fan_out.ts";
@@ -39,8 +40,7 @@ async function main(): Promise<void> {
     console.error(`Usage: deno run -A bench/targets.ts [--effort N] [${known.join("|")}]…`);
     Deno.exit(2);
   }
-  const { deno, v8 } = Deno.version;
-  console.log(`${new Date().toISOString()}, Deno ${deno}, V8 ${v8}, ${Deno.build.target}, ${navigator.hardwareConcurrency} cores`);
+  console.log(`${new Date().toISOString()}, Deno ${Deno.version.deno}, ${Deno.build.target}, ${machine()}`);
   print({ name: "", engine: "engine", raw: "raw", ratio: "ratio", wanted: "wanted" });
   for (const target of TARGETS.filter(({ name }) => names.length === 0 || names.includes(name))) {
     for (const figure of await target.measure({ effort: Number(effort) })) print(figure);
@@ -50,6 +50,12 @@ async function main(): Promise<void> {
 function print({ name, engine, raw, ratio = "", wanted = "", met }: Figure): void {
   const verdict = met === undefined ? "" : met ? "  reached" : "  MISSED";
   console.log(
-    name.padEnd(58) + engine.padStart(12) + raw.padStart(12) + ratio.padStart(9) + wanted.padStart(10) + verdict,
+    name.padEnd(58) + engine.padStart(12) + raw.padStart(12) + ratio.padStart(9) + wanted.padStart(10) +
+      verdict,
   );
+}
+
+function machine(): string {
+  const processors = cpus();
+  return `${processors.length} × ${processors[0]?.model ?? "unknown processor"}`;
 }

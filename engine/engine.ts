@@ -79,7 +79,8 @@ export class Engine implements AsyncDisposable {
     this.#store = new Store(database);
     this.#events = new Events();
     if (settings.onEvent !== undefined) this.#events.observe(settings.onEvent);
-    this.#executor = new Executor({ store: this.#store, clock, random, leaseMs });
+    const onLate = () => this.#checkLeases();
+    this.#executor = new Executor({ store: this.#store, clock, random, leaseMs, onLate });
     this.#claims = new Claims({ store: this.#store, executor: this.#executor, clock, random, maxRecoveries });
     this.#services = {
       store: this.#store,
@@ -320,6 +321,11 @@ export class Engine implements AsyncDisposable {
   #newRun(workflow: Workflow, start: RunStart, input: unknown): Run {
     const run: Run = new Run(this.#services, start, () => workflow.run(new RunContext(run), input));
     return run;
+  }
+
+  /** Has the runs find out which of them have lost their lease while this process did not run. */
+  #checkLeases(): void {
+    for (const run of this.#runs.values()) void run.checkLease();
   }
 
   #ended(run: Run): void {

@@ -86,8 +86,10 @@ export class Executor {
   async #beat(): Promise<void> {
     const { store, clock, leaseMs } = this.options;
     if (this.#busy) {
+      const late = clock.now() >= this.#leaseUntil;
       this.#leaseUntil = clock.now() + leaseMs;
       await store.renew(this.id, this.#leaseUntil);
+      if (late) this.options.onLate();
     }
     await this.#releaseDropped();
   }

@@ -476,6 +476,15 @@ export class Run implements StepHost {
     this.#reject(error);
   }
 
+  /** Finds out whether the lease has passed to another run. */
+  async checkLease(): Promise<void> {
+    try {
+      if (!await this.services.store.owns(this.start.owner)) this.#loseLease("go on with the run");
+    } catch (error) {
+      await this.#stopFor(error);
+    }
+  }
+
   #loseLease(doing: string): void {
     if (this.#phase === "over") return;
     const error = new LeaseLostError(this.workflowId, runName(this.run), doing);

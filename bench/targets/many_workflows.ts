@@ -31,7 +31,12 @@ export const manyWorkflows: Target = {
       figure(`${what}, to the same rows one by one`, times.engine, times.oneByOne, 8),
       figure(`    to the rows of the steps alone, one by one`, times.engine, times.stepsOneByOne, 8),
       figure(`    to the same rows in the same commits`, times.engine, times.grouped, 0.5),
-      figure(`    to the rows of the steps alone, in commits of ${WORKFLOWS}`, times.engine, times.stepsGrouped, 0.5),
+      figure(
+        `    to the rows of the steps alone, in commits of ${WORKFLOWS}`,
+        times.engine,
+        times.stepsGrouped,
+        0.5,
+      ),
     ];
   },
 };

@@ -104,7 +104,9 @@ async function goOn(
 function readAll(file: string): number {
   const db = new DatabaseSync(file);
   try {
-    const select = db.prepare("SELECT * FROM checkpoints WHERE workflow = 1 AND completion > ? ORDER BY completion LIMIT 1000");
+    const select = db.prepare(
+      "SELECT * FROM checkpoints WHERE workflow = 1 AND completion > ? ORDER BY completion LIMIT 1000",
+    );
     return timed(() => {
       for (let after = 0;; after += 1_000) {
         const rows = select.all(after) as { output_json: string }[];

@@ -294,6 +294,14 @@ export function selectWorkflows({ statuses, name, beforeId, limit }: WorkflowFil
   };
 }
 
+/** A row if the run owns the workflow. */
+export function selectOwnership({ workflow, run }: Ownership): Statement {
+  return {
+    sql: "SELECT 1 AS owned FROM workflows WHERE workflow = ? AND run = ? AND status = 'running'",
+    params: [workflow, run],
+  };
+}
+
 /** What a workflow was started with. */
 export function selectInput(workflow: number): Statement {
   return { sql: "SELECT seed, input_json, checksum FROM inputs WHERE workflow = ?", params: [workflow] };

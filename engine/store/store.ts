@@ -190,6 +190,11 @@ export class Store {
     return claimed ? { workflowId: record.workflowId, workflow: record.workflow, run: claim.run } : undefined;
   }
 
+  /** Whether a run owns its workflow still. */
+  async owns(owner: Ownership): Promise<boolean> {
+    return (await this.database.read(statements.selectOwnership(owner))).length === 1;
+  }
+
   /** Blocks a workflow that nobody runs. @returns whether it was still as it was seen */
   async blockUnowned(record: WorkflowRecord, errorJson: string, now: number): Promise<boolean> {
     const outcome: WorkflowOutcome = { status: "blocked", outputJson: record.outputJson, errorJson, at: now };

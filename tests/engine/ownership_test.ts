@@ -3,6 +3,7 @@ import { assert, assertEquals, assertInstanceOf, assertLess, assertRejects } fro
 import { Crash } from "../crash.ts";
 import { eventually } from "../eventually.ts";
 import { ManualClock } from "../manual_clock.ts";
+import { openMortal } from "../mortal_database.ts";
 import { query } from "../raw_sqlite.ts";
 import { temporaryFolder } from "../temporary_folder.ts";
 
@@ -273,4 +274,21 @@ Deno.test("two processes that start one new id at once: one runs it, the other f
     go[0]!.resolve("done");
     assertEquals(await one.handle(id).result(), "done");
   }
+});
+
+Deno.test("a process that was lost while it owned nothing leaves nothing behind once another one works", async () => {
+  await using folder = temporaryFolder();
+  const file = folder.file("a.db");
+  const quick = workflow("quick", () => "done");
+  for (let i = 0; i < 3; i++) {
+    const idle = await openMortal(file);
+    await idle.engine.run(quick, { id: `${i}` });
+    await idle.kill();
+  }
+  {
+    await using engine = await Engine.open(file);
+    await engine.run(quick);
+  }
+  assertEquals(query(file, "SELECT * FROM executors"), []);
+  assertEquals(folder.names, ["a.db"]);
 });

@@ -15,7 +15,7 @@ export interface Bench {
   readonly file: string;
   /** Opens a database, which is closed at the end of the test. */
   open(options?: Partial<SqliteOptions> & { location?: string }): Promise<Database>;
-  /** A connection of its own, by the same copy of SQLite, which is closed at the end of the test. */
+  /** A connection of its own, by the same copy of SQLite, which is closed at the end of the test at the latest. */
   connect(path?: string): SqliteDriver;
 }
 
@@ -57,8 +57,13 @@ async function withBench(
     },
     connect(path = file) {
       const connection = driver(path);
-      closing.push(() => connection.close());
-      return connection;
+      let isOpen = true;
+      const close = () => {
+        if (isOpen) connection.close();
+        isOpen = false;
+      };
+      closing.push(close);
+      return { ...connection, close };
     },
   };
   try {

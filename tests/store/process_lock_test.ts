@@ -3,8 +3,12 @@ import { openBuiltin } from "../../engine/store/builtin_driver.ts";
 import { ProcessLocks } from "../../engine/store/process_lock.ts";
 import { startChild } from "../child_process.ts";
 import { eventually } from "../eventually.ts";
-import { temporaryFolder } from "../temporary_folder.ts";
+import { type TemporaryFolder, temporaryFolder } from "../temporary_folder.ts";
 import { testEachDriver } from "./each_driver.ts";
+
+function lockFiles(folder: TemporaryFolder): string[] {
+  return folder.names.filter((name) => name.includes("executor"));
+}
 
 testEachDriver("an executor whose lock is held is alive, and gone once it is dropped", async ({ open }) => {
   const holder = await open();
@@ -21,7 +25,7 @@ testEachDriver("an executor whose lock is held is alive, and gone once it is dro
 testEachDriver("an executor of which there is no lock file is unknown", async ({ open, folder }) => {
   const database = await open();
   assertEquals(database.probeLock(17), "unknown");
-  assertEquals(folder.names.filter((name) => name.includes("executor")), []);
+  assertEquals(lockFiles(folder), []);
 });
 
 testEachDriver(
@@ -30,12 +34,12 @@ testEachDriver(
     const holder = await open();
     const other = await open();
     holder.holdLock(17);
-    assertEquals(folder.names.filter((name) => name.includes("executor")), ["a.db-executor-000000000011"]);
+    assertEquals(lockFiles(folder)[0], "a.db-executor-000000000011");
     await holder.close();
     other.clearLock(17);
     other.clearLock(17);
     assertEquals(other.probeLock(17), "unknown");
-    assertEquals(folder.names.filter((name) => name.includes("executor")), []);
+    assertEquals(lockFiles(folder), []);
   },
 );
 
@@ -70,4 +74,6 @@ Deno.test("a lock tells a process that is paused from one that is gone", async (
   assertEquals(locks.probe(17), "alive");
   holder.kill("SIGKILL");
   await eventually(() => locks.probe(17) === "gone");
+  locks.clear(17);
+  assertEquals(lockFiles(folder), []);
 });

@@ -1,0 +1,284 @@
+import { assert, assertEquals, assertNotEquals } from "@std/assert";
+import type { Database, Statement } from "../../engine/store/database.ts";
+import type { Checkpoint, WorkflowOutcome } from "../../engine/store/rows.ts";
+import * as statements from "../../engine/store/statements.ts";
+import type { Ownership } from "../../engine/store/statements.ts";
+import { Store, type WorkflowRecord } from "../../engine/store/store.ts";
+import { testEachDriver } from "./each_driver.ts";
+
+/** Runs and executors of these tests: the first pair loses what the second takes over. */
+const [first, second] = [{ run: 11, executor: 1 }, { run: 22, executor: 2 }];
+
+function checkpoint(key: string, changes: Partial<Checkpoint> = {}): Checkpoint {
+  return {
+    key,
+    kind: "step",
+    status: "completed",
+    completion: 1,
+    attempt: 1,
+    startedAt: 1_000,
+    durationMs: 5,
+    nextAttemptAt: null,
+    run: first.run,
+    outputJson: '"output"',
+    errorJson: null,
+    ...changes,
+  };
+}
+
+const running = checkpoint("running#000001", {
+  status: "running",
+  completion: null,
+  durationMs: null,
+  outputJson: null,
+});
+
+function outcome(status: WorkflowOutcome["status"]): WorkflowOutcome {
+  return { status, outputJson: null, errorJson: '{"name":"Error","message":"No"}', at: 2_000 };
+}
+
+/** A workflow that the first run has begun, with a completed and a running step. */
+async function begin(database: Database): Promise<{ store: Store; owner: Ownership }> {
+  const store = new Store(database);
+  const input = { workflowId: "w", name: "workflow", createdAt: 1_000, seed: 7, inputJson: "1" };
+  const owner = await store.create(input, first.run, first.executor, 5_000);
+  assert(owner !== undefined);
+  assert(await store.checkpoint(owner, checkpoint("done#000001"), false));
+  assert(await store.checkpoint(owner, running, false));
+  return { store, owner };
+}
+
+/** Has the second run take the workflow over, once the first one's lease is over. */
+async function takeOver(store: Store, now = 9_000): Promise<Ownership | undefined> {
+  const claim = {
+    ...second,
+    recoveries: 1,
+    recoveredCompletion: 1,
+    now,
+    renewUntil: 50_000,
+    gone: undefined,
+  };
+  return await store.claim((await store.find("w"))!, claim);
+}
+
+async function contents(database: Database): Promise<unknown> {
+  const tables = ["workflows", "inputs", "checkpoints"];
+  return await Promise.all(
+    tables.map((table) => database.read({ sql: `SELECT * FROM ${table}`, params: [] })),
+  );
+}
+
+/** Every write that a run makes, as the owner it names; all say whether it had an effect. */
+const runWrites: Record<string, (store: Store, owner: Ownership) => Promise<boolean>> = {
+  "a new checkpoint": (store, owner) =>
+    store.checkpoint(owner, checkpoint("new#000001", { completion: 2 }), false),
+  "a failed checkpoint": (store, owner) =>
+    store.checkpoint(owner, checkpoint("new#000001", { status: "failed", completion: 2 }), false),
+  "the checkpoint of a running step": (store, owner) =>
+    store.checkpoint(owner, checkpoint(running.key, { completion: 2 }), true),
+  "the row of a running step": (store, owner) =>
+    store.checkpoint(owner, { ...running, key: "other#000001" }, false),
+  "the next attempt of a running step": (store, owner) =>
+    store.checkpoint(owner, { ...running, attempt: 2, nextAttemptAt: 3_000 }, true),
+  "its completion": (store, owner) => store.finish(owner, outcome("completed"), []),
+  "its failure": (store, owner) => store.finish(owner, outcome("failed"), []),
+  "its block": (store, owner) => store.finish(owner, outcome("blocked"), []),
+  "its end with abandoned steps": (store, owner) =>
+    store.finish(owner, outcome("failed"), [{ ...running, status: "failed", completion: 2 }]),
+  "its release": (store, owner) => store.release(owner, 2_000),
+};
+
+testEachDriver("a run that owns its workflow can write", async ({ open, folder }) => {
+  for (const [name, write] of Object.entries(runWrites)) {
+    const database = await open({ location: folder.file(name.replaceAll(" ", "_")) });
+    const { store, owner } = await begin(database);
+    const before = await contents(database);
+    assert(await write(store, owner), name);
+    assertNotEquals(await contents(database), before);
+  }
+});
+
+testEachDriver("a run that has lost its lease changes nothing, whatever it writes", async ({ open }) => {
+  const database = await open();
+  const { store, owner } = await begin(database);
+  const taken = await takeOver(store);
+  assert(taken !== undefined);
+  const before = await contents(database);
+  for (const [name, write] of Object.entries(runWrites)) {
+    assertEquals(await write(store, owner), false, name);
+    assertEquals(await contents(database), before, name);
+  }
+  assert(await store.checkpoint(taken, checkpoint(running.key, { completion: 2, run: second.run }), true));
+});
+
+testEachDriver(
+  "a run whose workflow has ended, is blocked or was released changes nothing",
+  async ({ open, folder }) => {
+    const ends: Record<string, (store: Store, owner: Ownership) => Promise<boolean>> = {
+      completed: (store, owner) => store.finish(owner, outcome("completed"), []),
+      failed: (store, owner) => store.finish(owner, outcome("failed"), []),
+      blocked: (store, owner) => store.finish(owner, outcome("blocked"), []),
+      released: (store, owner) => store.release(owner, 2_000),
+    };
+    for (const [end, finish] of Object.entries(ends)) {
+      const database = await open({ location: folder.file(end) });
+      const { store, owner } = await begin(database);
+      assert(await finish(store, owner));
+      const before = await contents(database);
+      for (const [name, write] of Object.entries(runWrites)) {
+        assertEquals(await write(store, owner), false, `${end}: ${name}`);
+        assertEquals(await contents(database), before, `${end}: ${name}`);
+      }
+    }
+  },
+);
+
+testEachDriver("a run cannot write to a workflow of another", async ({ open }) => {
+  const database = await open();
+  const { store, owner } = await begin(database);
+  const other = await store.create(
+    { workflowId: "other", name: "workflow", createdAt: 1_000, seed: 7, inputJson: "1" },
+    second.run,
+    second.executor,
+    5_000,
+  );
+  const before = await contents(database);
+  for (const stranger of [{ ...other!, run: first.run }, { ...owner, run: second.run }]) {
+    for (const [name, write] of Object.entries(runWrites)) {
+      assertEquals(await write(store, stranger), false, name);
+    }
+  }
+  assertEquals(await contents(database), before);
+});
+
+testEachDriver(
+  "a batch keeps its answers where only some of its statements are fenced off",
+  async ({ open }) => {
+    const database = await open();
+    const { store, owner } = await begin(database);
+    const lost = { ...owner, run: 99 };
+    const writes = Array.from({ length: 40 }, (_, i) =>
+      store.checkpoint(
+        i % 3 === 0 ? lost : owner,
+        checkpoint(`s${i}#000001`, { completion: 10 + i }),
+        false,
+      ));
+    assertEquals(
+      await Promise.all(writes),
+      Array.from({ length: 40 }, (_, i) => i % 3 !== 0),
+    );
+    const [{ n }] = await database.read({
+      sql: "SELECT count(*) AS n FROM checkpoints WHERE completion >= 10",
+      params: [],
+    }) as [{ n: number }];
+    assertEquals(n, 26);
+  },
+);
+
+testEachDriver("an id is made once, and its input is that of who made it", async ({ open }) => {
+  const database = await open();
+  const { store } = await begin(database);
+  const before = await contents(database);
+  const again = { workflowId: "w", name: "another", createdAt: 2_000, seed: 8, inputJson: "2" };
+  assertEquals(await store.create(again, second.run, second.executor, undefined), undefined);
+  assertEquals(await contents(database), before);
+});
+
+testEachDriver("claim() waits for the end of the lease, to the millisecond", async ({ open }) => {
+  const database = await open();
+  const { store } = await begin(database);
+  assertEquals(await takeOver(store, 4_999), undefined);
+  assertEquals((await takeOver(store, 5_000))?.run, second.run);
+});
+
+testEachDriver(
+  "claim() needs no lease to end where the owner is gone, and strikes it off",
+  async ({ open }) => {
+    const database = await open();
+    const { store } = await begin(database);
+    const claim = {
+      ...second,
+      recoveries: 1,
+      recoveredCompletion: 1,
+      now: 2_000,
+      renewUntil: 9_000,
+      gone: first.executor,
+    };
+    assert(await store.claim((await store.find("w"))!, claim) !== undefined);
+    assertEquals(await database.read({ sql: "SELECT * FROM executors", params: [] }), [
+      { executor: second.executor, lease_until: 9_000 },
+    ]);
+  },
+);
+
+/** What is done to a workflow that nobody runs, on the strength of what was seen of it; all say whether they had an effect. */
+const decisions: Record<string, (store: Store, seen: WorkflowRecord) => Promise<boolean>> = {
+  claim: async (store, seen) => {
+    const claim = {
+      run: 33,
+      executor: 3,
+      recoveries: 0,
+      recoveredCompletion: null,
+      now: 90_000,
+      renewUntil: undefined,
+      gone: undefined,
+    };
+    return await store.claim(seen, claim) !== undefined;
+  },
+  block: (store, seen) => store.blockUnowned(seen, '{"name":"Error","message":"No"}', 2_000),
+  unblock: (store, seen) => store.unblock({ ...seen, status: "blocked" }, 2_000),
+  retry: (store, seen) => store.retry({ ...seen, status: "failed" }, undefined, 2_000),
+  "retry of steps": (store, seen) => store.retry({ ...seen, status: "failed" }, 1, 2_000),
+};
+
+testEachDriver("a decision has no effect on a workflow that has changed since", async ({ open }) => {
+  const database = await open();
+  const { store, owner } = await begin(database);
+  const seen = (await store.find("w"))!;
+  await store.finish(owner, outcome("completed"), []);
+  const before = await contents(database);
+  for (const [name, decide] of Object.entries(decisions)) {
+    assertEquals(await decide(store, seen), false, name);
+    assertEquals(await contents(database), before, name);
+  }
+});
+
+testEachDriver("a decision that was made twice has an effect once", async ({ open, folder }) => {
+  const before: Record<string, WorkflowOutcome["status"] | undefined> = {
+    unblock: "blocked",
+    retry: "failed",
+    "retry of steps": "failed",
+  };
+  for (const [name, decide] of Object.entries(decisions)) {
+    const database = await open({ location: folder.file(name.replaceAll(" ", "_")) });
+    const { store, owner } = await begin(database);
+    await (before[name] === undefined
+      ? store.release(owner, 2_000)
+      : store.finish(owner, outcome(before[name]), []));
+    const seen = (await store.find("w"))!;
+    assertEquals(await Promise.all([decide(store, seen), decide(store, seen)]), [true, false], name);
+  }
+});
+
+Deno.test("every statement that writes is fenced, and tested here", () => {
+  // A new statement goes into one of these lists, with a test of its fence if it is one that writes.
+  const fenced = [
+    "createWorkflow",
+    "claimWorkflow",
+    "blockUnowned",
+    "writeCheckpoint",
+    "finishWorkflow",
+    "releaseWorkflow",
+    "unblockWorkflow",
+    "retryWorkflow",
+  ];
+  const ofExecutors = ["renewLease", "removeExecutor"];
+  const reading = Object.keys(statements).filter((name) => name.startsWith("select"));
+  assertEquals(Object.keys(statements).toSorted(), [...fenced, ...ofExecutors, ...reading].toSorted());
+  for (const name of reading) {
+    const statement = (statements as unknown as Record<string, (filter: unknown) => Statement>)[name]!({
+      statuses: [],
+    });
+    assert(/^\s*SELECT\b/.test(statement.sql), name);
+  }
+});
