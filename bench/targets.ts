@@ -50,7 +50,7 @@ async function main(): Promise<void> {
 function print({ name, engine, raw, ratio = "", wanted = "", met }: Figure): void {
   const verdict = met === undefined ? "" : met ? "  reached" : "  MISSED";
   console.log(
-    name.padEnd(58) + engine.padStart(12) + raw.padStart(12) + ratio.padStart(9) + wanted.padStart(10) +
+    name.padEnd(66) + engine.padStart(12) + raw.padStart(12) + ratio.padStart(9) + wanted.padStart(10) +
       verdict,
   );
 }

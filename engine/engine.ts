@@ -79,8 +79,8 @@ export class Engine implements AsyncDisposable {
     this.#store = new Store(database);
     this.#events = new Events();
     if (settings.onEvent !== undefined) this.#events.observe(settings.onEvent);
-    const onLate = () => this.#checkLeases();
-    this.#executor = new Executor({ store: this.#store, clock, random, leaseMs, onLate });
+    const onBeat = () => this.#checkLeases();
+    this.#executor = new Executor({ store: this.#store, clock, random, leaseMs, onBeat });
     this.#claims = new Claims({ store: this.#store, executor: this.#executor, clock, random, maxRecoveries });
     this.#services = {
       store: this.#store,
@@ -323,7 +323,7 @@ export class Engine implements AsyncDisposable {
     return run;
   }
 
-  /** Has the runs find out which of them have lost their lease while this process did not run. */
+  /** Has the runs find out which of them have lost their lease: while this process did not run, or by another clock. */
   #checkLeases(): void {
     for (const run of this.#runs.values()) void run.checkLease();
   }

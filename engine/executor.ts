@@ -23,8 +23,15 @@ export class Executor {
   #sweep: Promise<void> | undefined;
   readonly #dropped = new Set<Ownership>();
 
+  /** @param options.onBeat called when the lease was renewed: the time to see who has lost a workflow nevertheless */
   constructor(
-    private readonly options: { store: Store; clock: Clock; random: RandomSource; leaseMs: number },
+    private readonly options: {
+      store: Store;
+      clock: Clock;
+      random: RandomSource;
+      leaseMs: number;
+      onBeat: () => void;
+    },
   ) {
     this.id = randomId(options.random);
   }
@@ -86,10 +93,9 @@ export class Executor {
   async #beat(): Promise<void> {
     const { store, clock, leaseMs } = this.options;
     if (this.#busy) {
-      const late = clock.now() >= this.#leaseUntil;
       this.#leaseUntil = clock.now() + leaseMs;
       await store.renew(this.id, this.#leaseUntil);
-      if (late) this.options.onLate();
+      this.options.onBeat();
     }
     await this.#releaseDropped();
   }

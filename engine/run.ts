@@ -77,6 +77,8 @@ export class Run implements StepHost {
   readonly #history: History;
   readonly #result = Promise.withResolvers<unknown>();
   #settled = false;
+  /** Whether a write has found the run to own the workflow since the lease was checked last. */
+  #heard = true;
   #mustRelease = false;
   #phase: "replaying" | "live" | "over" = "replaying";
   #stopping = false;
@@ -363,6 +365,7 @@ export class Run implements StepHost {
       const replacesRunning = this.#rows.end(key);
       const owned = await this.services.store.checkpoint(this.start.owner, checkpoint, replacesRunning);
       if (!owned) return this.#loseLease(`record step "${key}"`);
+      this.#heard = true;
       if (this.#isOver()) return;
       const settle = this.#settler(ask, checkpoint);
       if (this.observed) this.#tellOutcome(checkpoint);
@@ -476,8 +479,11 @@ export class Run implements StepHost {
     this.#reject(error);
   }
 
-  /** Finds out whether the lease has passed to another run. */
+  /** Finds out whether the lease has passed to another run, unless a write has told since the last time. */
   async checkLease(): Promise<void> {
+    const heard = this.#heard;
+    this.#heard = false;
+    if (heard) return;
     try {
       if (!await this.services.store.owns(this.start.owner)) this.#loseLease("go on with the run");
     } catch (error) {

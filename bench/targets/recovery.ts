@@ -1,5 +1,5 @@
 import { temporaryFolder } from "../../tests/temporary_folder.ts";
-import { BenchChild } from "../child_process.ts";
+import { BenchChild } from "../bench_child.ts";
 import { interleave } from "../interleave.ts";
 import { median } from "../statistics.ts";
 import { milliseconds, type Target } from "./figure.ts";

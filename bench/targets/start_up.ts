@@ -1,6 +1,6 @@
 import { Engine } from "@stepwell/stepwell";
 import { temporaryFolder } from "../../tests/temporary_folder.ts";
-import { BenchChild } from "../child_process.ts";
+import { BenchChild } from "../bench_child.ts";
 import { interleave, ratio } from "../interleave.ts";
 import { median } from "../statistics.ts";
 import { sequence } from "../workloads.ts";

@@ -1,15 +1,19 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { CorruptCheckpointError, Engine } from "@stepwell/stepwell";
-import { BYSTANDER, COMPLETED, CrashedFile, FAILED } from "./crashed_file.ts";
+import { BYSTANDER, COMPLETED, CrashedFile, FAILED, VICTIM } from "./crashed_file.ts";
 import { fourSteps, INPUT, OUTPUT } from "./four_steps.ts";
 import { ShiftedClock } from "../shifted_clock.ts";
 import { exactRows, spoil, SPOILED_NUMBERS, SPOILED_TEXTS } from "./spoiling.ts";
 
-/** The statuses that say something else of how a workflow ended. */
+const HOUR_MS = 3_600_000;
+
+/** Statuses that say something else of how a workflow ended, and what is no status at all. */
 const OTHER_STATUSES = {
   "completed": () => "'completed'",
   "failed": () => "'failed'",
   "blocked": () => "'blocked'",
+  "no status": () => "'complete'",
+  "bytes": () => "CAST('completed' AS BLOB)",
 };
 
 /** What says how a workflow ended. */
@@ -37,13 +41,52 @@ for (const id of [COMPLETED, FAILED]) {
   }
 }
 
+for (const status of ["pending", "running"]) {
+  Deno.test(`a workflow that has ended and is ${status} by its status comes to the same end by replay`, async () => {
+    await using crashed = await CrashedFile.make();
+    const file = await crashed.copy();
+    spoil(file, "workflows", "status", `'${status}'`, `workflow_id = '${COMPLETED}'`);
+    const calls: string[] = [];
+    const workflow = fourSteps({ called: (_, step) => calls.push(step) });
+    await using engine = await Engine.open(file);
+    assertEquals(await engine.run(workflow, { id: COMPLETED }), OUTPUT);
+    assertEquals(calls, []);
+  });
+}
+
+Deno.test("a workflow that is blocked stays so where its reason is not as it was written", async () => {
+  await using crashed = await CrashedFile.make();
+  const file = await crashed.copy();
+  const calls: string[] = [];
+  const workflow = fourSteps({ called: (_, step) => calls.push(step) });
+  const clock = new ShiftedClock();
+  clock.shiftMs = 3 * HOUR_MS;
+  await using engine = await Engine.open(file, { clock, workflows: [workflow] });
+  spoil(
+    file,
+    "checkpoints",
+    "attempt",
+    "7",
+    `step_key LIKE 'first#%' AND workflow = (SELECT workflow FROM workflows WHERE workflow_id = '${VICTIM}')`,
+  );
+  await assertRejects(() => engine.run(workflow, { id: VICTIM }), CorruptCheckpointError, "first#000001");
+
+  spoil(file, "workflows", "error_json", "'{}'", `workflow_id = '${VICTIM}'`);
+  await assertRejects(() => engine.run(workflow, { id: VICTIM }), CorruptCheckpointError, "outcome");
+  assertEquals(calls, []);
+
+  crashed.restore(file, VICTIM);
+  assertEquals(await (await engine.resume(VICTIM)).result(), OUTPUT);
+  assertEquals(calls, ["fourth"]);
+});
+
 /** Asserts that nobody is told an outcome that is not as it was written, and that all is well once it is again. */
 async function assertRefused(crashed: CrashedFile, file: string, id: string, what: string): Promise<void> {
   const rows = rowsOf(file, id);
   const calls: string[] = [];
   const workflow = fourSteps({ called: (id, step) => calls.push(`${id}/${step}`) });
   const clock = new ShiftedClock();
-  clock.shiftMs = 3 * 3_600_000;
+  clock.shiftMs = 3 * HOUR_MS;
   await using engine = await Engine.open(file, { clock, workflows: [workflow], durability: "normal" });
 
   for (const ask of [() => engine.run(workflow, { id }), () => engine.handle(id).result()]) {

@@ -51,7 +51,7 @@ export class CrashedFile implements AsyncDisposable {
     return copy.file("store.db");
   }
 
-  /** Puts the rows of a workflow back into a copy. If it is blocked, it stays so. */
+  /** Puts the rows of a workflow back into a copy; but that one that had not ended is blocked by now stays. */
   restore(file: string, workflowId: string): void {
     const key = `(SELECT workflow FROM base.workflows WHERE workflow_id = '${workflowId}')`;
     execute(
@@ -63,9 +63,9 @@ export class CrashedFile implements AsyncDisposable {
       INSERT OR REPLACE INTO inputs SELECT * FROM base.inputs WHERE workflow = ${key};
       UPDATE workflows SET (name, created_at) =
         (SELECT name, created_at FROM base.workflows b WHERE b.workflow = workflows.workflow)
-      WHERE workflow = ${key} AND status = 'blocked';
-      INSERT OR REPLACE INTO workflows SELECT * FROM base.workflows b WHERE b.workflow = ${key}
-        AND NOT EXISTS (SELECT 1 FROM workflows w WHERE w.workflow = b.workflow AND w.status = 'blocked');`,
+      WHERE workflow = ${key};
+      INSERT OR REPLACE INTO workflows
+        SELECT * FROM base.workflows b WHERE b.workflow = ${key} AND b.status <> 'running';`,
     );
   }
 

@@ -19,7 +19,7 @@ Deno.test({
   ignore: reason !== undefined,
   async fn() {
     await using folder = temporaryFolder();
-    const [error] = await openReadOnly(folder.path, folder.file("a.db"));
+    const [error] = await useReadOnly(folder.path, folder.file("a.db"));
     assertMatch(
       error!,
       /^StoreOpenError: Cannot open ".*a\.db": the file cannot be opened or made; the folder ".*" may be read-only \(.*\)$/,
@@ -39,14 +39,14 @@ Deno.test({
       await engine.run(quick, { id: "q" });
     }
     const before = Deno.readFileSync(file);
-    const [error] = await openReadOnly(folder.path, file);
+    const [error] = await useReadOnly(folder.path, file);
     assertMatch(error!, /^StoreOpenError: Cannot open ".*a\.db": .*read-?only/);
     assertEquals([folder.names, Deno.readFileSync(file)], [["a.db"], before]);
   },
 });
 
 Deno.test({
-  name: "Engine.open() of a read-only file is a StoreOpenError, and leaves it as it is",
+  name: "a read-only file in a folder that is not can be read, and what would write to it is a StoreError",
   ignore: reason !== undefined,
   async fn() {
     await using folder = temporaryFolder();
@@ -56,20 +56,28 @@ Deno.test({
       await engine.run(quick, { id: "q" });
     }
     const before = Deno.readFileSync(file);
-    const [error] = await openReadOnly(file, file);
-    assertMatch(error!, /^StoreOpenError: Cannot open ".*a\.db": .*read-?only/);
+    const lines = await useReadOnly(file, file);
+    assertEquals(lines.slice(0, 2), ["opened", "completed"]);
+    assertMatch(lines[2]!, /^StoreError: Cannot use ".*a\.db": .*readonly/);
     assertEquals(Deno.readFileSync(file), before);
     await using engine = await Engine.open(file);
-    assertEquals(await engine.run(quick, { id: "q" }), "done");
+    assertEquals((await engine.list()).map(({ id }) => id), ["q"]);
+    assertEquals(await engine.run(quick, { id: "r" }), "done");
   },
 });
 
-/** Opens an engine while a path is read-only. @returns the lines that tell of it */
-async function openReadOnly(path: string, file: string): Promise<string[]> {
+/** Uses a store while a path is read-only. @returns the lines that tell of it */
+async function useReadOnly(path: string, file: string): Promise<string[]> {
   const script = `
-    import { Engine } from "${import.meta.resolve("@stepwell/stepwell")}";
-    const engine = await Engine.open(${JSON.stringify(file)}).catch((error) => error);
-    console.log(engine instanceof Error ? engine.name + ": " + engine.message : "opened");`;
+    import { Engine, workflow } from "${import.meta.resolve("@stepwell/stepwell")}";
+    try {
+      const engine = await Engine.open(${JSON.stringify(file)});
+      console.log("opened");
+      console.log(await engine.handle("q").status());
+      await engine.run(workflow("quick", () => {}), { id: "r" });
+    } catch (error) {
+      console.log(error.name + ": " + error.message);
+    }`;
   const source = await Deno.makeTempFile({ suffix: ".ts" });
   try {
     await Deno.writeTextFile(source, script);
