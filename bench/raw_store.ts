@@ -52,11 +52,9 @@ export class RawStore implements Disposable {
 
   /** Prepares to write just one step's row, again and again; each call is a commit. */
   stepWriter(): () => void {
-    const { checkpoints: [row] } = this.rows.workflows[0]!;
-    const workflow = ++this.#lastWorkflow;
-    const [statement] = this.#step({ ...row!, workflow });
-    const place = columns(row!).indexOf("completion");
-    const params = this.#step({ ...row!, workflow })[1];
+    const row = withoutKey({ ...this.rows.workflows[0]!.checkpoints[0]!, workflow: ++this.#lastWorkflow });
+    const [statement, params] = this.#insert("checkpoints", row);
+    const place = Object.keys(row).indexOf("completion");
     let completion = 0;
     return () => {
       params[place] = ++completion;
@@ -131,9 +129,7 @@ export class RawStore implements Disposable {
   }
 
   #step(row: Row): Write {
-    // SQLite gives it its own number, as it does for the engine.
-    const { checkpoint: _, ...rest } = row;
-    return this.#insert("checkpoints", rest);
+    return this.#insert("checkpoints", withoutKey(row));
   }
 
   get #stepStatement(): StatementSync {
@@ -157,7 +153,7 @@ export class RawStore implements Disposable {
   }
 }
 
-/** The columns of a checkpoint that are written, in their order. */
-function columns(row: Row): string[] {
-  return Object.keys(row).filter((column) => column !== "checkpoint");
+/** A checkpoint without its key, so that SQLite gives it one of its own, as it does for the engine. */
+function withoutKey({ checkpoint: _, ...row }: Row): Row {
+  return row;
 }

@@ -13,7 +13,7 @@ import type { Executor } from "./executor.ts";
 import { randomId, type RandomSource } from "./random.ts";
 import { runName, type RunStart } from "./run.ts";
 import { isSameValue } from "./serialize.ts";
-import type { WorkflowInput } from "./store/rows.ts";
+import type { WorkflowInput, WorkflowStatus } from "./store/rows.ts";
 import type { Store, WorkflowRecord } from "./store/store.ts";
 import { decodeError, encodeError, type StoredError } from "./stored_error.ts";
 
@@ -31,6 +31,8 @@ export interface ClaimRequest {
 /** The workflow is claimed, or has ended and has nothing to be claimed for. */
 export type Claimed = { readonly claimed: RunStart } | { readonly ended: WorkflowRecord };
 
+/** The statuses of a workflow that can be taken up as it is. */
+const RESUMABLE: ReadonlySet<WorkflowStatus> = new Set(["pending", "running", "waiting"]);
 /** How often another process may be first at a claim before it is given up. */
 const MAX_TRIES = 100;
 
@@ -92,11 +94,12 @@ export class Claims {
 
   /** @returns undefined if somebody else was first */
   async #takeUp(record: WorkflowRecord, request: ClaimRequest): Promise<Claimed | undefined> {
-    if (record.name !== request.name) {
-      throw new WorkflowConflictError(record.workflowId, "workflow", `"${record.name}"`, `"${request.name}"`);
-    }
     const input = await this.#input(record);
-    if (!(input instanceof CorruptCheckpointError)) await checkInput(input, request.inputJson);
+    if (!(input instanceof CorruptCheckpointError)) {
+      checkWorkflow(input, request.name);
+      await checkInput(input, request.inputJson);
+    }
+    if (!RESUMABLE.has(record.status)) this.options.store.verifyOutcome(record);
     if (record.status === "completed" || record.status === "failed") return { ended: record };
     if (record.status === "blocked") {
       const error = blockedError(this.options.store, record);
@@ -191,6 +194,11 @@ export function blockedError(store: Store, record: WorkflowRecord): WorkflowBloc
     throw error;
   }
   return decodeError(JSON.parse(record.errorJson!) as StoredError) as WorkflowBlockedError;
+}
+
+/** Checks that an id is asked for with the workflow that it was started with. @throws {WorkflowConflictError} if it is not */
+export function checkWorkflow({ workflowId, name }: WorkflowInput, asked: string): void {
+  if (name !== asked) throw new WorkflowConflictError(workflowId, "workflow", `"${name}"`, `"${asked}"`);
 }
 
 /**

@@ -1,10 +1,9 @@
-import { blockedError, checkInput, type ClaimRequest, Claims } from "./claim.ts";
+import { blockedError, checkInput, checkWorkflow, type ClaimRequest, Claims } from "./claim.ts";
 import {
   EngineClosedError,
   LimitExceededError,
   StoreError,
   UnknownWorkflowError,
-  WorkflowConflictError,
   WorkflowNotFoundError,
   WorkflowStateError,
 } from "./errors.ts";
@@ -297,10 +296,8 @@ export class Engine implements AsyncDisposable {
     }
   }
 
-  async #join(run: Run, { workflowId, name, inputJson }: ClaimRequest): Promise<Run> {
-    if (run.input.name !== name) {
-      throw new WorkflowConflictError(workflowId, "workflow", `"${run.input.name}"`, `"${name}"`);
-    }
+  async #join(run: Run, { name, inputJson }: ClaimRequest): Promise<Run> {
+    checkWorkflow(run.input, name);
     await checkInput(run.input, inputJson);
     return run;
   }

@@ -14,9 +14,9 @@ const STEPS = 200;
 export const sequential: Target = {
   name: "sequential",
   measure: async ({ effort }) => [
-    await onGrownLog(15 * effort),
-    await onFreshLog(9 * effort, { growWal: false }),
-    await onFreshLog(9 * effort, { growWal: true }),
+    await onGrownLog(25 * effort),
+    await onFreshLog(15 * effort, { growWal: false }),
+    await onFreshLog(15 * effort, { growWal: true }),
     await commits(),
   ],
 };

@@ -1,6 +1,6 @@
 import { DatabaseSync } from "node:sqlite";
 import type { Row } from "./database.ts";
-import { type OpenSqlite, StatementCache } from "./sqlite_driver.ts";
+import { type OpenSqlite, StatementCache, withoutBigInts } from "./sqlite_driver.ts";
 
 /** SQLite as Deno has it built in (`node:sqlite`): nothing to download, and no permission but to the file. */
 export const openBuiltin: OpenSqlite = (path) => {
@@ -15,7 +15,20 @@ export const openBuiltin: OpenSqlite = (path) => {
       return Number(changes);
     },
     lastKey: () => Number(lastKey),
-    all: (sql, params) => statements.get(sql).all(...params) as Row[],
+    all(sql, params) {
+      const statement = statements.get(sql);
+      try {
+        return statement.all(...params) as Row[];
+      } catch (error) {
+        if (!(error instanceof RangeError || /too large/.test((error as Error).message))) throw error;
+      }
+      statement.setReadBigInts(true);
+      try {
+        return (statement.all(...params) as Row[]).map(withoutBigInts);
+      } finally {
+        statement.setReadBigInts(false);
+      }
+    },
     close: () => db.close(),
   };
 };

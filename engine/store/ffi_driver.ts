@@ -1,6 +1,6 @@
 import { StoreOpenError } from "../errors.ts";
 import type { Row, SqlValue } from "./database.ts";
-import { type OpenSqlite, StatementCache } from "./sqlite_driver.ts";
+import { type OpenSqlite, StatementCache, withoutBigInts } from "./sqlite_driver.ts";
 
 /** What is used of `@db/sqlite`, written down here so that nothing asks for the package before it is wanted. */
 interface FfiModule {
@@ -45,7 +45,7 @@ export async function loadFfi(): Promise<OpenSqlite> {
       run: (sql, params) => statements.get(sql).run(...params),
       // The package's own lastInsertRowId is cut to 32 bits.
       lastKey: () => statements.get("SELECT last_insert_rowid() AS key").all()[0]!.key as number,
-      all: (sql, params) => statements.get(sql).all(...params),
+      all: (sql, params) => statements.get(sql).all(...params).map(withoutBigInts),
       close: () => db.close(),
     };
   };

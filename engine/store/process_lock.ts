@@ -21,6 +21,8 @@ export class ProcessLocks {
     if (this.#held.has(executor)) return;
     const lock = this.open(this.#file(executor));
     lock.exec("PRAGMA busy_timeout = 0");
+    // Nothing is ever written, so no journal is wanted beside the file either.
+    lock.exec("PRAGMA journal_mode = OFF");
     lock.exec("BEGIN EXCLUSIVE");
     this.#held.set(executor, lock);
   }

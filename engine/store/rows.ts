@@ -127,7 +127,7 @@ export function readCheckpoint(workflowId: string, row: Row): ReadCheckpoint {
   const kind = KINDS[row.kind as number];
   const status = CHECKPOINT_STATUSES[row.status as number];
   const checkpoint: Checkpoint = {
-    key: row.step_key as string,
+    key: String(row.step_key),
     kind: kind ?? "step",
     status: status ?? "failed",
     completion: row.completion as number | null,
@@ -136,8 +136,8 @@ export function readCheckpoint(workflowId: string, row: Row): ReadCheckpoint {
     durationMs: row.duration_ms as number | null,
     nextAttemptAt: row.next_attempt_at as number | null,
     run: row.run as number,
-    outputJson: row.output_json as string | null,
-    errorJson: row.error_json as string | null,
+    outputJson: textOrNull(row.output_json),
+    errorJson: textOrNull(row.error_json),
   };
   return { checkpoint, wrong: findWrong(workflowId, row, kind, status, checkpoint) };
 }
@@ -151,12 +151,13 @@ function findWrong(
 ): string | undefined {
   if (kind === undefined) return `the kind ${row.kind}`;
   if (status === undefined) return `the status ${row.status}`;
-  const { key, outputJson, errorJson } = checkpoint;
-  if (
-    typeof key !== "string" || typeof (outputJson ?? "") !== "string" || typeof (errorJson ?? "") !== "string"
-  ) {
-    return "a column that is no text";
-  }
+  const texts = [row.step_key, row.output_json ?? "", row.error_json ?? ""];
+  if (!texts.every((text) => typeof text === "string")) return "a column that is no text";
   if (checkpointChecksum(workflowId, checkpoint) !== row.checksum) return "a row with another checksum";
   return undefined;
+}
+
+/** What a column says, of whatever type it is. */
+export function textOrNull(value: unknown): string | null {
+  return value === null ? null : String(value);
 }

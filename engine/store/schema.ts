@@ -81,6 +81,9 @@ const MIGRATIONS: readonly string[] = [
   `,
 ];
 
+/** What the store calls its own in a file that it may share with its user's tables. */
+const OWN_NAMES = ["workflows", "inputs", "checkpoints", "executors", "wal_growth", "steps"];
+
 /** The version of the schema that this code reads and writes. */
 export const SCHEMA_VERSION = MIGRATIONS.length;
 
@@ -123,6 +126,7 @@ export function schemaVersion(driver: SqliteDriver, location: string): number {
         `application (application_id ${application}, user_version ${version})`,
     );
   }
+  if (version === 0) refuseClash(driver, location);
   if (version > SCHEMA_VERSION) {
     throw new StoreOpenError(
       `Cannot open "${location}": wanted schema version ${SCHEMA_VERSION} or older, found ${version}, ` +
@@ -130,6 +134,19 @@ export function schemaVersion(driver: SqliteDriver, location: string): number {
     );
   }
   return version;
+}
+
+/** Refuses a file that has a table of its own under a name that the store needs. */
+function refuseClash(driver: SqliteDriver, location: string): void {
+  const [clash] = driver.all(
+    `SELECT type, name FROM sqlite_master WHERE name IN (${OWN_NAMES.map(() => "?").join(", ")})`,
+    OWN_NAMES,
+  );
+  if (clash === undefined) return;
+  throw new StoreOpenError(
+    `Cannot open "${location}": wanted a file in which the names ${OWN_NAMES.join(", ")} are free, ` +
+      `found the ${clash.type} "${clash.name}"`,
+  );
 }
 
 /** The value of a pragma. */

@@ -9,7 +9,7 @@ export interface SqliteDriver {
   run(sql: string, params: readonly SqlValue[]): number;
   /** The key of the row that the last `run()` inserted. */
   lastKey(): number;
-  /** The rows of one query. */
+  /** The rows of one query. A number that JavaScript cannot hold, which nobody of ours has written, comes as text. */
   all(sql: string, params: readonly SqlValue[]): Row[];
   close(): void;
 }
@@ -35,6 +35,15 @@ export class StatementCache<S> {
     }
     return statement;
   }
+}
+
+/** A row without big integers: one that is a number is made one, any other a text. */
+export function withoutBigInts(row: Row): Row {
+  for (const [column, value] of Object.entries(row)) {
+    if (typeof value !== "bigint") continue;
+    row[column] = Number.isSafeInteger(Number(value)) ? Number(value) : String(value);
+  }
+  return row;
 }
 
 /**

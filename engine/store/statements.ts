@@ -329,10 +329,11 @@ export function selectCheckpoints(workflow: number): Statement {
   };
 }
 
-/** The steps of a workflow that were running when it was last heard of. */
+/** The steps of a workflow that were running when it was last heard of, and any row that is out of the order. */
 export function selectRunning(workflow: number): Statement {
   return {
-    sql: `SELECT ${CHECKPOINT_COLUMNS} FROM checkpoints WHERE workflow = ? AND completion IS NULL
+    sql:
+      `SELECT ${CHECKPOINT_COLUMNS} FROM checkpoints WHERE workflow = ? AND (completion IS NULL OR completion < 1)
       ORDER BY checkpoint`,
     params: [workflow],
   };

@@ -12,6 +12,8 @@ import {
   inputChecksum,
   outcomeChecksum,
   readCheckpoint,
+  textOrNull,
+  WORKFLOW_STATUSES,
   type WorkflowInput,
   type WorkflowOutcome,
   type WorkflowStatus,
@@ -86,6 +88,9 @@ export class Store {
   /** Checks that a workflow's outcome is as it was written. @throws {CorruptCheckpointError} if it is not */
   verifyOutcome(record: WorkflowRecord): void {
     const { workflowId, status, outputJson, errorJson } = record;
+    if (!WORKFLOW_STATUSES.includes(status)) {
+      throw this.corrupt(workflowId, "outcome", `the status "${status}"`);
+    }
     if (status !== "completed" && status !== "failed" && status !== "blocked") return;
     const at = status === "blocked" ? record.updatedAt : record.completedAt!;
     if (record.checksum !== outcomeChecksum(workflowId, { status, outputJson, errorJson, at })) {
@@ -103,9 +108,9 @@ export class Store {
       name,
       createdAt,
       seed: row.seed as number,
-      inputJson: row.input_json as string | null,
+      inputJson: textOrNull(row.input_json),
     };
-    if (typeof (input.inputJson ?? "") !== "string" || inputChecksum(input) !== row.checksum) {
+    if (typeof (row.input_json ?? "") !== "string" || inputChecksum(input) !== row.checksum) {
       throw this.corrupt(workflowId, "input", "a row with another checksum");
     }
     return input;
@@ -140,7 +145,15 @@ export class Store {
   /** The steps that were running when the workflow was last heard of. @throws {CorruptCheckpointError} likewise */
   async running(owner: Seen & { workflowId: string }): Promise<Checkpoint[]> {
     const rows = await this.database.read(statements.selectRunning(owner.workflow));
-    return rows.map((row) => this.#readCheckpoint(owner.workflowId, row));
+    const keys = new Set<string>();
+    return rows.map((row) => {
+      const checkpoint = this.#readCheckpoint(owner.workflowId, row);
+      if (keys.has(checkpoint.key)) {
+        throw this.corrupt(owner.workflowId, checkpoint.key, "two rows of a running step");
+      }
+      keys.add(checkpoint.key);
+      return checkpoint;
+    });
   }
 
   #readCheckpoint(workflowId: string, row: Row): Checkpoint {
@@ -327,9 +340,9 @@ const PAGE = 1_000;
 function readWorkflow(row: Row): WorkflowRecord {
   return {
     workflow: row.workflow as number,
-    workflowId: row.workflow_id as string,
-    name: row.name as string,
-    status: row.status as WorkflowStatus,
+    workflowId: String(row.workflow_id),
+    name: String(row.name),
+    status: String(row.status) as WorkflowStatus,
     run: row.run as number | null,
     executor: row.executor as number | null,
     leaseUntil: row.lease_until as number | null ?? null,
@@ -338,8 +351,8 @@ function readWorkflow(row: Row): WorkflowRecord {
     createdAt: row.created_at as number,
     updatedAt: row.updated_at as number,
     completedAt: row.completed_at as number | null,
-    outputJson: row.output_json as string | null,
-    errorJson: row.error_json as string | null,
+    outputJson: textOrNull(row.output_json),
+    errorJson: textOrNull(row.error_json),
     checksum: row.checksum as number | null,
   };
 }

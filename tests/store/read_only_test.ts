@@ -4,19 +4,18 @@
  */
 import { assertEquals, assertMatch } from "@std/assert";
 import { Engine, workflow } from "@stepwell/stepwell";
+import { inMountNamespace, whyNoMounts } from "../mount_namespace.ts";
 import { temporaryFolder } from "../temporary_folder.ts";
 
-/** A shell that may mount, and whose mounts end with it. */
-const NAMESPACE = ["unshare", "--user", "--map-root-user", "--mount"];
-
-const reason = await whyNot();
-if (reason !== undefined) console.log(`Tests of read-only files are skipped: ${reason}`);
+/** Binds a path read-only. */
+const READ_ONLY = 'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0"';
+const ignore = await whyNoMounts(READ_ONLY, ["/tmp"]) !== undefined;
 
 const quick = workflow("quick", (ctx) => ctx.step("step", () => "done"));
 
 Deno.test({
   name: "Engine.open() of a new file in a read-only folder is a StoreOpenError that says so",
-  ignore: reason !== undefined,
+  ignore,
   async fn() {
     await using folder = temporaryFolder();
     const [error] = await useReadOnly(folder.path, folder.file("a.db"));
@@ -30,7 +29,7 @@ Deno.test({
 
 Deno.test({
   name: "Engine.open() of a store in a read-only folder is a StoreOpenError, and leaves it as it is",
-  ignore: reason !== undefined,
+  ignore,
   async fn() {
     await using folder = temporaryFolder();
     const file = folder.file("a.db");
@@ -47,7 +46,7 @@ Deno.test({
 
 Deno.test({
   name: "a read-only file in a folder that is not can be read, and what would write to it is a StoreError",
-  ignore: reason !== undefined,
+  ignore,
   async fn() {
     await using folder = temporaryFolder();
     const file = folder.file("a.db");
@@ -83,33 +82,11 @@ async function useReadOnly(path: string, file: string): Promise<string[]> {
     await Deno.writeTextFile(source, script);
     const config = new URL("../../deno.json", import.meta.url).pathname;
     const options = ["--quiet", "--no-check", "--no-lock", "--config", config, "--allow-all"];
-    return await inNamespace(
-      'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@"',
+    return await inMountNamespace(
+      `${READ_ONLY} && exec "$@"`,
       [path, Deno.execPath(), "run", ...options, source],
     );
   } finally {
     await Deno.remove(source);
-  }
-}
-
-/** Runs a line of shell in a namespace of its own. @returns the lines it prints */
-async function inNamespace(shell: string, args: string[]): Promise<string[]> {
-  const [command, ...options] = NAMESPACE;
-  const { success, stdout, stderr } = await new Deno.Command(command!, {
-    args: [...options, "sh", "-c", shell, ...args],
-  }).output();
-  if (!success) throw new Error(new TextDecoder().decode(stderr));
-  return new TextDecoder().decode(stdout).trimEnd().split("\n");
-}
-
-/** Why nothing can be made read-only here; undefined if it can. */
-async function whyNot(): Promise<string | undefined> {
-  await using folder = temporaryFolder();
-  try {
-    const shell = 'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && ! touch "$0/file"';
-    await inNamespace(shell, [folder.path]);
-    return undefined;
-  } catch (error) {
-    return `a folder cannot be bound read-only (${(error as Error).message.trim()})`;
   }
 }
