@@ -13,7 +13,7 @@ import type { Executor } from "./executor.ts";
 import { randomId, type RandomSource } from "./random.ts";
 import { runName, type RunStart } from "./run.ts";
 import { isSameValue } from "./serialize.ts";
-import type { WorkflowInput, WorkflowStatus } from "./store/rows.ts";
+import type { WorkflowInput } from "./store/rows.ts";
 import type { Store, WorkflowRecord } from "./store/store.ts";
 import { decodeError, encodeError, type StoredError } from "./stored_error.ts";
 
@@ -31,8 +31,6 @@ export interface ClaimRequest {
 /** The workflow is claimed, or has ended and has nothing to be claimed for. */
 export type Claimed = { readonly claimed: RunStart } | { readonly ended: WorkflowRecord };
 
-/** The statuses of a workflow that can be taken up as it is. */
-const RESUMABLE: ReadonlySet<WorkflowStatus> = new Set(["pending", "running", "waiting"]);
 /** How often another process may be first at a claim before it is given up. */
 const MAX_TRIES = 100;
 
@@ -50,6 +48,9 @@ export class Claims {
       clock: Clock;
       random: RandomSource;
       maxRecoveries: number;
+      leaseMs: number;
+      /** Called when a workflow that nobody runs is blocked. */
+      onBlocked: (record: WorkflowRecord, error: WorkflowBlockedError) => void;
     },
   ) {}
 
@@ -86,9 +87,7 @@ export class Claims {
       createdAt: clock.now(),
       seed: randomId(random),
     };
-    const owner = await this.#write((renewUntil) =>
-      store.create(input, randomId(random), executor.id, renewUntil)
-    );
+    const owner = await this.#write(() => store.create(input, randomId(random), executor.id));
     return owner && { owner, input, record: undefined, recovered: false };
   }
 
@@ -99,7 +98,7 @@ export class Claims {
       checkWorkflow(input, request.name);
       await checkInput(input, request.inputJson);
     }
-    if (!RESUMABLE.has(record.status)) this.options.store.verifyOutcome(record);
+    this.options.store.verifyOutcome(record);
     if (record.status === "completed" || record.status === "failed") return { ended: record };
     if (record.status === "blocked") {
       const error = blockedError(this.options.store, record);
@@ -128,11 +127,16 @@ export class Claims {
    * @throws {WorkflowBusyError} if it may not
    */
   #lostOwner({ workflowId, run, executor, leaseUntil }: WorkflowRecord): "gone" | "slow" | "own" {
-    const { store, clock, executor: self } = this.options;
+    const { store, clock, executor: self, leaseMs } = this.options;
     // Its run has ended here without being able to say so; otherwise the engine would have joined it.
     if (executor === self.id) return "own";
-    if (executor === null || leaseUntil === null) return "gone";
-    if (store.liveness(executor) === "gone") return "gone";
+    if (executor === null) return "gone";
+    const liveness = store.liveness(executor);
+    if (liveness === "gone" || leaseUntil === null && liveness === "unknown") return "gone";
+    // It lives, and its lease is not written down: it will be with its next heartbeat.
+    if (leaseUntil === null) {
+      throw new WorkflowBusyError(workflowId, runName(run!), new Date(clock.now() + leaseMs));
+    }
     if (leaseUntil > clock.now()) {
       throw new WorkflowBusyError(workflowId, runName(run!), new Date(leaseUntil));
     }
@@ -157,31 +161,22 @@ export class Claims {
     }
     const gone = lost === "gone" && record.leaseUntil !== null ? record.executor! : undefined;
     const claim = { run: randomId(random), executor: executor.id, recoveries, recoveredCompletion, gone };
-    const owner = await this.#write((renewUntil) =>
-      store.claim(record, { ...claim, now: clock.now(), renewUntil })
-    );
+    const owner = await this.#write(() => store.claim(record, { ...claim, now: clock.now() }));
     return owner && { claimed: { owner, input, record, recovered } };
   }
 
   /** Blocks a workflow that nobody runs. @returns the error to throw */
   async block(record: WorkflowRecord, error: WorkflowBlockedError): Promise<WorkflowBlockedError> {
-    await this.options.store.blockUnowned(
-      record,
-      JSON.stringify(encodeError(error)),
-      this.options.clock.now(),
-    );
+    const { store, clock, onBlocked } = this.options;
+    const blocked = await store.blockUnowned(record, JSON.stringify(encodeError(error)), clock.now());
+    if (blocked) onBlocked(record, error);
     return error;
   }
 
-  async #write<T>(write: (renewUntil: number | undefined) => Promise<T>): Promise<T> {
-    const { executor } = this.options;
-    const renewUntil = executor.prepareClaim();
-    try {
-      return await write(renewUntil);
-    } catch (error) {
-      executor.claimFailed();
-      throw error;
-    }
+  /** Writes a claim, and the lease with it. */
+  async #write<T>(write: () => Promise<T>): Promise<T> {
+    const [, result] = await Promise.all([this.options.executor.prepareClaim(), write()]);
+    return result;
   }
 }
 

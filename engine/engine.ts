@@ -4,16 +4,17 @@ import {
   LimitExceededError,
   StoreError,
   UnknownWorkflowError,
+  type WorkflowBlockedError,
   WorkflowNotFoundError,
   WorkflowStateError,
 } from "./errors.ts";
-import { Events } from "./events.ts";
+import { type EngineEvent, Events } from "./events.ts";
 import { Executor } from "./executor.ts";
 import { Handle, type HandleSource } from "./handle.ts";
 import { describe, summarize, type WorkflowDetail, type WorkflowSummary } from "./inspect.ts";
 import { type EngineOptions, type EngineSettings, engineSettings } from "./options.ts";
 import { randomUuid } from "./random.ts";
-import { Run, type RunServices, type RunStart } from "./run.ts";
+import { Run, runName, type RunServices, type RunStart } from "./run.ts";
 import { RunContext } from "./run_context.ts";
 import { decodeAnyValue, encodeValue } from "./serialize.ts";
 import type { Database } from "./store/database.ts";
@@ -80,7 +81,15 @@ export class Engine implements AsyncDisposable {
     if (settings.onEvent !== undefined) this.#events.observe(settings.onEvent);
     const onBeat = () => this.#checkLeases();
     this.#executor = new Executor({ store: this.#store, clock, random, leaseMs, onBeat });
-    this.#claims = new Claims({ store: this.#store, executor: this.#executor, clock, random, maxRecoveries });
+    this.#claims = new Claims({
+      store: this.#store,
+      executor: this.#executor,
+      clock,
+      random,
+      maxRecoveries,
+      leaseMs,
+      onBlocked: (record, error) => this.#blocked(record, error),
+    });
     this.#services = {
       store: this.#store,
       clock,
@@ -93,7 +102,7 @@ export class Engine implements AsyncDisposable {
     this.#source = {
       resultOf: (id) => this.#resultOf(id),
       statusOf: async (id) => (await this.#find(id)).status,
-      eventsOf: (id) => this.#events.ofWorkflow(id),
+      eventsOf: (id) => this.#eventsOf(id),
     };
     for (const workflow of settings.workflows) this.#workflows.set(workflow.name, workflow);
   }
@@ -252,7 +261,8 @@ export class Engine implements AsyncDisposable {
   async #close(): Promise<void> {
     await Promise.allSettled(this.#starting.values());
     await Promise.all([...this.#runs.values()].map((run) => run.stop(this.#settings.closeGraceMs)));
-    for (const wakes of this.#awaiting.values()) for (const wake of wakes) wake();
+    for (const workflowId of [...this.#awaiting.keys()]) this.#wake(workflowId);
+    this.#events.close();
     try {
       await this.#executor.retire();
     } catch (error) {
@@ -311,13 +321,26 @@ export class Engine implements AsyncDisposable {
     this.#executor.busy = true;
     run.result.catch(() => {}).then(() => this.#ended(run));
     this.#services.turns.next(() => void run.begin());
-    for (const wake of this.#awaiting.get(request.workflowId) ?? []) wake();
+    this.#wake(request.workflowId);
     return run;
   }
 
   #newRun(workflow: Workflow, start: RunStart, input: unknown): Run {
     const run: Run = new Run(this.#services, start, () => workflow.run(new RunContext(run), input));
     return run;
+  }
+
+  /** A workflow was blocked without a run. */
+  #blocked(record: WorkflowRecord, error: WorkflowBlockedError): void {
+    const { workflowId, name: workflow } = record;
+    const at = new Date(this.#settings.clock.now());
+    this.#events.emit({ type: "blocked", at, workflowId, workflow, runId: runName(record.run ?? 0), error });
+    this.#wake(workflowId);
+  }
+
+  /** Tells those who wait for a workflow that something has happened to it here. */
+  #wake(workflowId: string): void {
+    for (const wake of this.#awaiting.get(workflowId) ?? []) wake();
   }
 
   /** Has the runs find out which of them have lost their lease: while this process did not run, or by another clock. */
@@ -346,6 +369,7 @@ export class Engine implements AsyncDisposable {
       const { promise: changed, stop } = this.#changeOf(id);
       try {
         const record = await this.#find(id);
+        this.#store.verifyOutcome(record);
         if (record.status === "completed" || record.status === "failed") return await this.#outcome(record);
         if (record.status === "blocked") throw blockedError(this.#store, record);
         await changed;
@@ -367,6 +391,16 @@ export class Engine implements AsyncDisposable {
       if (wakes.size === 0) this.#awaiting.delete(id);
     };
     return { promise, stop };
+  }
+
+  #eventsOf(id: string): AsyncIterableIterator<EngineEvent> {
+    const events = this.#events.ofWorkflow(id);
+    // Of a workflow that has ended there is nothing more to come.
+    this.#store.find(id).then((record) => {
+      const ended = record?.status === "completed" || record?.status === "failed";
+      if (ended && !this.#runs.has(id)) events.return!();
+    }, () => events.return!());
+    return events;
   }
 
   async #find(id: string): Promise<WorkflowRecord> {

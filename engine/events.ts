@@ -83,7 +83,9 @@ const MAX_BUFFERED_EVENTS = 100_000;
 
 /** Hands events to those who asked for them. */
 export class Events {
-  #observers = new Set<(event: EngineEvent) => void>();
+  readonly #observers = new Set<(event: EngineEvent) => void>();
+  readonly #queues = new Set<EventQueue>();
+  #closed = false;
 
   /** Whether anybody listens: where nobody does, events need not even be made. */
   get observed(): boolean {
@@ -92,7 +94,8 @@ export class Events {
 
   /**
    * Calls `observer` with every event, at the instant of which it tells. What it throws is reported as an uncaught
-   * exception, as with an event listener of the web, and stops nothing.
+   * exception, as with an event listener of the web: it stops nothing here, but ends a process that has no listener for
+   * `error` events.
    *
    * @returns a function that ends it
    */
@@ -112,39 +115,86 @@ export class Events {
   }
 
   /**
-   * The events of one workflow, from now to the end of the run that it is in or comes to.
+   * The events of one workflow, from now to the end of the run that it is in or comes to. Whoever stops reading before
+   * that should say so with `return()`, as `for await` does by itself.
    *
    * @throws {LimitExceededError} when more than 100,000 events wait for a reader that does not come
    */
   ofWorkflow(workflowId: string): AsyncIterableIterator<EngineEvent> {
-    const buffer: EngineEvent[] = [];
-    let wake: (() => void) | undefined;
-    let overflowed = false;
-    let ended = false;
+    const queue = new EventQueue();
     const stop = this.observe((event) => {
-      if (event.workflowId !== workflowId || ended) return;
-      if (buffer.length < MAX_BUFFERED_EVENTS) buffer.push(event);
-      else overflowed = true;
-      ended = overflowed || isLast(event);
-      if (ended) stop();
-      wake?.();
+      if (event.workflowId !== workflowId) return;
+      queue.push(event);
+      if (isLast(event)) queue.end();
     });
-    return (async function* () {
-      try {
-        while (true) {
-          const events = buffer.splice(0);
-          yield* events;
-          if (buffer.length > 0) continue;
-          if (overflowed) {
-            throw new LimitExceededError("buffered events", MAX_BUFFERED_EVENTS, "keep more events");
-          }
-          if (ended) return;
-          await new Promise<void>((resolve) => wake = resolve);
-        }
-      } finally {
-        stop();
-      }
-    })();
+    queue.onend = () => {
+      stop();
+      this.#queues.delete(queue);
+    };
+    if (this.#closed) queue.end();
+    else this.#queues.add(queue);
+    return queue;
+  }
+
+  /** Ends all iterators. */
+  close(): void {
+    this.#closed = true;
+    for (const queue of [...this.#queues]) queue.end();
+  }
+}
+
+/** Events that wait for their reader. */
+class EventQueue implements AsyncIterableIterator<EngineEvent> {
+  readonly #events: EngineEvent[] = [];
+  readonly #readers: PromiseWithResolvers<IteratorResult<EngineEvent>>[] = [];
+  #error: LimitExceededError | undefined;
+  #ended = false;
+  /** Called once, when nothing more is wanted. */
+  onend: (() => void) | undefined;
+
+  push(event: EngineEvent): void {
+    if (this.#ended) return;
+    const reader = this.#readers.shift();
+    if (reader !== undefined) {
+      reader.resolve({ done: false, value: event });
+    } else if (this.#events.length < MAX_BUFFERED_EVENTS) {
+      this.#events.push(event);
+    } else {
+      this.#error = new LimitExceededError("buffered events", MAX_BUFFERED_EVENTS, "keep more events");
+      this.end();
+    }
+  }
+
+  /** Nothing more will come. */
+  end(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.onend?.();
+    for (const reader of this.#readers.splice(0)) reader.resolve({ done: true, value: undefined });
+  }
+
+  next(): Promise<IteratorResult<EngineEvent>> {
+    const event = this.#events.shift();
+    if (event !== undefined) return Promise.resolve({ done: false, value: event });
+    if (this.#error !== undefined) {
+      const error = this.#error;
+      this.#error = undefined;
+      return Promise.reject(error);
+    }
+    if (this.#ended) return Promise.resolve({ done: true, value: undefined });
+    const reader = Promise.withResolvers<IteratorResult<EngineEvent>>();
+    this.#readers.push(reader);
+    return reader.promise;
+  }
+
+  return(): Promise<IteratorResult<EngineEvent>> {
+    this.#events.length = 0;
+    this.end();
+    return Promise.resolve({ done: true, value: undefined });
+  }
+
+  [Symbol.asyncIterator](): AsyncIterableIterator<EngineEvent> {
+    return this;
   }
 }
 

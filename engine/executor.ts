@@ -17,6 +17,7 @@ export class Executor {
   readonly id: number;
   #registered = false;
   #leaseUntil = 0;
+  #renewing: Promise<void> | undefined;
   #cancelHeartbeat: (() => void) | undefined;
   #busy = false;
   /** The removal of what executors have left behind that are gone. */
@@ -37,27 +38,28 @@ export class Executor {
   }
 
   /**
-   * Makes sure that others will see this process alive.
+   * Makes sure that others see this process alive, for as long as a claim takes to be made.
    *
-   * @returns the end of the lease that the next commit must write down; undefined if the one that is known will do
+   * @returns settled once the lease is written down: in the same commit as what is written right after this
    */
-  prepareClaim(): number | undefined {
+  prepareClaim(): Promise<void> {
     const { store, clock, leaseMs } = this.options;
     if (!this.#registered) {
       store.holdLock(this.id);
       this.#registered = true;
-      this.#sweep = store.removeGone(this.id);
       // What is left over is swept up by the next executor.
-      this.#sweep.catch(() => {});
+      this.#sweep = store.removeGone(this.id).catch(() => {});
     }
-    const now = clock.now();
-    if (this.#leaseUntil - now >= leaseMs * 2 / 3) return undefined;
-    return this.#leaseUntil = now + leaseMs;
+    if (this.#leaseUntil - clock.now() >= leaseMs * 2 / 3) return Promise.resolve();
+    this.#renewing ??= this.#renew().finally(() => this.#renewing = undefined);
+    return this.#renewing;
   }
 
-  /** The commit that was to write the lease down has failed. */
-  claimFailed(): void {
-    this.#leaseUntil = 0;
+  async #renew(): Promise<void> {
+    const { store, clock, leaseMs } = this.options;
+    const leaseUntil = clock.now() + leaseMs;
+    await store.renew(this.id, leaseUntil);
+    this.#leaseUntil = leaseUntil;
   }
 
   /** Says whether a workflow runs: the lease is renewed for as long as one does. */
@@ -91,10 +93,8 @@ export class Executor {
   }
 
   async #beat(): Promise<void> {
-    const { store, clock, leaseMs } = this.options;
     if (this.#busy) {
-      this.#leaseUntil = clock.now() + leaseMs;
-      await store.renew(this.id, this.#leaseUntil);
+      await this.#renew();
       this.options.onBeat();
     }
     await this.#releaseDropped();

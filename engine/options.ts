@@ -41,7 +41,7 @@ export interface EngineOptions {
    * they would only after some hundred. It takes some 25 ms. `false` by default.
    */
   growWal?: boolean;
-  /** Called with every event, at the instant of which it tells. It must not throw. */
+  /** Called with every event, at the instant of which it tells. What it throws is an uncaught exception. */
   onEvent?: (event: EngineEvent) => void;
 }
 

@@ -9,8 +9,8 @@ import { encodeValue } from "./serialize.ts";
 import type { Checkpoint, WorkflowOutcome } from "./store/rows.ts";
 import { encodeError, type StoredError } from "./stored_error.ts";
 
-/** How far a chain of causes is followed to the step that failed a workflow. */
-const MAX_CAUSES = 16;
+/** How many errors are looked at, among the causes and parts of one, for the step that failed a workflow. */
+const MAX_ERRORS = 100;
 
 /** What a workflow's function did: it returned, or threw. */
 export type Ended = { readonly output: unknown } | { readonly error: unknown };
@@ -28,6 +28,7 @@ export interface Outcome {
  * The outcome of a workflow whose function has ended. An output that cannot be stored is a failure.
  *
  * @param options.failures the step whose failure an error is, where it is one's
+ * @param options.lastFailure the step whose failure was the last that the workflow saw, where no error tells
  * @param options.abandonedFrom the completion that the first step which still runs will get, if there is one: where no
  *   step's failure is the cause, a retry begins there
  * @throws {StoreError} if it cannot be told
@@ -39,10 +40,11 @@ export async function workflowOutcome(
     at: number;
     maxValueBytes: number;
     failures: (error: object) => StepFailure | undefined;
+    lastFailure: StepFailure | undefined;
     abandonedFrom: number | undefined;
   },
 ): Promise<Outcome> {
-  const { at, maxValueBytes, failures, abandonedFrom } = options;
+  const { at, maxValueBytes, failures, lastFailure, abandonedFrom } = options;
   let error: unknown;
   if ("output" in ended) {
     try {
@@ -56,23 +58,35 @@ export async function workflowOutcome(
   } else {
     error = ended.error;
   }
-  const retryFrom = failedStep(error, failures) ?? { completion: abandonedFrom };
+  const retryFrom = failedStep(error, failures) ?? lastFailure ?? { completion: abandonedFrom };
   const errorJson = JSON.stringify({ ...encodeError(error), ...retryFrom });
   return { stored: { status: "failed", outputJson: null, errorJson, at }, error };
 }
 
-/** The step whose failure an error is, or is caused by. */
+/** The first step whose failure an error is, is caused by, or is made of. */
 function failedStep(
   error: unknown,
   failures: (error: object) => StepFailure | undefined,
 ): StepFailure | undefined {
-  let cause = error;
-  for (let depth = 0; cause instanceof Error && depth < MAX_CAUSES; depth++) {
-    const failure = failures(cause);
-    if (failure !== undefined) return failure;
-    cause = cause.cause;
+  let first: StepFailure | undefined;
+  const errors = [error];
+  for (let i = 0; i < errors.length && i < MAX_ERRORS; i++) {
+    const each = errors[i];
+    if (!(each instanceof Error)) continue;
+    const failure = failures(each);
+    if (failure !== undefined && failure.completion < (first?.completion ?? Infinity)) first = failure;
+    errors.push(...partsOf(each));
   }
-  return undefined;
+  return first;
+}
+
+/** The cause of an error, and what it is made of; nothing where somebody's getter throws. */
+function partsOf(error: Error): unknown[] {
+  try {
+    return error instanceof AggregateError ? [error.cause, ...error.errors] : [error.cause];
+  } catch {
+    return [];
+  }
 }
 
 /** The row of a step that was still running when its workflow ended. */

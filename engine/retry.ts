@@ -91,6 +91,7 @@ export function mayRetry(policy: RetryPolicy, attempt: number, error: unknown): 
  */
 export function retryDelayMs(policy: RetryPolicy, attempt: number, fraction: number): number {
   const { initialMs, maxMs, backoff, jitter } = policy;
+  if (initialMs === 0) return 0;
   const delay = Math.min(maxMs, initialMs * backoff ** Math.min(attempt - 1, 1_000));
   return Math.round(delay * (1 - jitter * fraction));
 }

@@ -91,10 +91,13 @@ export class Run implements StepHost {
   /** The turn in which the workflow last saw a completion. */
   #lastTurn = -1;
   #cancelPatience: (() => void) | undefined;
+  #calling: string | undefined;
   #inFlight = 0;
   #idled: (() => void) | undefined;
   /** The errors that steps have failed with, by the completion that they were. */
   #failures: WeakMap<object, StepFailure> | undefined;
+  /** The first of the failures that the workflow saw last, with no result after it. */
+  #lastFailure: StepFailure | undefined;
 
   constructor(
     private readonly services: RunServices,
@@ -149,6 +152,20 @@ export class Run implements StepHost {
 
   get observed(): boolean {
     return this.services.events.observed;
+  }
+
+  /** The step whose function is being called just now. */
+  get calling(): string | undefined {
+    return this.#calling;
+  }
+
+  call<T>(key: string, fn: () => T): T {
+    this.#calling = key;
+    try {
+      return fn();
+    } finally {
+      this.#calling = undefined;
+    }
   }
 
   /** The time of the last completion that the workflow has seen. */
@@ -308,10 +325,13 @@ export class Run implements StepHost {
     return () => {
       this.#asked.delete(key);
       this.#now = Math.max(this.#now, startedAt + (durationMs ?? 0));
-      if (!failed) return ask.resolve(value);
-      if (value instanceof Error) {
-        (this.#failures ??= new WeakMap()).set(value, { step: key, completion: completion! });
+      if (!failed) {
+        this.#lastFailure = undefined;
+        return ask.resolve(value);
       }
+      const failure = { step: key, completion: completion! };
+      this.#lastFailure ??= failure;
+      if (value instanceof Error) (this.#failures ??= new WeakMap()).set(value, failure);
       ask.reject(value);
     };
   }
@@ -425,6 +445,7 @@ export class Run implements StepHost {
         at,
         maxValueBytes: this.maxValueBytes,
         failures: (error) => this.#failures?.get(error),
+        lastFailure: this.#lastFailure,
         abandonedFrom: this.#rows.left().length > 0 ? this.#completions + 1 : undefined,
       });
       if (this.#isOver()) return;

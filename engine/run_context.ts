@@ -40,6 +40,12 @@ export class RunContext implements Context {
       if (typeof fn !== "function") {
         throw new TypeError(`Cannot run step "${name}": wanted a function, found ${typeof fn}`);
       }
+      if (this.#run.calling !== undefined) {
+        throw new TypeError(
+          `Cannot run step "${name}" in the function of step "${this.#run.calling}": a step has no steps of its own, ` +
+            `and would not run them again in a replay`,
+        );
+      }
       const { retry, timeout, semantics = "at-least-once" } = options;
       if (semantics !== "at-least-once" && semantics !== "at-most-once") {
         throw new TypeError(
@@ -65,10 +71,19 @@ export class RunContext implements Context {
     }
   }
 
-  async all<const T extends readonly ((ctx: Context) => unknown)[]>(
+  all<const T extends readonly ((ctx: Context) => unknown)[]>(
     branches: T,
     options: AllOptions = {},
   ): Promise<{ -readonly [K in keyof T]: Awaited<ReturnType<T[K]>> }> {
+    return handled(this.#all(branches, options)) as Promise<
+      { -readonly [K in keyof T]: Awaited<ReturnType<T[K]>> }
+    >;
+  }
+
+  async #all(
+    branches: readonly ((ctx: Context) => unknown)[],
+    options: AllOptions,
+  ): Promise<unknown[]> {
     if (!Array.isArray(branches) || branches.some((branch) => typeof branch !== "function")) {
       throw new TypeError("Cannot run branches: wanted an array of functions");
     }
@@ -94,7 +109,7 @@ export class RunContext implements Context {
     await Promise.all(Array.from({ length: Math.min(concurrency, branches.length) }, work));
     scope.end();
     if (failures.length > 0) throw failures[0];
-    return results as { -readonly [K in keyof T]: Awaited<ReturnType<T[K]>> };
+    return results;
   }
 
   now(): Date {

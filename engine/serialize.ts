@@ -121,7 +121,9 @@ async function encodeRich(value: unknown, what: string, maxBytes: number): Promi
       { cause },
     );
   }
-  return bounded(`${RICH_PREFIX}${text}}`, what, maxBytes);
+  // Half a character cannot be stored as it is; JSON has a way to write it, which the library does not use.
+  const whole = text.replace(/\p{Cs}/gu, (half) => `\\u${half.charCodeAt(0).toString(16)}`);
+  return bounded(`${RICH_PREFIX}${whole}}`, what, maxBytes);
 }
 
 /** What the library has refused, in a person's words. */
@@ -161,7 +163,9 @@ function isPlainObject(value: object, depth: number): boolean {
     if (Object.getPrototypeOf(value) !== Array.prototype || Object.keys(value).length !== value.length) {
       return false;
     }
-    return value.every((item) => isPlain(item, depth));
+    // Not every(): it passes over holes.
+    for (let i = 0; i < value.length; i++) if (!isPlain(value[i], depth)) return false;
+    return true;
   }
   if (Object.getPrototypeOf(value) !== Object.prototype || depth === 1 && "$devalue" in value) return false;
   for (const key in value) {

@@ -34,6 +34,8 @@ export interface StepHost {
   readonly stopping: boolean;
   /** Notes that the step only waits for its next attempt (1), or does no more (-1). */
   idle(change: 1 | -1): void;
+  /** Calls a step's function. */
+  call<T>(key: string, fn: () => T): T;
   /** Commits a row that says the step is running. Never returns where the run is over. */
   saveRunning(row: Checkpoint): Promise<void>;
   /** Lets such a row ride along with the next commit, unless the step has an outcome by then. */
@@ -74,7 +76,7 @@ export async function performStep(
     let error: unknown;
     let returned = false;
     try {
-      const result = task.fn(info);
+      const result = host.call(key, () => task.fn(info));
       value = task.timeoutMs === undefined ? await result : await withinTime(host, task, info, result);
       returned = true;
     } catch (thrown) {
@@ -154,7 +156,7 @@ class Info implements StepInfo {
   }
 
   get idempotencyKey(): string {
-    return `${this.#workflowId}/${this.#task.key}`;
+    return `${this.#workflowId.replace(/[%/]/g, encodeURIComponent)}/${this.#task.key}`;
   }
 
   get signal(): AbortSignal {

@@ -13,7 +13,7 @@ export interface StoredError {
   readonly name: string;
   /** What went wrong. */
   readonly message: string;
-  /** Where; the first 16 KiB. */
+  /** Where; the first 64 KiB. */
   readonly stack?: string;
   /** Its `code`, if that is a string or a number. */
   readonly code?: string | number;
@@ -31,10 +31,12 @@ export interface StoredError {
   readonly completion?: number;
 }
 
-const MAX_MESSAGE_LENGTH = 64 * 1024;
-const MAX_STACK_LENGTH = 16 * 1024;
-const MAX_DEPTH = 8;
+/** How much is kept of one error with its causes and parts. */
 const MAX_ERRORS = 100;
+const MAX_CHARACTERS = 256 * 1024;
+const MAX_DEPTH = 8;
+/** The longest single text of it. */
+const MAX_TEXT_LENGTH = 64 * 1024;
 
 /** The classes that an error gets back; any other becomes an `Error` that keeps its name. */
 const CLASSES = new Map<string, { prototype: Error }>(
@@ -44,28 +46,46 @@ const CLASSES = new Map<string, { prototype: Error }>(
   ].map((Class) => [Class.name, Class as { prototype: Error }]),
 );
 
+/** What is left to be stored of one error with all that hangs on it. */
+interface Budget {
+  errors: number;
+  characters: number;
+}
+
 /**
- * What is stored of something thrown.
+ * What is stored of something thrown: at most 100 errors, with 256 KiB of text, however they hang together. What
+ * cannot be read of it is left out.
  *
  * @param thrown anything
  */
-export function encodeError(thrown: unknown, depth = 0): StoredError {
-  if (!(thrown instanceof Error)) return encodeThrown(thrown);
+export function encodeError(thrown: unknown): StoredError {
+  return encode(thrown, { errors: MAX_ERRORS, characters: MAX_CHARACTERS }, 0);
+}
+
+function encode(thrown: unknown, budget: Budget, depth: number): StoredError {
+  budget.errors--;
+  if (!read(() => thrown instanceof Error)) return encodeThrown(thrown, budget);
+  const error = thrown as Error & { code?: unknown; errors?: unknown };
   const stored: { -readonly [K in keyof StoredError]: StoredError[K] } = {
-    name: cut(text(() => thrown.name), MAX_MESSAGE_LENGTH),
-    message: cut(text(() => thrown.message), MAX_MESSAGE_LENGTH),
+    name: text(() => error.name, budget),
+    message: text(() => error.message, budget),
   };
-  const stack = text(() => thrown.stack);
-  if (stack !== "") stored.stack = cut(stack, MAX_STACK_LENGTH);
-  const code = (thrown as { code?: unknown }).code;
+  const stack = text(() => error.stack, budget);
+  if (stack !== "") stored.stack = stack;
+  const code = read(() => error.code);
   if (typeof code === "string" || typeof code === "number") stored.code = code;
-  if (depth < MAX_DEPTH) {
-    if (thrown.cause !== undefined) stored.cause = encodeError(thrown.cause, depth + 1);
-    if (thrown instanceof AggregateError) {
-      stored.errors = thrown.errors.slice(0, MAX_ERRORS).map((error) => encodeError(error, depth + 1));
+  if (read(() => error instanceof errors.StepwellError)) stored.fields = ownFields(error);
+  if (depth >= MAX_DEPTH) return stored;
+  const cause = read(() => error.cause);
+  if (cause !== undefined && budget.errors > 0) stored.cause = encode(cause, budget, depth + 1);
+  const parts = read(() => error instanceof AggregateError ? [...error.errors] : undefined) ?? [];
+  if (parts.length > 0) {
+    stored.errors = [];
+    for (const part of parts) {
+      if (budget.errors <= 0) break;
+      stored.errors = [...stored.errors, encode(part, budget, depth + 1)];
     }
   }
-  if (thrown instanceof errors.StepwellError) stored.fields = ownFields(thrown);
   return stored;
 }
 
@@ -90,9 +110,10 @@ export function decodeError(stored: StoredError): unknown {
   return result;
 }
 
-function encodeThrown(thrown: unknown): StoredError {
-  const message = cut(text(() => thrown), MAX_MESSAGE_LENGTH);
-  const keep = thrown === null || typeof thrown === "string" || typeof thrown === "boolean" ||
+function encodeThrown(thrown: unknown, budget: Budget): StoredError {
+  const message = text(() => thrown, budget);
+  const keep = thrown === null || typeof thrown === "string" && thrown === message ||
+    typeof thrown === "boolean" ||
     typeof thrown === "number" && Number.isFinite(thrown);
   return keep
     ? { name: "Thrown", message, thrown: thrown as StoredError["thrown"] & (string | number) }
@@ -122,15 +143,19 @@ function define(error: Error, property: string, value: unknown): void {
   Object.defineProperty(error, property, { value, writable: true, configurable: true, enumerable: false });
 }
 
-/** What a getter gives as text: an error of somebody else's may have any of them throw. */
-function text(get: () => unknown): string {
+/** What somebody else's getter gives, undefined where it throws. */
+function read<T>(get: () => T): T | undefined {
   try {
-    return String(get() ?? "").toWellFormed();
+    return get();
   } catch {
-    return "(unreadable)";
+    return undefined;
   }
 }
 
-function cut(text: string, length: number): string {
-  return text.length <= length ? text : `${text.slice(0, length)}…`;
+/** What it gives as text, as far as the budget goes. */
+function text(get: () => unknown, budget: Budget): string {
+  const whole = read(() => String(get() ?? "").toWellFormed()) ?? "(unreadable)";
+  const length = Math.min(MAX_TEXT_LENGTH, Math.max(0, budget.characters));
+  budget.characters -= Math.min(whole.length, length);
+  return whole.length <= length ? whole : `${whole.slice(0, length).toWellFormed()}…`;
 }

@@ -19,7 +19,10 @@ export interface Workflow<I = any, O = any> {
 
 /** What a step's function is told. */
 export interface StepInfo {
-  /** The same for every attempt of this step in this workflow, and for no other: `workflowId/stepKey`. */
+  /**
+   * The same for every attempt of this step in this workflow, and for no other: `workflowId/stepKey`, with any `/` and
+   * `%` in the workflow id as `%2F` and `%25`.
+   */
   readonly idempotencyKey: string;
   /** Which attempt this is, from 1. An attempt that ended with its process is not counted. */
   readonly attempt: number;
@@ -78,6 +81,8 @@ export interface Context {
    * An error is seen as it was stored: `name`, `message`, `stack`, `cause` and `code`, of the class `Error` or one of
    * the language's own or Stepwell's.
    *
+   * A step's function must not run steps itself: the workflow does.
+   *
    * @param id names the step; calls with the same id are told apart by their order. An empty one is replaced by the
    *   place of the call in the source
    * @param fn runs until it has succeeded, or failed for good; a crash before its outcome is stored runs it again
@@ -122,8 +127,10 @@ export type Unstorable<T, Depth extends unknown[] = []> = 0 extends 1 & T ? fals
     ? T
   : T extends WeakMap<WeakKey, unknown> | WeakSet<WeakKey>
     ? T extends Map<unknown, unknown> | Set<unknown> ? false : T
-  : T extends string | number | bigint | boolean | null | undefined | Date | RegExp | Error | URL ? false
-  : T extends ArrayBuffer | ArrayBufferView | Map<unknown, unknown> | Set<unknown> ? false
+  : T extends
+    string | number | bigint | boolean | null | undefined | Date | RegExp | Error | URL | URLSearchParams
+    ? false
+  : T extends ArrayBuffer | ArrayBufferView | ReadonlyMap<unknown, unknown> | ReadonlySet<unknown> ? false
   : T extends readonly (infer Item)[] ? Unstorable<Item, [...Depth, 0]>
   : T extends object
     ? { [K in keyof T]-?: Unstorable<T[K], [...Depth, 0]> }[keyof T] extends infer Found

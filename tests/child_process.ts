@@ -31,7 +31,7 @@ export function startChild(module: string, ...args: string[]): ChildProcess {
 /** A process that is running, and the lines it writes. It is killed at the end of the block: `await using`. */
 export class ChildProcess implements AsyncDisposable {
   readonly #child: Deno.ChildProcess;
-  readonly #stdin: WritableStreamDefaultWriter<Uint8Array<ArrayBuffer>>;
+  readonly #stdin: ReturnType<Deno.ChildProcess["stdin"]["getWriter"]>;
   readonly #lines: string[] = [];
   readonly #stdout: Promise<void>;
   readonly #stderr: Promise<string>;

@@ -1,4 +1,4 @@
-import { type Clock } from "@stepwell/stepwell";
+import type { Clock } from "@stepwell/stepwell";
 import { eventually } from "./eventually.ts";
 
 interface Timer {

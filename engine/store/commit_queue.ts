@@ -11,6 +11,8 @@ const MAX_WAITING = 200_000;
 const MAX_BATCHES_PER_COMMIT = 2_000;
 /** How many statements that can be made into one are: a row then takes half the time. */
 const MERGED = 8;
+/** How long it is taken for granted that the file is still the one that was opened, in milliseconds. */
+const FILE_CHECK_INTERVAL_MS = 100;
 /** How long a rider waits for somebody else's commit before it gets one of its own, in milliseconds. */
 const RIDER_PATIENCE_MS = 100;
 /** The first and the longest pause before a locked file is tried again, in milliseconds. */
@@ -29,6 +31,8 @@ export interface CommitQueueOptions {
   readonly turns: Turns;
   readonly clock: Clock;
   readonly random: RandomSource;
+  /** Throws if what is open is not the file of that name any more. */
+  readonly checkFile: () => void;
   /** How long a locked file is tried again, in milliseconds, before the batches fail with `StoreBusyError`. */
   readonly busyTimeoutMs: number;
 }
@@ -49,6 +53,7 @@ export class CommitQueue {
   #waiting: Waiting[] = [];
   #riders = new Set<Rider>();
   #flushing = false;
+  #fileCheckedAt = 0;
   #busySinceMs: number | undefined;
   #busyPauseMs = MIN_BUSY_PAUSE_MS;
   #cancelPatience: (() => void) | undefined;
@@ -57,7 +62,8 @@ export class CommitQueue {
 
   write(batch: Batch, stream?: number): Promise<readonly number[]> {
     if (this.#waiting.length >= MAX_WAITING) {
-      return Promise.reject(new LimitExceededError("waiting batches", MAX_WAITING, "write to the store"));
+      const cause = new LimitExceededError("waiting batches", MAX_WAITING, "write to the store");
+      return Promise.reject(new StoreError(cause.message, { cause }));
     }
     const { promise, resolve, reject } = Promise.withResolvers<readonly number[]>();
     this.#waiting.push({ batch, stream, resolve, reject });
@@ -76,7 +82,17 @@ export class CommitQueue {
 
   /** Settles everything that waits. */
   async drain(): Promise<void> {
-    while (this.#waiting.length > 0) await this.write([]).catch(() => {});
+    while (this.#waiting.length > 0) {
+      await new Promise<void>((settled) => {
+        this.#waiting.push({
+          batch: [],
+          stream: undefined,
+          resolve: () => settled(),
+          reject: () => settled(),
+        });
+        this.#flushSoon();
+      });
+    }
     this.#cancelPatience?.();
     this.#cancelPatience = undefined;
     this.#riders.clear();
@@ -120,6 +136,7 @@ export class CommitQueue {
   /** Commits a group in one transaction. @throws what SQLite throws; nothing is committed then */
   #commit(group: readonly Waiting[], merge = group.length >= MERGED): number[][] {
     const { driver } = this;
+    this.#checkFile();
     const [first] = group;
     if (group.length === 1 && first!.batch.length === 1) return [this.#runAll(first!.batch)];
     driver.run("BEGIN IMMEDIATE", []);
@@ -139,6 +156,14 @@ export class CommitQueue {
       throw error;
     }
     return this.#commit(group, false);
+  }
+
+  /** Looks, now and then, whether the file is there still: SQLite would go on writing to one that was removed. */
+  #checkFile(): void {
+    const now = this.options.clock.now();
+    if (Math.abs(now - this.#fileCheckedAt) < FILE_CHECK_INTERVAL_MS) return;
+    this.options.checkFile();
+    this.#fileCheckedAt = now;
   }
 
   /** Runs a group with as few statements as it takes. @returns undefined if it has to be told which row was not changed */

@@ -20,27 +20,35 @@ export class ProcessLocks {
   hold(executor: number): void {
     if (this.#held.has(executor)) return;
     const lock = this.open(this.#file(executor));
-    lock.exec("PRAGMA busy_timeout = 0");
-    // Nothing is ever written, so no journal is wanted beside the file either.
-    lock.exec("PRAGMA journal_mode = OFF");
-    lock.exec("BEGIN EXCLUSIVE");
+    try {
+      lock.exec("PRAGMA busy_timeout = 0");
+      // Nothing is ever written, so no journal is wanted beside the file either.
+      lock.exec("PRAGMA journal_mode = MEMORY");
+      lock.exec("BEGIN EXCLUSIVE");
+    } catch (error) {
+      lock.close();
+      throw error;
+    }
     this.#held.set(executor, lock);
   }
 
-  /** Whether the executor's process lives: `"unknown"` where its lock's file is missing, as in a copied database. */
+  /**
+   * Whether the executor's process lives: `"unknown"` where its lock's file is missing, as in a copied database, or
+   * cannot be tried.
+   */
   probe(executor: number): Liveness {
     const file = this.#file(executor);
     if (!exists(file)) return "unknown";
-    const lock = this.open(file);
+    let lock: SqliteDriver | undefined;
     try {
+      lock = this.open(file);
       lock.exec("PRAGMA busy_timeout = 0");
       lock.exec("SELECT count(*) FROM sqlite_master");
       return "gone";
     } catch (error) {
-      if (isBusy(error)) return "alive";
-      throw error;
+      return isBusy(error) ? "alive" : "unknown";
     } finally {
-      lock.close();
+      lock?.close();
     }
   }
 

@@ -1,5 +1,5 @@
 import type { Clock } from "../clock.ts";
-import { StoreBusyError, StoreOpenError } from "../errors.ts";
+import { StoreBusyError, StoreError, StoreOpenError } from "../errors.ts";
 import { randomFraction, type RandomSource } from "../random.ts";
 import type { Turns } from "../turns.ts";
 import type { Batch, Database, Liveness, Rider, Row, Statement } from "./database.ts";
@@ -163,6 +163,18 @@ function realPath(location: string): string {
   }
 }
 
+/** Tells a file from another of the same name, where the system does; undefined for a database in memory. */
+function fileIdentity(location: string): string | undefined {
+  if (location === ":memory:") return undefined;
+  try {
+    const { dev, ino } = Deno.statSync(location);
+    return `${dev} ${ino}`;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return "none";
+    throw error;
+  }
+}
+
 /** A SQLite file, or a database in memory, that is open. */
 class SqliteDatabase implements Database {
   readonly #queue: CommitQueue;
@@ -178,7 +190,14 @@ class SqliteDatabase implements Database {
     private readonly options: SqliteOptions,
     private readonly release: () => void,
   ) {
-    this.#queue = new CommitQueue(driver, { location, ...options });
+    const file = fileIdentity(location);
+    const checkFile = () => {
+      if (fileIdentity(location) === file) return;
+      throw new StoreError(
+        `Cannot write to "${location}": the file that was opened has been removed or replaced`,
+      );
+    };
+    this.#queue = new CommitQueue(driver, { location, checkFile, ...options });
     if (location !== ":memory:") this.#locks = new ProcessLocks(location, openBuiltin);
   }
 

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { CorruptCheckpointError } from "../errors.ts";
+import { CorruptCheckpointError, StoreError } from "../errors.ts";
 import type { Database, Liveness, Rider, Row, Statement } from "./database.ts";
 import {
   type Checkpoint,
@@ -58,18 +58,10 @@ export class Store {
   /**
    * Makes a workflow that this run owns.
    *
-   * @param renewUntil if given, the executor's lease is renewed in the same commit
    * @returns the right to write to it, or undefined if the id is taken
    */
-  async create(
-    input: WorkflowInput,
-    run: number,
-    executor: number,
-    renewUntil: number | undefined,
-  ): Promise<Ownership | undefined> {
-    const batch = statements.createWorkflow(input, run, executor);
-    if (renewUntil !== undefined) batch.push(statements.renewLease(executor, renewUntil));
-    const [workflow] = await this.database.write(batch);
+  async create(input: WorkflowInput, run: number, executor: number): Promise<Ownership | undefined> {
+    const [workflow] = await this.database.write(statements.createWorkflow(input, run, executor));
     return workflow === 0 ? undefined : { workflowId: input.workflowId, workflow: workflow!, run };
   }
 
@@ -91,7 +83,12 @@ export class Store {
     if (!WORKFLOW_STATUSES.includes(status)) {
       throw this.corrupt(workflowId, "outcome", `the status "${status}"`);
     }
-    if (status !== "completed" && status !== "failed" && status !== "blocked") return;
+    if (status !== "completed" && status !== "failed" && status !== "blocked") {
+      if (record.checksum !== null) {
+        throw this.corrupt(workflowId, "outcome", `an outcome, and the status "${status}"`);
+      }
+      return;
+    }
     const at = status === "blocked" ? record.updatedAt : record.completedAt!;
     if (record.checksum !== outcomeChecksum(workflowId, { status, outputJson, errorJson, at })) {
       throw this.corrupt(workflowId, "outcome", "a row with another checksum");
@@ -191,15 +188,13 @@ export class Store {
     recoveries: number;
     recoveredCompletion: number | null;
     now: number;
-    renewUntil: number | undefined;
     gone: number | undefined;
   }): Promise<Ownership | undefined> {
     const batch = [];
     if (claim.gone !== undefined) batch.push(statements.removeExecutor(claim.gone));
-    if (claim.renewUntil !== undefined) batch.push(statements.renewLease(claim.executor, claim.renewUntil));
     batch.push(statements.claimWorkflow(record, claim));
     const claimed = (await this.database.write(batch)).at(-1) === 1;
-    if (claim.gone !== undefined) this.database.clearLock(claim.gone);
+    if (claim.gone !== undefined) this.#clearLock(claim.gone);
     return claimed ? { workflowId: record.workflowId, workflow: record.workflow, run: claim.run } : undefined;
   }
 
@@ -297,7 +292,7 @@ export class Store {
   /** Strikes an executor off that owns nothing any more, and removes its lock. */
   async retire(executor: number): Promise<void> {
     await this.database.write([statements.removeExecutor(executor)]);
-    this.database.clearLock(executor);
+    this.#clearLock(executor);
   }
 
   /** Strikes off the executors whose process is gone, and removes their locks. */
@@ -305,6 +300,15 @@ export class Store {
     for (const row of await this.database.read(statements.selectExecutors(MAX_SWEPT))) {
       const executor = row.executor as number;
       if (executor !== self && this.liveness(executor) === "gone") await this.retire(executor);
+    }
+  }
+
+  /** Removes the lock of an executor that is struck off; what cannot be removed hurts nobody. */
+  #clearLock(executor: number): void {
+    try {
+      this.database.clearLock(executor);
+    } catch (error) {
+      if (!(error instanceof StoreError)) throw error;
     }
   }
 

@@ -55,7 +55,7 @@ Deno.test("a step that the new code does not have any more blocks the workflow b
   assertEquals(error.asked.map(lastWord), ["a#000001", "wait#000001"]);
   assertMatch(
     error.message,
-    /\n  stored +asked for\n  1\. step a#000001  .*a#000001\n  2\. step b#000001  .*wait#000001$/,
+    /\n +stored +asked for\n +1\. step a#000001 +.*a#000001\n +2\. step b#000001 +.*wait#000001$/,
   );
   assertEquals(query(file, "SELECT status FROM workflows"), [{ status: "blocked" }]);
 });

@@ -1,5 +1,12 @@
 import { Engine, type EngineEvent, StoreBusyError, StoreError, workflow } from "@stepwell/stepwell";
-import { assert, assertEquals, assertGreater, assertInstanceOf, assertLess, assertRejects } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertGreater,
+  assertInstanceOf,
+  assertLess,
+  assertRejects,
+} from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
 import type { Database } from "../../engine/store/database.ts";
 import { openCrashing } from "../crashing_database.ts";
@@ -111,12 +118,16 @@ Deno.test("a workflow waits while another process has the file locked, and the e
   const file = folder.file("a.db");
   await using engine = await Engine.open(file);
   const locker = new DatabaseSync(file);
+  let locked = false;
   const two = workflow("two", async (ctx) => {
-    await ctx.step("first", () => locker.exec("BEGIN IMMEDIATE"));
+    await ctx.step("first", () => {
+      locker.exec("BEGIN IMMEDIATE");
+      locked = true;
+    });
     return await ctx.step("second", () => "done");
   });
   const handle = await engine.start(two, { id: "t" });
-  await eventually(() => query(file, "SELECT 1 FROM workflows").length === 1 && locker.isTransaction);
+  await eventually(() => locked);
   const since = Date.now();
   for (let turns = 0; turns < 20; turns++) await new Promise((done) => setTimeout(done));
   assertLess(Date.now() - since, 10_000);

@@ -10,8 +10,9 @@ const NAMES = ["north", "east", "south", "west"];
 Deno.test("Engine.open() makes one store of a new file that four processes open at the same time", async () => {
   await using folder = temporaryFolder();
   const files = Array.from({ length: FILES }, (_, number) => folder.file(`new-${number}.db`));
+  await using stack = new AsyncDisposableStack();
   const workers = NAMES.map((name) =>
-    startChild(import.meta.resolve("./new_file_worker.ts"), name, ...files)
+    stack.use(startChild(import.meta.resolve("./new_file_worker.ts"), name, ...files))
   );
   await Promise.all(workers.map((worker) => worker.line("ready")));
   await Promise.all(workers.map((worker) => worker.say("go on")));

@@ -139,7 +139,7 @@ testEachDriver("read() sees what was written before, and throws for what is no q
     assertEquals((await values(database)).at(-1), i);
   }
   assertEquals(await database.read(sql("SELECT value FROM t WHERE value = ?", 3)), [{ value: 3 }]);
-  await assertRejects(() => database.read(sql("SELECT x FROM nowhere")), StoreError, "no such table");
+  await assertRejects(() => database.read(sql("SELECT x FROM nowhere")), StoreError, database.location);
 });
 
 testEachDriver("read() sees nothing of what is not committed", async ({ open, connect }) => {
@@ -251,7 +251,7 @@ testEachDriver(
     const one = await open({ location: ":memory:" });
     const two = await open({ location: ":memory:" });
     await makeTable(one);
-    await assertRejects(() => values(two), StoreError, "no such table");
+    await assertRejects(() => values(two), StoreError);
     one.holdLock(1);
     assertEquals(two.probeLock(1), "unknown");
     one.clearLock(1);

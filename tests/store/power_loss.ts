@@ -66,10 +66,10 @@ function cuts(before: Uint8Array<ArrayBuffer>, after: Uint8Array<ArrayBuffer>, m
   const frames = readFrames(after).filter(({ end, begin }) =>
     end > first && differs(before, after, begin, end)
   );
-  const places = some(frames, most).flatMap((
-    { begin, end },
-  ) => [begin, begin + 12, begin + 24, begin + 2_000, end]);
-  return [...first < 32 ? [0, 16] : [], ...places].filter((cut) => cut <= after.length);
+  const places = some(frames, most).flatMap(({ begin }) => [begin, begin + 12, begin + 2_000]);
+  return [...first < 32 ? [0, 16] : [], ...places, frames.at(-1)?.end ?? 0].filter((cut) =>
+    cut <= after.length
+  );
 }
 
 /** The first, the last and some between them, evenly. */

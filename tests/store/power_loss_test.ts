@@ -122,6 +122,7 @@ testEachDriver("growWal sets durability and checkpoints back, also when it fails
   await (await bench.open()).close();
   for (const [durability, wanted] of [["full", 2], ["normal", 1]] as const) {
     const driver = bench.connect();
+    driver.exec("PRAGMA busy_timeout = 0");
     const settings = () => [setting(driver, "synchronous"), setting(driver, "wal_autocheckpoint")];
     growWal(driver, durability);
     assertEquals(settings(), [wanted, 1_000]);

@@ -1,6 +1,5 @@
 import { StoreError, StoreOpenError } from "@stepwell/stepwell";
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { openBuiltin } from "../../engine/store/builtin_driver.ts";
 import { migrate, SCHEMA_VERSION, schemaVersion } from "../../engine/store/schema.ts";
 import type { SqliteDriver } from "../../engine/store/sqlite_driver.ts";
 import { startChild } from "../child_process.ts";
