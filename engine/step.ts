@@ -156,7 +156,8 @@ class Info implements StepInfo {
   }
 
   get idempotencyKey(): string {
-    return `${this.#workflowId.replace(/[%/]/g, encodeURIComponent)}/${this.#task.key}`;
+    // The last slash parts the two, whatever the workflow's id.
+    return `${this.#workflowId}/${this.#task.key.replace(/[%/]/g, encodeURIComponent)}`;
   }
 
   get signal(): AbortSignal {

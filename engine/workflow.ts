@@ -21,7 +21,7 @@ export interface Workflow<I = any, O = any> {
 export interface StepInfo {
   /**
    * The same for every attempt of this step in this workflow, and for no other: `workflowId/stepKey`, with any `/` and
-   * `%` in the workflow id as `%2F` and `%25`.
+   * `%` in the step key as `%2F` and `%25`.
    */
   readonly idempotencyKey: string;
   /** Which attempt this is, from 1. An attempt that ended with its process is not counted. */
