@@ -1,4 +1,4 @@
-import { Engine, type StepDetail, type WorkflowDetail } from "@stepwell/stepwell";
+import { Engine, type StepDetail, workflow, type WorkflowDetail } from "@stepwell/stepwell";
 import type { Effect } from "./soak_workflows.ts";
 
 /** What an iteration of the soak has seen. */
@@ -49,10 +49,10 @@ export class SoakWatch {
       this.#entries.push(entry);
     }
     const outcomes = new Map<string, string>();
-    for (const workflow of workflows) {
-      must(workflow.status === "running" || workflow.status === "completed", workflow.id, workflow.status);
-      for (const step of workflow.steps) {
-        const key = `${workflow.id}/${step.key}`;
+    for (const { id, status, steps } of workflows) {
+      must(status === "running" || status === "completed", id, status);
+      for (const step of steps) {
+        const key = `${id}/${step.key}`;
         this.#attempts.set(key, step.attempt);
         if (step.status !== "running") outcomes.set(key, outcomeOf(step));
       }
@@ -88,6 +88,7 @@ export class SoakWatch {
       }
       steps += itsSteps.length;
     }
+    await claimOnce(this.#file);
     const folder = this.#file.replace(/[^/\\]*$/, "");
     const left = await Array.fromAsync(Deno.readDir(folder), ({ name }) => name);
     must(
@@ -114,6 +115,12 @@ async function readStore(file: string): Promise<WorkflowDetail[]> {
   await using engine = await Engine.open(file);
   const workflows = await engine.list({ limit: MAX_WORKFLOWS });
   return await Promise.all(workflows.map(async ({ id }) => (await engine.get(id))!));
+}
+
+/** Has a process that comes last run something: it clears away what those before it have left behind. */
+async function claimOnce(file: string): Promise<void> {
+  await using engine = await Engine.open(file);
+  await engine.run(workflow("last", (ctx) => ctx.step("only", () => {})));
 }
 
 async function readLedger(ledger: string): Promise<LedgerEntry[]> {

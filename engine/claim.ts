@@ -26,6 +26,8 @@ export interface ClaimRequest {
   readonly inputJson: string | null | undefined;
   /** Whether the workflow is made where there is none. */
   readonly create: boolean;
+  /** Whether the id is one that nobody can have used yet. */
+  readonly fresh: boolean;
 }
 
 /** The workflow is claimed, or has ended and has nothing to be claimed for. */
@@ -63,22 +65,21 @@ export class Claims {
   async claim(request: ClaimRequest): Promise<Claimed> {
     const { store } = this.options;
     for (let tries = 0; tries < MAX_TRIES; tries++) {
-      if (request.create) {
-        const start = await this.#create(request);
-        if (start !== undefined) return { claimed: start };
+      // A look comes first: what has ended can be told also where the file cannot be written to.
+      const record = request.fresh && tries === 0 ? undefined : await store.find(request.workflowId);
+      if (record === undefined && !request.create) {
+        throw new WorkflowNotFoundError(request.workflowId, store.location);
       }
-      const record = await store.find(request.workflowId);
-      if (record === undefined) {
-        if (!request.create) throw new WorkflowNotFoundError(request.workflowId, store.location);
-        continue;
-      }
-      const claimed = await this.#takeUp(record, request);
+      const claimed = record === undefined
+        ? await this.#create(request)
+        : await this.#takeUp(record, request);
       if (claimed !== undefined) return claimed;
     }
     throw new LimitExceededError("tries of a claim", MAX_TRIES, `claim workflow "${request.workflowId}"`);
   }
 
-  async #create({ workflowId, name, inputJson = null }: ClaimRequest): Promise<RunStart | undefined> {
+  /** @returns undefined if there is one by now */
+  async #create({ workflowId, name, inputJson = null }: ClaimRequest): Promise<Claimed | undefined> {
     const { store, executor, clock, random } = this.options;
     const input: WorkflowInput = {
       workflowId,
@@ -88,7 +89,7 @@ export class Claims {
       seed: randomId(random),
     };
     const owner = await this.#write(() => store.create(input, randomId(random), executor.id));
-    return owner && { owner, input, record: undefined, recovered: false };
+    return owner && { claimed: { owner, input, record: undefined, recovered: false } };
   }
 
   /** @returns undefined if somebody else was first */

@@ -209,13 +209,7 @@ export class Engine implements AsyncDisposable {
     const record = await this.#find(id);
     const workflow = await this.#registered(record);
     if (record.status === "blocked") await this.#store.unblock(record, this.#settings.clock.now());
-    await this.#startWith(workflow, {
-      workflowId: id,
-      name: workflow.name,
-      inputJson: undefined,
-      create: false,
-    });
-    return new Handle<O>(this.#source, id);
+    return await this.#takeUp(workflow, id);
   }
 
   /**
@@ -235,13 +229,7 @@ export class Engine implements AsyncDisposable {
     if (!await this.#store.retry(record, completion, this.#settings.clock.now())) {
       throw new WorkflowStateError(id, "retry", "failed", (await this.#find(id)).status);
     }
-    await this.#startWith(workflow, {
-      workflowId: id,
-      name: workflow.name,
-      inputJson: undefined,
-      create: false,
-    });
-    return new Handle<O>(this.#source, id);
+    return await this.#takeUp(workflow, id);
   }
 
   /**
@@ -280,7 +268,27 @@ export class Engine implements AsyncDisposable {
     const inputJson = input === undefined
       ? undefined
       : await encodeValue(input, `the input of workflow "${id}"`, this.#settings.maxValueBytes);
-    return await this.#startWith(workflow, { workflowId: id, name: workflow.name, inputJson, create: true });
+    const fresh = options.id === undefined;
+    return await this.#startWith(workflow, {
+      workflowId: id,
+      name: workflow.name,
+      inputJson,
+      create: true,
+      fresh,
+    });
+  }
+
+  /** Goes on with a workflow that is stored, whatever it was started with. */
+  async #takeUp<O>(workflow: Workflow, id: string): Promise<Handle<O>> {
+    const { name } = workflow;
+    await this.#startWith(workflow, {
+      workflowId: id,
+      name,
+      inputJson: undefined,
+      create: false,
+      fresh: false,
+    });
+    return new Handle<O>(this.#source, id);
   }
 
   /** Joins the run of a workflow, or begins one. @returns it, or the workflow if that has ended */
@@ -315,8 +323,12 @@ export class Engine implements AsyncDisposable {
   async #claimAndRun(workflow: Workflow, request: ClaimRequest): Promise<Run | WorkflowRecord> {
     const result = await this.#claims.claim(request);
     if ("ended" in result) return result.ended;
-    const { inputJson } = result.claimed.input;
-    const run = this.#newRun(workflow, result.claimed, await decodeAnyValue(inputJson));
+    const { owner, input: { inputJson } } = result.claimed;
+    const input = await decodeAnyValue(inputJson).catch((error) => {
+      this.#executor.drop(owner);
+      throw error;
+    });
+    const run = this.#newRun(workflow, result.claimed, input);
     this.#runs.set(request.workflowId, run);
     this.#executor.busy = true;
     run.result.catch(() => {}).then(() => this.#ended(run));

@@ -22,7 +22,7 @@ export interface EngineOptions {
   zombieTimeout?: Duration;
   /** Where time comes from. The machine by default. */
   clock?: Clock;
-  /** Where ids and chance come from. The machine by default. */
+  /** Where ids and chance come from: never the same in two processes on one file. The machine by default. */
   random?: RandomSource;
   /** How often in a row a workflow may lose its process without a new checkpoint before it is blocked. 20 by default. */
   maxRecoveries?: number;

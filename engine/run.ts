@@ -1,5 +1,11 @@
 import type { Clock } from "./clock.ts";
-import { EngineClosedError, LeaseLostError, StepAbandonedError, WorkflowBlockedError } from "./errors.ts";
+import {
+  EngineClosedError,
+  LeaseLostError,
+  StepAbandonedError,
+  StoreError,
+  WorkflowBlockedError,
+} from "./errors.ts";
 import type { EventDetail, Events } from "./events.ts";
 import { History } from "./history.ts";
 import { abandonedStep, type Ended, type StepFailure, workflowOutcome } from "./outcome.ts";
@@ -508,7 +514,8 @@ export class Run implements StepHost {
     try {
       if (!await this.services.store.owns(this.start.owner)) this.#loseLease("go on with the run");
     } catch (error) {
-      await this.#stopFor(error);
+      // The next beat looks again.
+      if (!(error instanceof StoreError)) throw error;
     }
   }
 
@@ -531,7 +538,7 @@ export class Run implements StepHost {
   #end(reason: unknown): void {
     this.#phase = "over";
     this.#cancelPatience?.();
-    this.scope.abort(reason);
+    if (reason !== undefined) this.scope.abort(reason);
     this.#ready.length = 0;
     this.#asked.clear();
     this.#rows.clear();

@@ -3,6 +3,9 @@ import type { Checkpoint } from "./store/rows.ts";
 import type { Ownership } from "./store/statements.ts";
 import type { Store } from "./store/store.ts";
 
+/** How many rows go with one commit. */
+const MAX_ROWS = 500;
+
 /**
  * The rows that say a step is running: they show people what is going on, and tell the next run what this one had
  * begun.
@@ -41,9 +44,7 @@ export class RunningRows implements Rider {
   /** Lets a step's row ride along with the next commit. */
   begin(key: string, row: () => Checkpoint): void {
     this.#begun.set(key, row);
-    if (this.#riding) return;
-    this.#riding = true;
-    this.store.rideAlong(this);
+    this.#ride();
   }
 
   /** The step has ended. @returns whether it has a row in the store, which its outcome replaces */
@@ -64,12 +65,24 @@ export class RunningRows implements Rider {
 
   board(): Batch {
     this.#riding = false;
-    const rows = [...this.#begun.values()].map((row) => row());
-    return rows.map((row) => {
+    const rows: Checkpoint[] = [];
+    for (const row of this.#begun.values()) {
+      if (rows.length === MAX_ROWS) break;
+      rows.push(row());
+    }
+    const batch = rows.map((row) => {
       const replaces = this.get(row.key) !== undefined;
       this.stored(row);
       return this.store.checkpointStatement(this.owner, row, replaces);
     });
+    if (this.#begun.size > 0) this.#ride();
+    return batch;
+  }
+
+  #ride(): void {
+    if (this.#riding) return;
+    this.#riding = true;
+    this.store.rideAlong(this);
   }
 
   committed(counts: readonly number[]): void {

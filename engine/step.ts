@@ -60,8 +60,11 @@ export async function performStep(
   const { key, scope, policy } = task;
   let attempt = interrupted?.attempt ?? 1;
   if (interrupted !== undefined) {
-    if (interrupted.nextAttemptAt !== null) await pause(host, scope, interrupted.nextAttemptAt);
-    else if (task.atMostOnce) {
+    // However far away it is by the clock of then, it is no longer than the longest pause.
+    const latest = clock.now() + policy.maxMs;
+    if (interrupted.nextAttemptAt !== null) {
+      await pause(host, scope, Math.min(interrupted.nextAttemptAt, latest));
+    } else if (task.atMostOnce) {
       return failed(host, task, attempt, interrupted.startedAt, new StepInterruptedError(key));
     }
   }

@@ -73,9 +73,14 @@ export class ChildProcess implements AsyncDisposable {
     await this.#stdin.write(new TextEncoder().encode(`${line}\n`));
   }
 
-  /** Sends it a signal. */
+  /** Sends it a signal, if it has not ended yet. */
   kill(signal: Deno.Signal): void {
-    this.#child.kill(signal);
+    try {
+      this.#child.kill(signal);
+    } catch (error) {
+      const hasEnded = error instanceof TypeError || error instanceof Deno.errors.NotFound;
+      if (!hasEnded) throw error;
+    }
   }
 
   /** Waits for its end. */
@@ -89,11 +94,7 @@ export class ChildProcess implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    try {
-      this.#child.kill("SIGKILL");
-    } catch (error) {
-      if (!(error instanceof TypeError || error instanceof Deno.errors.NotFound)) throw error; // It has ended already.
-    }
+    this.kill("SIGKILL");
     await this.ended();
   }
 

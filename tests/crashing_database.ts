@@ -9,7 +9,7 @@ import type { ManualClock } from "./manual_clock.ts";
 export interface StoreCall {
   /** Its number, from 1. */
   readonly number: number;
-  readonly name: "write" | "rideAlong" | "read" | "watch" | "holdLock" | "probeLock" | "clearLock";
+  readonly name: "write" | "rideAlong" | "read" | "watch" | "holdLock" | "probeLock" | "listLocks" | "clearLock";
   readonly when: "before" | "after";
 }
 
@@ -77,6 +77,10 @@ export class CrashingDatabase implements Database {
 
   probeLock(executor: number): Liveness {
     return this.#callNow("probeLock", (database) => database.probeLock(executor)) ?? "unknown";
+  }
+
+  listLocks(): number[] {
+    return this.#callNow("listLocks", (database) => database.listLocks()) ?? [];
   }
 
   clearLock(executor: number): void {

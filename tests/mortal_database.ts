@@ -168,6 +168,10 @@ class MortalDatabase implements Database {
     return this.#dead ? "unknown" : this.#database.probeLock(executor);
   }
 
+  listLocks(): number[] {
+    return this.#dead ? [] : this.#database.listLocks();
+  }
+
   clearLock(executor: number): void {
     if (!this.#dead) this.#database.clearLock(executor);
   }

@@ -106,7 +106,9 @@ export class CommitQueue {
 
   #flush = (): void => {
     this.#flushing = false;
-    for (const rider of this.#riders) {
+    const riders = [...this.#riders];
+    this.#riders.clear();
+    for (const rider of riders) {
       const batch = rider.board();
       if (batch.length === 0) continue;
       this.#waiting.push({
@@ -116,17 +118,19 @@ export class CommitQueue {
         reject: (error) => rider.failed(error),
       });
     }
-    this.#riders.clear();
     if (this.#waiting.length === 0) return;
 
     const group = this.#waiting.slice(0, MAX_BATCHES_PER_COMMIT);
+    let counts: number[][] | undefined;
     try {
-      const counts = this.#commit(group);
-      this.#waiting.splice(0, group.length);
-      for (let i = 0; i < group.length; i++) group[i]!.resolve(counts[i]!);
+      counts = this.#commit(group);
     } catch (error) {
       if (isBusy(error) && this.#waitForLock()) return;
       if (!this.#commitOneByOne(group.length, error)) return;
+    }
+    if (counts !== undefined) {
+      this.#waiting.splice(0, group.length);
+      for (let i = 0; i < group.length; i++) group[i]!.resolve(counts[i]!);
     }
     this.#busySinceMs = undefined;
     this.#busyPauseMs = MIN_BUSY_PAUSE_MS;

@@ -60,6 +60,8 @@ export interface Database {
   holdLock(executor: number): void;
   /** Whether the executor's process lives. */
   probeLock(executor: number): Liveness;
+  /** The executors that have, or had, a lock here. */
+  listLocks(): number[];
   /** Removes what the lock of an executor that is gone has left behind. */
   clearLock(executor: number): void;
   /** Commits what is waiting, and closes the database. */

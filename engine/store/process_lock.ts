@@ -1,5 +1,11 @@
+import { StoreError } from "../errors.ts";
 import type { Liveness } from "./database.ts";
 import { isBusy, type OpenSqlite, type SqliteDriver } from "./sqlite_driver.ts";
+
+/** What stands between a database's path and an executor's id in the name of its lock's file. */
+const INFIX = "-executor-";
+/** How often a lock is tried to be taken. */
+const MAX_TRIES = 100;
 
 /**
  * The locks by which processes on one SQLite file tell a process that is gone from one that is slow.
@@ -19,17 +25,18 @@ export class ProcessLocks {
 
   hold(executor: number): void {
     if (this.#held.has(executor)) return;
-    const lock = this.open(this.#file(executor));
-    try {
-      lock.exec("PRAGMA busy_timeout = 0");
-      // Nothing is ever written, so no journal is wanted beside the file either.
-      lock.exec("PRAGMA journal_mode = MEMORY");
-      lock.exec("BEGIN EXCLUSIVE");
-    } catch (error) {
-      lock.close();
-      throw error;
+    for (let tries = 1;; tries++) {
+      const lock = this.#take(executor);
+      // Whoever sweeps up may have found the file before it was locked, and removed it.
+      if (lock !== undefined && exists(this.#file(executor))) {
+        this.#held.set(executor, lock);
+        return;
+      }
+      lock?.close();
+      if (tries === MAX_TRIES) {
+        throw new StoreError(`Cannot lock "${this.#file(executor)}": it is removed again and again`);
+      }
     }
-    this.#held.set(executor, lock);
   }
 
   /**
@@ -52,14 +59,29 @@ export class ProcessLocks {
     }
   }
 
-  /** Removes the file of an executor that is gone, or of this process. */
+  /** The executors of which there is a lock's file. */
+  list(): number[] {
+    const [, folder = "", name = ""] = /^(.*[/\\])?([^/\\]*)$/.exec(this.path) ?? [];
+    const executors: number[] = [];
+    for (const entry of Deno.readDirSync(folder || ".")) {
+      if (!entry.name.startsWith(name + INFIX)) continue;
+      const id = entry.name.slice(name.length + INFIX.length);
+      if (/^[0-9a-f]{12}$/.test(id)) executors.push(parseInt(id, 16));
+    }
+    return executors;
+  }
+
+  /** Removes the file of this process, or of one that is gone: under its lock, so that nobody else comes by it. */
   clear(executor: number): void {
-    this.#held.get(executor)?.close();
+    const file = this.#file(executor);
+    const lock = this.#held.get(executor) ?? (exists(file) ? this.#take(executor) : undefined);
+    if (lock === undefined) return;
     this.#held.delete(executor);
     try {
-      Deno.removeSync(this.#file(executor));
-    } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
+      if (Deno.build.os === "windows") lock.close();
+      for (const path of [file, `${file}-journal`]) remove(path);
+    } finally {
+      if (Deno.build.os !== "windows") lock.close();
     }
   }
 
@@ -69,8 +91,32 @@ export class ProcessLocks {
     this.#held.clear();
   }
 
+  /** Takes an executor's lock. @returns undefined if somebody else has it just now */
+  #take(executor: number): SqliteDriver | undefined {
+    const lock = this.open(this.#file(executor));
+    try {
+      lock.exec("PRAGMA busy_timeout = 0");
+      // Nothing is ever written, so no journal is wanted beside the file either.
+      lock.exec("PRAGMA journal_mode = MEMORY");
+      lock.exec("BEGIN EXCLUSIVE");
+      return lock;
+    } catch (error) {
+      lock.close();
+      if (isBusy(error)) return undefined;
+      throw error;
+    }
+  }
+
   #file(executor: number): string {
-    return `${this.path}-executor-${executor.toString(16).padStart(12, "0")}`;
+    return this.path + INFIX + executor.toString(16).padStart(12, "0");
+  }
+}
+
+function remove(path: string): void {
+  try {
+    Deno.removeSync(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
 }
 

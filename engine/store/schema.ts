@@ -58,6 +58,7 @@ const MIGRATIONS: readonly string[] = [
     checksum INTEGER NOT NULL
   );
   CREATE UNIQUE INDEX checkpoints_in_order ON checkpoints (workflow, completion);
+  CREATE INDEX checkpoints_running ON checkpoints (workflow, step_key) WHERE completion IS NULL;
 
   -- The processes that own workflows: their lock (see process_lock.ts) tells whether they live, this for how long a
   -- process that lives but does not answer keeps what it owns.
@@ -142,7 +143,8 @@ function refuseClash(driver: SqliteDriver, location: string): void {
     `SELECT type, name FROM sqlite_master WHERE name IN (${OWN_NAMES.map(() => "?").join(", ")})`,
     OWN_NAMES,
   );
-  if (clash === undefined) return;
+  // Another process may have made the store since the version was read.
+  if (clash === undefined || pragma(driver, "user_version") !== 0) return;
   throw new StoreOpenError(
     `Cannot open "${location}": wanted a file in which the names ${OWN_NAMES.join(", ")} are free, ` +
       `found the ${clash.type} "${clash.name}"`,

@@ -42,10 +42,12 @@ const openFiles = new Map<string, { sqlite: string; count: number }>();
  */
 export async function openSqliteDatabase(location: string, options: SqliteOptions): Promise<Database> {
   const open = options.sqlite === "ffi" ? await loadFfi() : openBuiltin;
-  const release = claimFile(location, options.sqlite);
+  // What is relative to the current folder now is so for good.
+  const path = location === ":memory:" ? location : realPath(location);
+  const release = claimFile(path, location, options.sqlite);
   try {
-    const driver = await openDriver(open, location, options);
-    return new SqliteDatabase(location, driver, options, release);
+    const driver = await openDriver(() => open(path), location, options);
+    return new SqliteDatabase(location, path, driver, options, release);
   } catch (error) {
     release();
     throw error;
@@ -53,12 +55,16 @@ export async function openSqliteDatabase(location: string, options: SqliteOption
 }
 
 /** Opens and prepares a connection, again and again while the file is locked. */
-async function openDriver(open: OpenSqlite, location: string, options: SqliteOptions): Promise<SqliteDriver> {
+async function openDriver(
+  open: () => SqliteDriver,
+  location: string,
+  options: SqliteOptions,
+): Promise<SqliteDriver> {
   const { clock, random, busyTimeoutMs } = options;
   for (const deadline = clock.now() + busyTimeoutMs;;) {
     let driver: SqliteDriver | undefined;
     try {
-      driver = open(location);
+      driver = open();
       prepare(driver, location, options);
       return driver;
     } catch (error) {
@@ -131,9 +137,8 @@ function kindOf(path: string): "directory" | "missing" | "other" {
 }
 
 /** Notes that this process uses the file through this SQLite. @returns a function that undoes it, once */
-function claimFile(location: string, sqlite: string): () => void {
-  if (location === ":memory:") return () => {};
-  const path = realPath(location);
+function claimFile(path: string, location: string, sqlite: string): () => void {
+  if (path === ":memory:") return () => {};
   const entry = openFiles.get(path) ?? { sqlite, count: 0 };
   if (entry.sqlite !== sqlite) {
     throw new StoreOpenError(
@@ -164,10 +169,10 @@ function realPath(location: string): string {
 }
 
 /** Tells a file from another of the same name, where the system does; undefined for a database in memory. */
-function fileIdentity(location: string): string | undefined {
-  if (location === ":memory:") return undefined;
+function fileIdentity(path: string): string | undefined {
+  if (path === ":memory:") return undefined;
   try {
-    const { dev, ino } = Deno.statSync(location);
+    const { dev, ino } = Deno.statSync(path);
     return `${dev} ${ino}`;
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return "none";
@@ -186,19 +191,20 @@ class SqliteDatabase implements Database {
 
   constructor(
     readonly location: string,
+    path: string,
     private readonly driver: SqliteDriver,
     private readonly options: SqliteOptions,
     private readonly release: () => void,
   ) {
-    const file = fileIdentity(location);
+    const file = fileIdentity(path);
     const checkFile = () => {
-      if (fileIdentity(location) === file) return;
+      if (fileIdentity(path) === file) return;
       throw new StoreError(
         `Cannot write to "${location}": the file that was opened has been removed or replaced`,
       );
     };
     this.#queue = new CommitQueue(driver, { location, checkFile, ...options });
-    if (location !== ":memory:") this.#locks = new ProcessLocks(location, openBuiltin);
+    if (path !== ":memory:") this.#locks = new ProcessLocks(path, openBuiltin);
   }
 
   write(batch: Batch, stream?: number): Promise<readonly number[]> {
@@ -260,6 +266,10 @@ class SqliteDatabase implements Database {
 
   probeLock(executor: number): Liveness {
     return this.#lock((locks) => locks.probe(executor)) ?? "unknown";
+  }
+
+  listLocks(): number[] {
+    return this.#lock((locks) => locks.list()) ?? [];
   }
 
   clearLock(executor: number): void {

@@ -108,7 +108,8 @@ const INSERT_CHECKPOINT = `INSERT INTO checkpoints (workflow, step_key, kind, st
   WHERE workflow = ? AND run = ? AND status = 'running'`;
 const INSERTED_PARAMETERS = 14;
 const INSERT_SEVERAL = new Map<number, string>();
-const UPDATE_CHECKPOINT = `UPDATE checkpoints SET kind = ?, status = ?, completion = ?, attempt = ?,
+const UPDATE_CHECKPOINT =
+  `UPDATE checkpoints INDEXED BY checkpoints_running SET kind = ?, status = ?, completion = ?, attempt = ?,
     started_at = ?, duration_ms = ?, next_attempt_at = ?, run = ?, output_json = ?, error_json = ?, checksum = ?
   WHERE workflow = ? AND completion IS NULL AND step_key = ? AND EXISTS (
     SELECT 1 FROM workflows w WHERE w.workflow = ? AND w.run = ? AND w.status = 'running')`;

@@ -297,8 +297,9 @@ export class Store {
 
   /** Strikes off the executors whose process is gone, and removes their locks. */
   async removeGone(self: number): Promise<void> {
-    for (const row of await this.database.read(statements.selectExecutors(MAX_SWEPT))) {
-      const executor = row.executor as number;
+    const rows = await this.database.read(statements.selectExecutors(MAX_SWEPT));
+    const executors = new Set([...rows.map((row) => row.executor as number), ...this.database.listLocks()]);
+    for (const executor of executors) {
       if (executor !== self && this.liveness(executor) === "gone") await this.retire(executor);
     }
   }

@@ -1,6 +1,7 @@
 import { Engine, LimitExceededError, workflow } from "@stepwell/stepwell";
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { Events } from "../../engine/events.ts";
+import { StepKeys } from "../../engine/step_keys.ts";
 import { temporaryFolder } from "../temporary_folder.ts";
 
 Deno.test("maxSteps is the number of steps a workflow may have", async () => {
@@ -15,6 +16,16 @@ Deno.test("maxSteps is the number of steps a workflow may have", async () => {
   assertEquals(error.message, 'Cannot add step "s1" to "six": the limit maxSteps is 5');
   assertEquals([error.limit, error.max], ["maxSteps", 5]);
   assertEquals((await engine.get("six"))!.steps.length, 5);
+});
+
+Deno.test("a step id may be called 999,999 times: its keys have six digits", () => {
+  const keys = new StepKeys("w", 2_000_000);
+  let key = "";
+  for (let i = 0; i < 999_999; i++) key = keys.next("loop");
+  assertEquals(key, "loop#999999");
+  const error = assertThrows(() => keys.next("loop"), LimitExceededError);
+  assertEquals(error.message, 'Cannot call step "loop" again: the limit calls of one step id is 999999');
+  assertEquals(keys.next("other"), "other#000001");
 });
 
 Deno.test("maxRunning is the number of workflows that may run at a time", async () => {

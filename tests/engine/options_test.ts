@@ -55,13 +55,18 @@ Deno.test("Engine.open() makes the file where it is missing", async () => {
   }
 });
 
-Deno.test("Engine.open() takes a path that is relative to the current folder", async () => {
+Deno.test("Engine.open() takes a path that is relative to what the current folder is at that time", async () => {
   await using folder = temporaryFolder();
   const cwd = Deno.cwd();
   Deno.chdir(folder.path);
   try {
     await using engine = await Engine.open("relative.db");
-    await engine.run(workflow("quick", () => {}));
+    Deno.chdir(cwd);
+    const quick = workflow(
+      "quick",
+      () => folder.names.filter((name) => name.includes("executor")).length > 0,
+    );
+    assertEquals(await engine.run(quick), true);
   } finally {
     Deno.chdir(cwd);
   }

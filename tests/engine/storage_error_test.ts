@@ -182,23 +182,50 @@ Deno.test("a workflow that a storage error suspended can be taken up by another 
   await engine.close();
 });
 
-Deno.test("a file that is taken away under a running workflow does not fail it", async () => {
+/** After how long it is noticed, at the latest, that the file is not there any more. */
+const A_WHILE_MS = 1_000;
+
+Deno.test("a file that is taken away under a running workflow suspends it, and it goes on once it is back", async () => {
   await using folder = temporaryFolder();
   const file = folder.file("a.db");
+  const move = (from: string, to: string) => {
+    for (const end of ["", "-wal", "-shm"]) Deno.renameSync(folder.file(from) + end, folder.file(to) + end);
+  };
   const events: string[] = [];
-  const engine = await Engine.open(file, { busyTimeout: 0, onEvent: ({ type }) => events.push(type) });
+  const clock = new ManualClock();
+  await using engine = await Engine.open(file, { clock, onEvent: ({ type }) => events.push(type) });
+  let calls = 0;
   const two = workflow("two", async (ctx) => {
     await ctx.step("first", () => {
-      for (const name of folder.names.filter((name) => name.startsWith("a.db"))) {
-        Deno.removeSync(folder.file(name));
-      }
+      if (calls++ > 0) return;
+      move("a.db", "elsewhere.db");
+      clock.advance(A_WHILE_MS);
     });
     return await ctx.step("second", () => "done");
   });
-  const result = await engine.run(two, { id: "t" }).catch((error) => error);
-  assert(!events.includes("failed") && !events.includes("blocked"), events.join());
-  assert(result === "done" || result instanceof StoreError, result);
+  await assertRejects(() => engine.run(two, { id: "t" }), StoreError, "has been removed or replaced");
+  assertEquals([events.at(-1), events.includes("failed")], ["suspended", false]);
+  await assertRejects(() => engine.run(two, { id: "t" }), StoreError);
+  move("elsewhere.db", "a.db");
+  assertEquals(await engine.run(two, { id: "t" }), "done");
+  assertEquals(calls, 2);
+});
+
+Deno.test("a file that was removed under a running workflow is not made anew", async () => {
+  await using folder = temporaryFolder();
+  const file = folder.file("a.db");
+  const clock = new ManualClock();
+  const engine = await Engine.open(file, { clock });
+  const two = workflow("two", async (ctx) => {
+    await ctx.step("first", () => {
+      Deno.removeSync(file);
+      clock.advance(A_WHILE_MS);
+    });
+    return await ctx.step("second", () => "done");
+  });
+  await assertRejects(() => engine.run(two, { id: "t" }), StoreError, "has been removed or replaced");
   await engine.close();
+  assertEquals(folder.names.includes("a.db"), false);
 });
 
 Deno.test("a file that was replaced under a running workflow is not written to", async () => {
@@ -210,14 +237,16 @@ Deno.test("a file that was replaced under a running workflow is not written to",
     await engine.run(workflow("other", () => "other"), { id: "other" });
   }
   const content = Deno.readFileSync(other);
-  const events: string[] = [];
-  const engine = await Engine.open(file, { busyTimeout: 0, onEvent: ({ type }) => events.push(type) });
+  const clock = new ManualClock();
+  const engine = await Engine.open(file, { clock });
   const two = workflow("two", async (ctx) => {
-    await ctx.step("first", () => Deno.renameSync(other, file));
+    await ctx.step("first", () => {
+      Deno.renameSync(other, file);
+      clock.advance(A_WHILE_MS);
+    });
     return await ctx.step("second", () => "done");
   });
-  await engine.run(two, { id: "t" }).catch((error) => assertInstanceOf(error, StoreError));
-  assert(!events.includes("failed") && !events.includes("blocked"), events.join());
+  await assertRejects(() => engine.run(two, { id: "t" }), StoreError, "has been removed or replaced");
   await engine.close();
   assertEquals(Deno.readFileSync(file), content);
 });

@@ -1,8 +1,9 @@
 import { openMortal } from "../mortal_database.ts";
-import { execute } from "../raw_sqlite.ts";
+import { execute, query } from "../raw_sqlite.ts";
 import { ShiftedClock } from "../shifted_clock.ts";
 import { type TemporaryFolder, temporaryFolder } from "../temporary_folder.ts";
 import { fourSteps, INPUT } from "./four_steps.ts";
+import { exactRows } from "./spoiling.ts";
 
 /** The ids of two workflows that were running when the process was lost. */
 export const VICTIM = "victim";
@@ -53,23 +54,30 @@ export class CrashedFile implements AsyncDisposable {
 
   /** Puts the rows of a workflow back into a copy; but that one that had not ended is blocked by now stays. */
   restore(file: string, workflowId: string): void {
-    const key = `(SELECT workflow FROM base.workflows WHERE workflow_id = '${workflowId}')`;
+    const base = this.#folder.file("store.db");
+    const [found] = query(base, "SELECT workflow, status FROM workflows WHERE workflow_id = ?", workflowId);
+    const its = `workflow = ${found!.workflow}`;
+    const checkpoints = exactRows(base, "checkpoints", its);
+    const [workflow] = exactRows(base, "workflows", its);
     execute(
       file,
-      `ATTACH '${this.#folder.file("store.db")}' AS base;
-      DELETE FROM checkpoints
-      WHERE workflow = ${key} OR checkpoint IN (SELECT checkpoint FROM base.checkpoints WHERE workflow = ${key});
-      INSERT INTO checkpoints SELECT * FROM base.checkpoints WHERE workflow = ${key};
-      INSERT OR REPLACE INTO inputs SELECT * FROM base.inputs WHERE workflow = ${key};
-      UPDATE workflows SET (name, created_at) =
-        (SELECT name, created_at FROM base.workflows b WHERE b.workflow = workflows.workflow)
-      WHERE workflow = ${key};
-      INSERT OR REPLACE INTO workflows
-        SELECT * FROM base.workflows b WHERE b.workflow = ${key} AND b.status <> 'running';`,
+      [
+        `DELETE FROM checkpoints WHERE ${its}`,
+        ...checkpoints.map((row) => replaceRow("checkpoints", row)),
+        ...exactRows(base, "inputs", its).map((row) => replaceRow("inputs", row)),
+        found!.status === "running"
+          ? `UPDATE workflows SET name = ${workflow!.name}, created_at = ${workflow!.created_at} WHERE ${its}`
+          : replaceRow("workflows", workflow!),
+      ].join(";\n"),
     );
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const folder of [this.#folder, ...this.#copies]) await folder[Symbol.asyncDispose]();
   }
+}
+
+/** Puts a row in place of one of the same key. */
+function replaceRow(table: string, row: Record<string, string>): string {
+  return `REPLACE INTO ${table} (${Object.keys(row)}) VALUES (${Object.values(row)})`;
 }

@@ -5,7 +5,7 @@ import { type TemporaryFolder, temporaryFolder } from "../temporary_folder.ts";
 import { RIGOROUS } from "./effort.ts";
 import { integer, withSeeds } from "./seed.ts";
 
-const WORKFLOWS = 20;
+const WORKFLOWS = 30;
 /** The longest time before a process is killed, in milliseconds. */
 const MAX_LIFE_MS = 150;
 

@@ -53,13 +53,12 @@ export function spoil(file: string, table: string, column: string, value: string
   }
 }
 
-/** The rows of a table, each of whose values can be told from every other. */
-export function exactRows(file: string, table: string, where = "true"): unknown[] {
+/** The rows of a table, their values as SQL writes them: so that each can be told from every other. */
+export function exactRows(file: string, table: string, where = "true"): Record<string, string>[] {
   const columns = query(file, `SELECT name FROM pragma_table_info('${table}')`).map(({ name }) => name);
-  return query(
-    file,
-    `SELECT ${
-      columns.map((column) => `quote(${column}) AS ${column}`)
-    } FROM ${table} WHERE ${where} ORDER BY rowid`,
-  );
+  const quoted = columns.map((column) => `quote(${column}) AS ${column}`);
+  return query(file, `SELECT ${quoted} FROM ${table} WHERE ${where} ORDER BY rowid`) as Record<
+    string,
+    string
+  >[];
 }

@@ -41,7 +41,8 @@ function outcome(status: WorkflowOutcome["status"]): WorkflowOutcome {
 async function begin(database: Database): Promise<{ store: Store; owner: Ownership }> {
   const store = new Store(database);
   const input = { workflowId: "w", name: "workflow", createdAt: 1_000, seed: 7, inputJson: "1" };
-  const owner = await store.create(input, first.run, first.executor, 5_000);
+  await store.renew(first.executor, 5_000);
+  const owner = await store.create(input, first.run, first.executor);
   assert(owner !== undefined);
   assert(await store.checkpoint(owner, checkpoint("done#000001"), false));
   assert(await store.checkpoint(owner, running, false));
@@ -55,7 +56,6 @@ async function takeOver(store: Store, now = 9_000): Promise<Ownership | undefine
     recoveries: 1,
     recoveredCompletion: 1,
     now,
-    renewUntil: 50_000,
     gone: undefined,
   };
   return await store.claim((await store.find("w"))!, claim);
@@ -140,7 +140,6 @@ testEachDriver("a run cannot write to a workflow of another", async ({ open }) =
     { workflowId: "other", name: "workflow", createdAt: 1_000, seed: 7, inputJson: "1" },
     second.run,
     second.executor,
-    5_000,
   );
   const before = await contents(database);
   for (const stranger of [{ ...other!, run: first.run }, { ...owner, run: second.run }]) {
@@ -180,7 +179,7 @@ testEachDriver("an id is made once, and its input is that of who made it", async
   const { store } = await begin(database);
   const before = await contents(database);
   const again = { workflowId: "w", name: "another", createdAt: 2_000, seed: 8, inputJson: "2" };
-  assertEquals(await store.create(again, second.run, second.executor, undefined), undefined);
+  assertEquals(await store.create(again, second.run, second.executor), undefined);
   assertEquals(await contents(database), before);
 });
 
@@ -201,13 +200,10 @@ testEachDriver(
       recoveries: 1,
       recoveredCompletion: 1,
       now: 2_000,
-      renewUntil: 9_000,
       gone: first.executor,
     };
     assert(await store.claim((await store.find("w"))!, claim) !== undefined);
-    assertEquals(await database.read({ sql: "SELECT * FROM executors", params: [] }), [
-      { executor: second.executor, lease_until: 9_000 },
-    ]);
+    assertEquals(await database.read({ sql: "SELECT * FROM executors", params: [] }), []);
   },
 );
 
@@ -220,7 +216,6 @@ const decisions: Record<string, (store: Store, seen: WorkflowRecord) => Promise<
       recoveries: 0,
       recoveredCompletion: null,
       now: 90_000,
-      renewUntil: undefined,
       gone: undefined,
     };
     return await store.claim(seen, claim) !== undefined;
