@@ -3,7 +3,7 @@ import { StoreBusyError, StoreError, StoreOpenError } from "../errors.ts";
 import { randomFraction, type RandomSource } from "../random.ts";
 import type { Turns } from "../turns.ts";
 import type { Batch, Database, Liveness, Rider, Row, Statement } from "./database.ts";
-import { isBusy, type OpenSqlite, type SqliteDriver, storeError } from "./sqlite_driver.ts";
+import { isBusy, type SqliteDriver, storeError } from "./sqlite_driver.ts";
 import { openBuiltin } from "./builtin_driver.ts";
 import { loadFfi } from "./ffi_driver.ts";
 import { closedError, CommitQueue } from "./commit_queue.ts";
