@@ -9,7 +9,15 @@ import type { ManualClock } from "./manual_clock.ts";
 export interface StoreCall {
   /** Its number, from 1. */
   readonly number: number;
-  readonly name: "write" | "rideAlong" | "read" | "watch" | "holdLock" | "probeLock" | "listLocks" | "clearLock";
+  readonly name:
+    | "write"
+    | "rideAlong"
+    | "read"
+    | "watch"
+    | "holdLock"
+    | "probeLock"
+    | "listLocks"
+    | "clearLock";
   readonly when: "before" | "after";
 }
 

@@ -1,7 +1,11 @@
 import { DatabaseSync } from "node:sqlite";
 
 /** The rows of a query, by a connection of its own: only what is committed can be seen. */
-export function query(file: string, sql: string, ...params: (string | number | null)[]): Record<string, unknown>[] {
+export function query(
+  file: string,
+  sql: string,
+  ...params: (string | number | null)[]
+): Record<string, unknown>[] {
   const db = new DatabaseSync(file);
   try {
     return db.prepare(sql).all(...params).map((row) => ({ ...row as object }));
