@@ -145,7 +145,9 @@ export class Events {
 
 /** Events that wait for their reader. */
 class EventQueue implements AsyncIterableIterator<EngineEvent> {
-  readonly #events: EngineEvent[] = [];
+  #events: EngineEvent[] = [];
+  /** The place of the first event that was not read. */
+  #first = 0;
   readonly #readers: PromiseWithResolvers<IteratorResult<EngineEvent>>[] = [];
   #error: LimitExceededError | undefined;
   #ended = false;
@@ -157,7 +159,7 @@ class EventQueue implements AsyncIterableIterator<EngineEvent> {
     const reader = this.#readers.shift();
     if (reader !== undefined) {
       reader.resolve({ done: false, value: event });
-    } else if (this.#events.length < MAX_BUFFERED_EVENTS) {
+    } else if (this.#events.length - this.#first < MAX_BUFFERED_EVENTS) {
       this.#events.push(event);
     } else {
       this.#error = new LimitExceededError("buffered events", MAX_BUFFERED_EVENTS, "keep more events");
@@ -174,8 +176,15 @@ class EventQueue implements AsyncIterableIterator<EngineEvent> {
   }
 
   next(): Promise<IteratorResult<EngineEvent>> {
-    const event = this.#events.shift();
-    if (event !== undefined) return Promise.resolve({ done: false, value: event });
+    if (this.#first < this.#events.length) {
+      const value = this.#events[this.#first++]!;
+      // Taking each off the front would move all the others each time.
+      if (this.#first * 2 > this.#events.length) {
+        this.#events = this.#events.slice(this.#first);
+        this.#first = 0;
+      }
+      return Promise.resolve({ done: false, value });
+    }
     if (this.#error !== undefined) {
       const error = this.#error;
       this.#error = undefined;
@@ -188,7 +197,8 @@ class EventQueue implements AsyncIterableIterator<EngineEvent> {
   }
 
   return(): Promise<IteratorResult<EngineEvent>> {
-    this.#events.length = 0;
+    this.#events = [];
+    this.#first = 0;
     this.end();
     return Promise.resolve({ done: true, value: undefined });
   }

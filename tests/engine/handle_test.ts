@@ -126,3 +126,34 @@ Deno.test("handle.events() may be left early", async () => {
   open("done");
   assertEquals(await handle.result(), "done");
 });
+
+Deno.test("handle.events() ends when the engine is closed, whether the workflow runs or not", async () => {
+  const engine = await Engine.open(":memory:", { closeGrace: 0 });
+  const handle = await engine.start(gate().definition, { id: "running" });
+  const typesOf = async (id: string) => {
+    const types: string[] = [];
+    for await (const { type } of engine.handle(id).events()) types.push(type);
+    return types;
+  };
+  const readers = [typesOf("running"), typesOf("nobody")];
+  for await (const { type } of handle.events()) if (type === "stepStarted") break;
+  await engine.close();
+  const [running, nobody] = await Promise.all(readers);
+  assertEquals([running!.at(-1), nobody], ["suspended", []]);
+  assertEquals(await typesOf("running"), []);
+});
+
+Deno.test("handle.events() gives events to readers that came before them, in the order in which they came", async () => {
+  await using engine = await Engine.open(":memory:");
+  const { definition, open } = gate();
+  const events = engine.handle("g").events();
+  const first = events.next();
+  const second = events.next();
+  const handle = await engine.start(definition, { id: "g" });
+  assertEquals([(await first).value.type, (await second).value.type], ["started", "stepStarted"]);
+  open("done");
+  await handle.result();
+  assertEquals((await events.next()).value.type, "stepReturned");
+  await events.return!();
+  assertEquals((await events.next()).done, true);
+});
