@@ -10,21 +10,22 @@ export const openBuiltin: OpenSqlite = (path) => {
   return {
     exec: (sql) => db.exec(sql),
     run(sql, params) {
-      const { changes, lastInsertRowid } = statements.get(sql).run(...params);
+      const { changes, lastInsertRowid } = statements.get(sql).statement.run(...params);
       lastKey = lastInsertRowid;
       return Number(changes);
     },
     lastKey: () => Number(lastKey),
     all(sql, params) {
-      const statement = statements.get(sql);
+      const { statement, columns } = statements.get(sql);
+      const rows = () => named(statement.all(...params), columns);
       try {
-        return statement.all(...params) as Row[];
+        return rows();
       } catch (error) {
         if (!(error instanceof RangeError || /too large/.test((error as Error).message))) throw error;
       }
       statement.setReadBigInts(true);
       try {
-        return (statement.all(...params) as Row[]).map(withoutBigInts);
+        return rows().map(withoutBigInts);
       } finally {
         statement.setReadBigInts(false);
       }
@@ -33,8 +34,23 @@ export const openBuiltin: OpenSqlite = (path) => {
   };
 };
 
+/** A statement that is ready, and its columns where it gives rows as arrays. */
+interface Prepared {
+  readonly statement: StatementSync;
+  readonly columns: readonly string[] | undefined;
+}
+
+function prepare(db: DatabaseSync, sql: string): Prepared {
+  const statement = prepareStatement(db, sql);
+  // Newer than Deno 2.4. Its objects have no prototype, which makes them slow to read: arrays take half the time.
+  const { setReturnArrays } = statement as { setReturnArrays?: (enabled: boolean) => void };
+  if (setReturnArrays === undefined) return { statement, columns: undefined };
+  setReturnArrays.call(statement, true);
+  return { statement, columns: statement.columns().map(({ name }) => name) };
+}
+
 /** Prepares a statement. Deno 2.4 does not say why it could not: running something does. */
-function prepare(db: DatabaseSync, sql: string): StatementSync {
+function prepareStatement(db: DatabaseSync, sql: string): StatementSync {
   try {
     return db.prepare(sql);
   } catch (error) {
@@ -42,4 +58,14 @@ function prepare(db: DatabaseSync, sql: string): StatementSync {
     db.exec("SELECT 1 FROM sqlite_master LIMIT 1");
     return db.prepare(sql);
   }
+}
+
+/** Rows by column name. */
+function named(rows: unknown[], columns: readonly string[] | undefined): Row[] {
+  if (columns === undefined) return rows as Row[];
+  return (rows as unknown[][]).map((values) => {
+    const row: Row = {};
+    for (let i = 0; i < columns.length; i++) row[columns[i]!] = values[i];
+    return row;
+  });
 }
