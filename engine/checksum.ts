@@ -50,3 +50,23 @@ export function crc32(text: string, previous = 0): number {
   }
   return ~crc >>> 0;
 }
+
+const NUMBER = new Float64Array(1);
+const BYTES = new Uint8Array(NUMBER.buffer);
+/** What stands for null: a number that nothing here ever is. */
+const NULL = -1.5;
+
+/**
+ * The CRC-32 of numbers: of the eight bytes of each, as the machine has them (IEEE 754). Much faster than that of their digits.
+ *
+ * @param numbers what to sum up; null is a number of its own, and so is all that is no number
+ * @param previous the checksum of what comes before
+ */
+export function crc32Numbers(numbers: readonly (number | null)[], previous: number): number {
+  let crc = ~previous;
+  for (const number of numbers) {
+    NUMBER[0] = number === null ? NULL : typeof number === "number" ? number : NaN;
+    for (let i = 0; i < 8; i++) crc = (crc >>> 8) ^ TABLE[(crc ^ BYTES[i]!) & 0xff]!;
+  }
+  return ~crc >>> 0;
+}

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { crc32 } from "../checksum.ts";
+import { crc32, crc32Numbers } from "../checksum.ts";
 import type { Row } from "./database.ts";
 
 /**
@@ -84,10 +84,18 @@ export const statusCode = (status: CheckpointStatus): number => CHECKPOINT_STATU
 /** The checksum of a checkpoint: all that its row says. */
 export function checkpointChecksum(workflowId: string, checkpoint: Checkpoint): number {
   const { key, kind, status, completion, attempt, startedAt, durationMs, nextAttemptAt, run } = checkpoint;
-  const head =
-    `${workflowId}\n${key}\n${kind} ${status} ${completion} ${attempt} ${startedAt} ${durationMs} ` +
-    `${nextAttemptAt} ${run}\n`;
-  return payloadsChecksum(checkpoint, crc32(head));
+  const numbers = [
+    kindCode(kind),
+    statusCode(status),
+    completion,
+    attempt,
+    startedAt,
+    durationMs,
+    nextAttemptAt,
+    run,
+  ];
+  const names = crc32(key, crc32("\n", crc32(workflowId)));
+  return payloadsChecksum(checkpoint, crc32Numbers(numbers, names));
 }
 
 /** The checksum of what a workflow was started with. */

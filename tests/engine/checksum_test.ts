@@ -1,5 +1,5 @@
 import { assertEquals, assertNotEquals } from "@std/assert";
-import { crc32 } from "../../engine/checksum.ts";
+import { crc32, crc32Numbers } from "../../engine/checksum.ts";
 
 /** CRC-32 by its definition, bit by bit. */
 function crc32ByDefinition(text: string): number {
@@ -42,4 +42,15 @@ Deno.test("crc32() finds every change of a bit, and of neighbouring characters",
     }
     assertNotEquals(crc32(text.slice(0, i)), sum);
   }
+});
+
+Deno.test("crc32Numbers() tells numbers, null and what is no number apart", () => {
+  const sum = (...numbers: unknown[]) => crc32Numbers(numbers as number[], 0);
+  const different = [[0], [1], [-1], [5.5], [2 ** 31], [2 ** 53], [null], ["5"], [5], [], [0, 0], [0, 1], [
+    1,
+    0,
+  ], [null, 0]];
+  assertEquals(new Set(different.map((numbers) => sum(...numbers))).size, different.length);
+  assertEquals(sum(1, null, 2 ** 40), sum(1, null, 2 ** 40));
+  assertEquals(crc32Numbers([3], crc32Numbers([1, 2], 7)), crc32Numbers([1, 2, 3], 7));
 });
