@@ -46,7 +46,8 @@ function prepare(db: DatabaseSync, sql: string): Prepared {
   const { setReturnArrays } = statement as { setReturnArrays?: (enabled: boolean) => void };
   if (setReturnArrays === undefined) return { statement, columns: undefined };
   setReturnArrays.call(statement, true);
-  return { statement, columns: statement.columns().map(({ name }) => name) };
+  const { columns } = statement as unknown as { columns: () => { name: string }[] };
+  return { statement, columns: columns.call(statement).map(({ name }) => name) };
 }
 
 /** Prepares a statement. Deno 2.4 does not say why it could not: running something does. */
