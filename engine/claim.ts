@@ -1,3 +1,4 @@
+import { findArrivals } from "./arrivals.ts";
 import type { Clock } from "./clock.ts";
 import {
   CorruptCheckpointError,
@@ -8,13 +9,15 @@ import {
   WorkflowBusyError,
   WorkflowConflictError,
   WorkflowNotFoundError,
+  WorkflowPausedError,
 } from "./errors.ts";
 import type { Executor } from "./executor.ts";
 import { randomId, type RandomSource } from "./random.ts";
 import { runName, type RunStart } from "./run.ts";
 import { isSameValue } from "./serialize.ts";
+import { type Mailbox, PAUSE_TOPIC } from "./store/mailbox.ts";
 import type { WorkflowInput } from "./store/rows.ts";
-import type { Store, WorkflowRecord } from "./store/store.ts";
+import { type ArrivedRow, hasEnded, type Store, type WorkflowRecord } from "./store/store.ts";
 import { decodeError, encodeError, type StoredError } from "./stored_error.ts";
 
 /** What is asked for. */
@@ -30,8 +33,10 @@ export interface ClaimRequest {
   readonly fresh: boolean;
 }
 
-/** The workflow is claimed, or has ended and has nothing to be claimed for. */
-export type Claimed = { readonly claimed: RunStart } | { readonly ended: WorkflowRecord };
+/** The workflow is claimed; or there is nothing to claim it for: it has ended, or waits for what has not come yet. */
+export type Claimed = { readonly claimed: RunStart } | { readonly ended: WorkflowRecord } | {
+  readonly waiting: WorkflowRecord;
+};
 
 /** How often another process may be first at a claim before it is given up. */
 const MAX_TRIES = 100;
@@ -46,6 +51,7 @@ export class Claims {
   constructor(
     private readonly options: {
       store: Store;
+      mailbox: Mailbox;
       executor: Executor;
       clock: Clock;
       random: RandomSource;
@@ -100,7 +106,7 @@ export class Claims {
       await checkInput(input, request.inputJson);
     }
     this.options.store.verifyOutcome(record);
-    if (record.status === "completed" || record.status === "failed") return { ended: record };
+    if (hasEnded(record.status)) return { ended: record };
     if (record.status === "blocked") {
       const error = blockedError(this.options.store, record);
       if (!(error instanceof UnknownWorkflowError)) throw error;
@@ -110,7 +116,31 @@ export class Claims {
     }
     const lost = record.status === "running" && this.#lostOwner(record);
     if (input instanceof CorruptCheckpointError) throw await this.block(record, input);
-    return await this.#takeOver(record, input, lost);
+    if ((await this.options.mailbox.kept(record.workflowId, PAUSE_TOPIC, 1)).length > 0) {
+      throw await this.block(record, new WorkflowPausedError(record.workflowId));
+    }
+    if (record.status !== "waiting") return await this.#takeOver(record, input, { lost, arrivals: [] });
+    return await this.#wakeUp(record, input);
+  }
+
+  /** Takes up a workflow that waits, if something has come of what it waits for: that is in the same commit. */
+  async #wakeUp(record: WorkflowRecord, input: WorkflowInput): Promise<Claimed | undefined> {
+    const { store, mailbox, clock, random } = this.options;
+    const now = clock.now();
+    const run = randomId(random);
+    let arrivals: ArrivedRow[];
+    try {
+      const waits = await store.running(record);
+      const last = await store.lastCompletion(record.workflow);
+      const interruptible = !waits.some(({ kind }) => kind === "compensation");
+      arrivals = await findArrivals({ store, mailbox }, waits, { input, interruptible, now, last, run });
+    } catch (error) {
+      if (error instanceof CorruptCheckpointError) throw await this.block(record, error);
+      throw error;
+    }
+    const isDue = record.dueAt !== null && record.dueAt <= now;
+    if (!isDue && arrivals.length === 0) return { waiting: record };
+    return await this.#takeOver(record, input, { lost: false, arrivals, run });
   }
 
   async #input(record: WorkflowRecord): Promise<WorkflowInput | CorruptCheckpointError> {
@@ -147,9 +177,10 @@ export class Claims {
   async #takeOver(
     record: WorkflowRecord,
     input: WorkflowInput,
-    lost: false | "gone" | "slow" | "own",
+    how: { lost: false | "gone" | "slow" | "own"; arrivals: readonly ArrivedRow[]; run?: number },
   ): Promise<Claimed | undefined> {
     const { store, executor, clock, random, maxRecoveries } = this.options;
+    const { lost, arrivals, run = randomId(random) } = how;
     const recovered = lost === "gone" || lost === "slow";
     const recoveredCompletion = recovered ? await store.lastCompletion(record.workflow) : null;
     const inVain = recovered && record.recoveredCompletion === recoveredCompletion;
@@ -161,7 +192,7 @@ export class Claims {
       );
     }
     const gone = lost === "gone" && record.leaseUntil !== null ? record.executor! : undefined;
-    const claim = { run: randomId(random), executor: executor.id, recoveries, recoveredCompletion, gone };
+    const claim = { run, executor: executor.id, recoveries, recoveredCompletion, gone, arrivals };
     const owner = await this.#write(() => store.claim(record, { ...claim, now: clock.now() }));
     return owner && { claimed: { owner, input, record, recovered } };
   }

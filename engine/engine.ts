@@ -12,6 +12,7 @@ import { type EngineEvent, Events } from "./events.ts";
 import { Executor } from "./executor.ts";
 import { Handle, type HandleSource } from "./handle.ts";
 import { describe, summarize, type WorkflowDetail, type WorkflowSummary } from "./inspect.ts";
+import { checkName } from "./names.ts";
 import { type EngineOptions, type EngineSettings, engineSettings } from "./options.ts";
 import { randomUuid } from "./random.ts";
 import { Run, runName, type RunServices, type RunStart } from "./run.ts";
@@ -23,7 +24,7 @@ import { openDatabase } from "./store/open.ts";
 import { Store, type WorkflowRecord } from "./store/store.ts";
 import { decodeError, type StoredError } from "./stored_error.ts";
 import { Turns } from "./turns.ts";
-import { checkName, isWorkflow, type Workflow } from "./workflow.ts";
+import { isWorkflow, type Workflow } from "./workflow.ts";
 
 /** How a workflow is started. */
 export interface StartOptions<I> {

@@ -123,6 +123,47 @@ export class UnknownWorkflowError extends WorkflowBlockedError {
   }
 }
 
+/** The workflow was paused on request; `engine.resume(id)` goes on with it. */
+export class WorkflowPausedError extends WorkflowBlockedError {
+  /** Thrown by the engine. */
+  constructor(workflowId: string) {
+    super(
+      workflowId,
+      `Cannot go on with workflow "${workflowId}": it was paused, and goes on when it is resumed`,
+    );
+  }
+}
+
+/**
+ * A step of a workflow that has failed or was cancelled could not be undone: its compensation failed for good. The cause
+ * is an `AggregateError` of that error and the one that had ended the workflow. Once the cause is mended,
+ * `engine.resume(id)` tries the compensation again, and goes on with those that are left.
+ */
+export class CompensationError extends WorkflowBlockedError {
+  /** Thrown by the engine. */
+  constructor(workflowId: string, readonly key: string, thrown: unknown, failure: unknown) {
+    const message = `Cannot compensate step "${key}" of workflow "${workflowId}", which had ended with ` +
+      `"${failure}": the compensation failed with "${thrown}"`;
+    super(workflowId, message, { cause: new AggregateError([thrown, failure], message) });
+  }
+}
+
+/** The workflow was cancelled: thrown inside it at what it waits for, and to those who wait for its result. */
+export class CancelledError extends StepwellError {
+  /** Thrown by the engine. */
+  constructor(readonly workflowId: string) {
+    super(`Workflow "${workflowId}" was cancelled`);
+  }
+}
+
+/** The workflow did not end within its `timeout`: thrown inside it at what it waits for, and what it fails with. */
+export class WorkflowTimeoutError extends StepwellError {
+  /** Thrown by the engine. */
+  constructor(readonly workflowId: string, readonly deadline: Date) {
+    super(`Workflow "${workflowId}" did not end before its deadline, ${deadline.toISOString()}`);
+  }
+}
+
 /** An attempt of a step took longer than its `timeout`. It counts as a failed attempt. */
 export class StepTimeoutError extends StepwellError {
   /** Thrown by the engine. */

@@ -1,5 +1,5 @@
 import { LimitExceededError } from "./errors.ts";
-import { checkName } from "./workflow.ts";
+import { checkName } from "./names.ts";
 
 /** The last number of a step id: keys have six digits. */
 const MAX_SEQUENCE = 999_999;

@@ -6,6 +6,7 @@
 
 import type { Duration } from "./duration.ts";
 import type { LogLevel } from "./events.ts";
+import { checkName } from "./names.ts";
 import type { RetryOptions } from "./retry.ts";
 
 /** A workflow: a function that survives the end of its process, and the name by which the store knows it. */
@@ -138,9 +139,6 @@ export type Unstorable<T, Depth extends unknown[] = []> = 0 extends 1 & T ? fals
     : never
   : false;
 
-/** The longest name of a workflow, id of a workflow or id of a step, in characters. */
-const MAX_NAME_LENGTH = 256;
-
 /** Marks a workflow, also one that another copy of this module made. */
 const BRAND = Symbol.for("@stepwell/stepwell/workflow");
 
@@ -193,29 +191,4 @@ export function step<T>(
 export function step<T>(ctx: Context, id: string, fn: StepFunction<T>, options?: StepOptions): Promise<T>;
 export function step<T>(ctx: Context, id: string, fn: StepFunction<T>, options?: StepOptions): Promise<T> {
   return ctx.step(id, fn, options);
-}
-
-/**
- * Checks a name or an id.
- *
- * @param what it is, for the message
- * @throws {TypeError} if it is not a string, or has characters that a text cannot keep or a person cannot see
- * @throws {RangeError} if it is empty or over 256 characters long
- */
-export function checkName(name: unknown, what: string): asserts name is string {
-  if (typeof name !== "string") {
-    throw new TypeError(`Cannot use ${what}: wanted a string, found ${name === null ? "null" : typeof name}`);
-  }
-  if (name.length === 0 || name.length > MAX_NAME_LENGTH) {
-    throw new RangeError(
-      `Cannot use ${what}: wanted 1 to ${MAX_NAME_LENGTH} characters, found ${name.length}`,
-    );
-  }
-  if (/\p{Cc}/u.test(name) || !name.isWellFormed()) {
-    throw new TypeError(
-      `Cannot use ${what}: wanted no control characters and whole characters only, found ${
-        JSON.stringify(name)
-      }`,
-    );
-  }
 }

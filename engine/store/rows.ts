@@ -31,11 +31,15 @@ export const WORKFLOW_STATUSES: readonly WorkflowStatus[] = [
   "blocked",
 ];
 
-/** What a checkpoint is of. */
-export type CheckpointKind = "step";
-
 /** The kinds of checkpoints; the number of one in the store is its place here. */
-const KINDS: readonly CheckpointKind[] = ["step"];
+const KINDS = ["step", "sleep", "signal", "child", "cancel", "compensation"] as const;
+
+/**
+ * What a checkpoint is of: a `step`; a `sleep`, the wait for a `signal` or for a `child` workflow, which have come to
+ * an end; the instant at which the workflow was told that it is cancelled, or out of time (`cancel`); the
+ * `compensation` of a step.
+ */
+export type CheckpointKind = typeof KINDS[number];
 
 /** The status of a checkpoint; its number in the store is its place here. */
 const CHECKPOINT_STATUSES = ["running", "completed", "failed", "retried", "kept"] as const;
@@ -59,6 +63,8 @@ export interface Checkpoint {
   readonly run: number;
   readonly outputJson: string | null;
   readonly errorJson: string | null;
+  /** The topic of the message that it waits for, or waited for, if it did. */
+  readonly topic?: string;
 }
 
 /** What a workflow is started with. */
@@ -68,11 +74,17 @@ export interface WorkflowInput {
   readonly createdAt: number;
   readonly seed: number;
   readonly inputJson: string | null;
+  /** The version of its code, if that has one. */
+  readonly version?: string;
+  /** When it is cut off, if ever. */
+  readonly deadlineAt?: number;
+  /** The id of the workflow that started it, if one did. */
+  readonly parentId?: string;
 }
 
 /** How a workflow ended, or why it is blocked. */
 export interface WorkflowOutcome {
-  readonly status: "completed" | "failed" | "blocked";
+  readonly status: "completed" | "failed" | "cancelled" | "blocked";
   readonly outputJson: string | null;
   readonly errorJson: string | null;
   readonly at: number;
@@ -83,7 +95,8 @@ export const statusCode = (status: CheckpointStatus): number => CHECKPOINT_STATU
 
 /** The checksum of a checkpoint: all that its row says. */
 export function checkpointChecksum(workflowId: string, checkpoint: Checkpoint): number {
-  const { key, kind, status, completion, attempt, startedAt, durationMs, nextAttemptAt, run } = checkpoint;
+  const { key, kind, status, completion, attempt, startedAt, durationMs, nextAttemptAt, run, topic } =
+    checkpoint;
   const numbers = [
     kindCode(kind),
     statusCode(status),
@@ -95,14 +108,34 @@ export function checkpointChecksum(workflowId: string, checkpoint: Checkpoint): 
     run,
   ];
   const names = crc32(key, crc32("\n", crc32(workflowId)));
-  return payloadsChecksum(checkpoint, crc32Numbers(numbers, names));
+  const head = crc32Numbers(numbers, names);
+  return payloadsChecksum(checkpoint, topic === undefined ? head : crc32(`\n${topic}`, head));
 }
 
 /** The checksum of what a workflow was started with. */
-export function inputChecksum({ workflowId, name, createdAt, seed, inputJson }: WorkflowInput): number {
+export function inputChecksum(input: WorkflowInput): number {
+  const { workflowId, name, createdAt, seed, inputJson, version, deadlineAt, parentId } = input;
+  const head = `${workflowId}\n${name}\n${createdAt} ${seed}\n`;
+  // Inputs of before there were such things have the checksum that they always had.
+  const more = version === undefined && deadlineAt === undefined && parentId === undefined
+    ? ""
+    : JSON.stringify([version ?? null, deadlineAt ?? null, parentId ?? null]);
+  return payloadsChecksum({ outputJson: inputJson, errorJson: null }, crc32(head + more));
+}
+
+/** A message to a workflow. */
+export interface Message {
+  readonly workflowId: string;
+  readonly topic: string;
+  readonly payloadJson: string | null;
+  readonly sentAt: number;
+}
+
+/** The checksum of a message. */
+export function messageChecksum({ workflowId, topic, payloadJson, sentAt }: Message): number {
   return payloadsChecksum(
-    { outputJson: inputJson, errorJson: null },
-    crc32(`${workflowId}\n${name}\n${createdAt} ${seed}\n`),
+    { outputJson: payloadJson, errorJson: null },
+    crc32(`${workflowId}\n${topic}\n${sentAt}\n`),
   );
 }
 
@@ -146,6 +179,7 @@ export function readCheckpoint(workflowId: string, row: Row): ReadCheckpoint {
     run: row.run as number,
     outputJson: textOrNull(row.output_json),
     errorJson: textOrNull(row.error_json),
+    ...row.topic !== null && { topic: String(row.topic) },
   };
   return { checkpoint, wrong: findWrong(workflowId, row, kind, status, checkpoint) };
 }
@@ -159,7 +193,7 @@ function findWrong(
 ): string | undefined {
   if (kind === undefined) return `the kind ${row.kind}`;
   if (status === undefined) return `the status ${row.status}`;
-  const texts = [row.step_key, row.output_json ?? "", row.error_json ?? ""];
+  const texts = [row.step_key, row.output_json ?? "", row.error_json ?? "", row.topic ?? ""];
   if (!texts.every((text) => typeof text === "string")) return "a column that is no text";
   if (checkpointChecksum(workflowId, checkpoint) !== row.checksum) return "a row with another checksum";
   return undefined;

@@ -80,10 +80,63 @@ const MIGRATIONS: readonly string[] = [
     c.started_at + c.duration_ms AS completed_at, c.next_attempt_at, c.completion, c.status = 3 AS retried, c.checksum
   FROM checkpoints c JOIN workflows w ON w.workflow = c.workflow;
   `,
+  `
+  -- A workflow that is waiting: when it is to be looked at; null where only a message can move it on.
+  ALTER TABLE workflows ADD COLUMN due_at INTEGER;
+  CREATE INDEX workflows_due ON workflows (due_at) WHERE status = 'waiting' AND due_at IS NOT NULL;
+
+  ALTER TABLE inputs ADD COLUMN version TEXT;         -- of the workflow's code
+  ALTER TABLE inputs ADD COLUMN deadline_at INTEGER;  -- when it is cut off
+  ALTER TABLE inputs ADD COLUMN parent_id TEXT;       -- the id of the workflow that started it
+  CREATE INDEX inputs_of_children ON inputs (parent_id) WHERE parent_id IS NOT NULL;
+
+  -- running, and waiting for a message: its topic. From here on a kind may be more than a step: see KINDS in rows.ts.
+  ALTER TABLE checkpoints ADD COLUMN topic TEXT;
+
+  -- What workflows are told from outside, in the order in which it was committed; the view "signals" is for reading.
+  CREATE TABLE messages (
+    message INTEGER PRIMARY KEY,
+    workflow_id TEXT NOT NULL,         -- whom it is for; there need not be such a workflow yet
+    topic TEXT NOT NULL,               -- signal:NAME, child:ID (it has ended), cancel, pause
+    payload_json TEXT,                 -- null is undefined; taken out once the message is consumed
+    idempotency_key TEXT,              -- another message with the same topic and key is this one
+    sent_at INTEGER NOT NULL,
+    consumed INTEGER,                  -- the completion that it became; null while it is kept
+    checksum INTEGER NOT NULL
+  );
+  CREATE INDEX messages_kept ON messages (workflow_id, topic) WHERE consumed IS NULL;
+  CREATE UNIQUE INDEX messages_once ON messages (workflow_id, topic, idempotency_key)
+    WHERE idempotency_key IS NOT NULL;
+
+  CREATE VIEW signals AS
+  SELECT message AS signal, workflow_id, substr(topic, 8) AS name, payload_json, idempotency_key, sent_at, consumed
+  FROM messages WHERE topic LIKE 'signal:%';
+
+  DROP VIEW steps;
+  CREATE VIEW steps AS
+  SELECT w.workflow_id, c.step_key,
+    CASE c.kind WHEN 0 THEN 'step' WHEN 1 THEN 'sleep' WHEN 2 THEN 'signal' WHEN 3 THEN 'child' WHEN 4 THEN 'cancel'
+      WHEN 5 THEN 'compensation' END AS kind,
+    CASE c.status WHEN 0 THEN 'running' WHEN 1 THEN 'completed' WHEN 4 THEN 'completed' ELSE 'failed' END
+      AS status,
+    c.output_json, c.error_json, printf('r_%012x', c.run) AS run_id, c.attempt, c.started_at,
+    c.started_at + c.duration_ms AS completed_at, c.next_attempt_at, c.completion, c.status = 3 AS retried, c.topic,
+    c.checksum
+  FROM checkpoints c JOIN workflows w ON w.workflow = c.workflow;
+  `,
 ];
 
 /** What the store calls its own in a file that it may share with its user's tables. */
-const OWN_NAMES = ["workflows", "inputs", "checkpoints", "executors", "wal_growth", "steps"];
+const OWN_NAMES = [
+  "workflows",
+  "inputs",
+  "checkpoints",
+  "executors",
+  "messages",
+  "wal_growth",
+  "signals",
+  "steps",
+];
 
 /** The version of the schema that this code reads and writes. */
 export const SCHEMA_VERSION = MIGRATIONS.length;

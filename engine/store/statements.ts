@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Statement } from "./database.ts";
+import type { SqlValue, Statement } from "./database.ts";
 import {
   type Checkpoint,
   checkpointChecksum,
@@ -29,20 +29,43 @@ export interface Ownership {
 const CREATE_WORKFLOW =
   `INSERT INTO workflows (workflow_id, name, status, run, executor, created_at, updated_at)
   VALUES (?, ?, 'running', ?, ?, ?, ?) ON CONFLICT (workflow_id) DO NOTHING`;
-const CREATE_INPUT = `INSERT INTO inputs (workflow, seed, input_json, checksum)
-  SELECT workflow, ?, ?, ? FROM workflows WHERE workflow_id = ? AND run = ? AND status = 'running'`;
+const CREATE_INPUT =
+  `INSERT INTO inputs (workflow, seed, input_json, version, deadline_at, parent_id, checksum)
+  SELECT workflow, ?, ?, ?, ?, ?, ? FROM workflows WHERE workflow_id = ? AND run = ? AND status = 'running'`;
 
 /** Makes a workflow that this run owns, and gives its short key; changes nothing where the id is taken. */
 export function createWorkflow(input: WorkflowInput, run: number, executor: number): Statement[] {
-  const { workflowId, name, createdAt, seed, inputJson } = input;
+  const { workflowId, name, createdAt } = input;
   return [
     { sql: CREATE_WORKFLOW, params: [workflowId, name, run, executor, createdAt, createdAt], givesKey: true },
-    { sql: CREATE_INPUT, params: [seed, inputJson, inputChecksum(input), workflowId, run] },
+    { sql: CREATE_INPUT, params: [...inputColumns(input), workflowId, run] },
+  ];
+}
+
+function inputColumns(input: WorkflowInput): SqlValue[] {
+  const { seed, inputJson, version = null, deadlineAt = null, parentId = null } = input;
+  return [seed, inputJson, version, deadlineAt, parentId, inputChecksum(input)];
+}
+
+const CREATE_CHILD = `INSERT INTO workflows (workflow_id, name, status, created_at, updated_at)
+  SELECT ?, ?, 'pending', ?, ? FROM workflows WHERE workflow = ? AND run = ? AND status = 'running'
+  ON CONFLICT (workflow_id) DO NOTHING`;
+const CREATE_CHILD_INPUT =
+  `INSERT INTO inputs (workflow, seed, input_json, version, deadline_at, parent_id, checksum)
+  SELECT w.workflow, ?, ?, ?, ?, ?, ? FROM workflows w
+  WHERE w.workflow_id = ? AND NOT EXISTS (SELECT 1 FROM inputs i WHERE i.workflow = w.workflow)`;
+
+/** Makes a workflow that nobody runs yet, for the run that is to wait for it; changes nothing where the id is taken. */
+export function createChild(owner: Ownership, input: WorkflowInput): Statement[] {
+  const { workflowId, name, createdAt } = input;
+  return [
+    { sql: CREATE_CHILD, params: [workflowId, name, createdAt, createdAt, owner.workflow, owner.run] },
+    { sql: CREATE_CHILD_INPUT, params: [...inputColumns(input), workflowId] },
   ];
 }
 
 const CLAIM = `UPDATE workflows SET status = 'running', run = ?, executor = ?, recoveries = ?,
-    recovered_completion = ?, updated_at = ?
+    recovered_completion = ?, updated_at = ?, due_at = NULL
   WHERE workflow = ? AND status = ? AND run IS ? AND NOT EXISTS (
     SELECT 1 FROM executors e WHERE e.executor = workflows.executor AND e.executor <> ? AND e.lease_until > ?)`;
 
@@ -125,6 +148,7 @@ export function writeCheckpoint(
   replacesRunning: boolean,
 ): Statement {
   const { workflow, workflowId, run } = owner;
+  if (!replacesRunning && checkpoint.topic !== undefined) return writeWait(owner, checkpoint);
   const columns = [
     kindCode(checkpoint.kind),
     statusCode(checkpoint.status),
@@ -163,6 +187,83 @@ function insertCheckpoints(count: number): string {
     INSERT_SEVERAL.set(count, sql);
   }
   return sql;
+}
+
+const INSERT_WAIT = `INSERT INTO checkpoints (workflow, step_key, kind, status, completion, attempt,
+    started_at, duration_ms, next_attempt_at, run, output_json, error_json, topic, checksum)
+  SELECT workflow, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM workflows
+  WHERE workflow = ? AND run = ? AND status = 'running'`;
+
+/** Writes the first row of something that waits for a message. */
+function writeWait({ workflow, workflowId, run }: Ownership, checkpoint: Checkpoint): Statement {
+  return {
+    sql: INSERT_WAIT,
+    params: [
+      checkpoint.key,
+      kindCode(checkpoint.kind),
+      statusCode(checkpoint.status),
+      checkpoint.completion,
+      checkpoint.attempt,
+      checkpoint.startedAt,
+      checkpoint.durationMs,
+      checkpoint.nextAttemptAt,
+      checkpoint.run,
+      checkpoint.outputJson,
+      checkpoint.errorJson,
+      checkpoint.topic ?? null,
+      checkpointChecksum(workflowId, checkpoint),
+      workflow,
+      run,
+    ],
+  };
+}
+
+const PARK = `UPDATE workflows SET status = 'waiting', executor = NULL, due_at = ?, updated_at = ?
+  WHERE workflow = ? AND run = ? AND status = 'running' AND NOT EXISTS (
+    SELECT 1 FROM messages m WHERE m.workflow_id = workflows.workflow_id AND m.consumed IS NULL
+      AND m.topic IN (SELECT value FROM json_each(?)))`;
+
+/**
+ * Ends the run, and leaves the workflow waiting, unless a message is there that it would wait for.
+ *
+ * @param wait.dueAt when to look at it again, whatever comes; null for never
+ * @param wait.topics the topics of the messages that it waits for
+ */
+export function parkWorkflow(
+  { workflow, run }: Ownership,
+  wait: { dueAt: number | null; topics: readonly string[]; now: number },
+): Statement {
+  return {
+    sql: PARK,
+    params: [wait.dueAt, wait.now, workflow, run, JSON.stringify(wait.topics)],
+  };
+}
+
+/**
+ * The workflows that are waiting and due, the longest due first.
+ *
+ * @param after the last one of the page before this one
+ */
+export function selectDue(
+  now: number,
+  after: { dueAt: number; workflow: number },
+  limit: number,
+): Statement {
+  return {
+    sql: `SELECT workflow, workflow_id, name, due_at FROM workflows INDEXED BY workflows_due
+      WHERE status = 'waiting' AND due_at IS NOT NULL AND due_at <= ? AND (due_at, workflow) > (?, ?)
+      ORDER BY due_at, workflow LIMIT ?`,
+    params: [now, after.dueAt, after.workflow, limit],
+  };
+}
+
+/** When the next workflow is due that is waiting. */
+export function selectNextDue(now: number): Statement {
+  return {
+    sql: `SELECT min(due_at) AS due_at FROM workflows INDEXED BY workflows_due
+      WHERE status = 'waiting' AND due_at IS NOT NULL AND due_at > ?`,
+    params: [now],
+  };
 }
 
 const FINISH =
@@ -251,7 +352,7 @@ export function selectExecutors(limit: number): Statement {
 }
 
 const WORKFLOW_COLUMNS = `w.workflow, w.workflow_id, w.name, w.status, w.run, w.executor, w.recoveries,
-  w.recovered_completion, w.created_at, w.updated_at, w.completed_at, w.output_json, w.error_json,
+  w.recovered_completion, w.created_at, w.updated_at, w.completed_at, w.due_at, w.output_json, w.error_json,
   w.checksum`;
 
 /** A workflow, with the lease of who owns it. */
@@ -305,12 +406,15 @@ export function selectOwnership({ workflow, run }: Ownership): Statement {
 
 /** What a workflow was started with. */
 export function selectInput(workflow: number): Statement {
-  return { sql: "SELECT seed, input_json, checksum FROM inputs WHERE workflow = ?", params: [workflow] };
+  return {
+    sql: "SELECT seed, input_json, version, deadline_at, parent_id, checksum FROM inputs WHERE workflow = ?",
+    params: [workflow],
+  };
 }
 
 const CHECKPOINT_COLUMNS =
   `step_key, kind, status, completion, attempt, started_at, duration_ms, next_attempt_at,
-  run, output_json, error_json, checksum`;
+  run, output_json, error_json, topic, checksum`;
 
 /** The completions of a workflow after one of them, in their order. */
 export function selectCompletions(workflow: number, after: number, limit: number): Statement {

@@ -18,6 +18,8 @@ import {
   type WorkflowOutcome,
   type WorkflowStatus,
 } from "./rows.ts";
+import { type KeptMessage, PAUSE_TOPIC } from "./mailbox.ts";
+import * as messages from "./message_statements.ts";
 import * as statements from "./statements.ts";
 import type { Ownership, Seen, WorkflowFilter } from "./statements.ts";
 
@@ -34,6 +36,8 @@ export interface WorkflowRecord extends Seen {
   readonly createdAt: number;
   readonly updatedAt: number;
   readonly completedAt: number | null;
+  /** Waiting: when it is to be looked at; null where only a message can move it on. */
+  readonly dueAt: number | null;
   readonly outputJson: string | null;
   readonly errorJson: string | null;
   /** Of its outcome; null while it has none. */
@@ -44,6 +48,23 @@ export interface WorkflowRecord extends Seen {
 export interface InspectedCheckpoint {
   readonly checkpoint: Checkpoint;
   readonly corrupt: CorruptCheckpointError | undefined;
+}
+
+/** A workflow that is waiting and due. */
+export interface DueWorkflow {
+  readonly workflow: number;
+  readonly workflowId: string;
+  readonly name: string;
+  readonly dueAt: number;
+}
+
+/** What has come of what a workflow waits for, as it is written down. */
+export interface ArrivedRow {
+  readonly checkpoint: Checkpoint;
+  /** Whether it takes the place of a row that says the workflow waits for it. */
+  readonly replacesRunning: boolean;
+  /** The message that it was, if it was one. */
+  readonly message: KeptMessage | undefined;
 }
 
 /** See the module. */
@@ -83,7 +104,7 @@ export class Store {
     if (!WORKFLOW_STATUSES.includes(status)) {
       throw this.corrupt(workflowId, "outcome", `the status "${status}"`);
     }
-    if (status !== "completed" && status !== "failed" && status !== "blocked") {
+    if (!hasEnded(status) && status !== "blocked") {
       if (record.checksum !== null) {
         throw this.corrupt(workflowId, "outcome", `an outcome, and the status "${status}"`);
       }
@@ -106,6 +127,9 @@ export class Store {
       createdAt,
       seed: row.seed as number,
       inputJson: textOrNull(row.input_json),
+      ...row.version !== null && { version: String(row.version) },
+      ...row.deadline_at !== null && { deadlineAt: row.deadline_at as number },
+      ...row.parent_id !== null && { parentId: String(row.parent_id) },
     };
     if (typeof (row.input_json ?? "") !== "string" || inputChecksum(input) !== row.checksum) {
       throw this.corrupt(workflowId, "input", "a row with another checksum");
@@ -180,6 +204,7 @@ export class Store {
    * Takes a workflow over, if it is still as it was seen and nobody with a lease owns it.
    *
    * @param claim.gone an executor whose process has ended, to be struck off in the same commit
+   * @param claim.arrivals what has come of what it waits for, to become part of its history in the same commit
    * @returns the right to write to it, or undefined if somebody else was first
    */
   async claim(record: WorkflowRecord, claim: {
@@ -189,13 +214,73 @@ export class Store {
     recoveredCompletion: number | null;
     now: number;
     gone: number | undefined;
+    arrivals?: readonly ArrivedRow[];
   }): Promise<Ownership | undefined> {
-    const batch = [];
-    if (claim.gone !== undefined) batch.push(statements.removeExecutor(claim.gone));
-    batch.push(statements.claimWorkflow(record, claim));
-    const claimed = (await this.database.write(batch)).at(-1) === 1;
+    const { workflowId, workflow } = record;
+    const owner = { workflowId, workflow, run: claim.run };
+    // Before the claim, which heeds the lease of an executor that is registered.
+    const gone = claim.gone === undefined ? [] : [statements.removeExecutor(claim.gone)];
+    const batch = [
+      ...gone,
+      statements.claimWorkflow(record, claim),
+      ...this.#arriving(owner, claim.arrivals ?? []),
+    ];
+    const claimed = (await this.database.write(batch))[gone.length] === 1;
     if (claim.gone !== undefined) this.#clearLock(claim.gone);
-    return claimed ? { workflowId: record.workflowId, workflow: record.workflow, run: claim.run } : undefined;
+    return claimed ? owner : undefined;
+  }
+
+  /** Makes what has come a part of the workflow's history. @returns whether the run still owns the workflow */
+  async arrive(owner: Ownership, arrivals: readonly ArrivedRow[]): Promise<boolean> {
+    return (await this.database.write(this.#arriving(owner, arrivals), owner.run))[0] === 1;
+  }
+
+  #arriving(owner: Ownership, arrivals: readonly ArrivedRow[]): Statement[] {
+    return arrivals.flatMap(({ checkpoint, replacesRunning, message }) => [
+      statements.writeCheckpoint(owner, checkpoint, replacesRunning),
+      ...message === undefined ? [] : [messages.consumeMessage(owner, message, checkpoint.completion!)],
+    ]);
+  }
+
+  /**
+   * Ends the run, and leaves the workflow waiting, unless a message is there that it would wait for.
+   *
+   * @param wait.rows what it waits for, where no row says so yet
+   * @returns `"running"` if there is such a message: the rows are written, and the run goes on
+   */
+  async park(
+    owner: Ownership,
+    wait: { rows: readonly Checkpoint[]; dueAt: number | null; topics: readonly string[]; now: number },
+  ): Promise<"parked" | "running" | "lost"> {
+    const batch = wait.rows.map((row) => statements.writeCheckpoint(owner, row, false));
+    batch.push(statements.parkWorkflow(owner, wait));
+    const parked = (await this.database.write(batch, owner.run)).at(-1) === 1;
+    return parked ? "parked" : await this.owns(owner) ? "running" : "lost";
+  }
+
+  /**
+   * The workflows that are waiting and due, the longest due first.
+   *
+   * @param after the last one of the page before this one
+   */
+  async due(
+    now: number,
+    after: { dueAt: number; workflow: number },
+    limit: number,
+  ): Promise<DueWorkflow[]> {
+    const rows = await this.database.read(statements.selectDue(now, after, limit));
+    return rows.map((row) => ({
+      workflow: row.workflow as number,
+      workflowId: String(row.workflow_id),
+      name: String(row.name),
+      dueAt: row.due_at as number,
+    }));
+  }
+
+  /** When the next workflow is due that is waiting, and is not due yet. */
+  async nextDue(now: number): Promise<number | undefined> {
+    const [row] = await this.database.read(statements.selectNextDue(now));
+    return row!.due_at as number | null ?? undefined;
   }
 
   /** Whether a run owns its workflow still. */
@@ -205,13 +290,22 @@ export class Store {
 
   /** Blocks a workflow that nobody runs. @returns whether it was still as it was seen */
   async blockUnowned(record: WorkflowRecord, errorJson: string, now: number): Promise<boolean> {
-    const outcome: WorkflowOutcome = { status: "blocked", outputJson: record.outputJson, errorJson, at: now };
-    return await this.#changed(statements.blockUnowned(record, record.workflowId, outcome));
+    const { workflowId, outputJson } = record;
+    const outcome: WorkflowOutcome = { status: "blocked", outputJson, errorJson, at: now };
+    const batch = [
+      statements.blockUnowned(record, workflowId, outcome),
+      messages.discardMessages(workflowId, PAUSE_TOPIC),
+    ];
+    return (await this.database.write(batch))[0] === 1;
   }
 
   /** Lifts a block. @returns whether it was still as it was seen */
-  unblock(record: WorkflowRecord, now: number): Promise<boolean> {
-    return this.#changed(statements.unblockWorkflow(record, now));
+  async unblock(record: WorkflowRecord, now: number): Promise<boolean> {
+    const batch = [
+      messages.discardMessages(record.workflowId, PAUSE_TOPIC),
+      statements.unblockWorkflow(record, now),
+    ];
+    return (await this.database.write(batch)).at(-1) === 1;
   }
 
   /**
@@ -337,6 +431,11 @@ export class Store {
   }
 }
 
+/** Whether a workflow of this status has an outcome. */
+export function hasEnded(status: WorkflowStatus): status is "completed" | "failed" | "cancelled" {
+  return status === "completed" || status === "failed" || status === "cancelled";
+}
+
 /** How many executors are looked at, at most, when those that are gone are struck off. */
 const MAX_SWEPT = 1_000;
 /** How many completions are read at a time. */
@@ -356,6 +455,7 @@ function readWorkflow(row: Row): WorkflowRecord {
     createdAt: row.created_at as number,
     updatedAt: row.updated_at as number,
     completedAt: row.completed_at as number | null,
+    dueAt: row.due_at as number | null,
     outputJson: textOrNull(row.output_json),
     errorJson: textOrNull(row.error_json),
     checksum: row.checksum as number | null,

@@ -1,0 +1,127 @@
+import { CancelledError, WorkflowTimeoutError } from "./errors.ts";
+import { CANCEL_TOPIC, type KeptMessage, type Mailbox } from "./store/mailbox.ts";
+import type { Checkpoint, WorkflowInput } from "./store/rows.ts";
+import { type ArrivedRow, hasEnded, type Store } from "./store/store.ts";
+import { encodeError } from "./stored_error.ts";
+
+/** The key of the completion by which a workflow is told that it is cancelled, or out of time. */
+export const CANCEL_KEY = "cancel";
+
+/** What came, before it has a place in the history. */
+interface Candidate {
+  /** When it came, in milliseconds since 1970. */
+  readonly at: number;
+  readonly row: Checkpoint;
+  readonly result: Pick<Checkpoint, "status" | "outputJson" | "errorJson">;
+  readonly message: KeptMessage | undefined;
+}
+
+const DONE = { status: "completed", outputJson: null, errorJson: null } as const;
+
+/**
+ * What has come of what a workflow waits for, in the order in which it came: so a signal that was sent before the
+ * time-out counts, also where nobody looked for days. What cuts the workflow off comes last, if it has come.
+ *
+ * @param waits the rows that say what it waits for, in the order in which it asked
+ * @param options.interruptible whether it can still be cancelled, or run out of time
+ * @param options.last the number of the last completion
+ * @throws {CorruptCheckpointError} if a message or the outcome of a child is not as it was written
+ */
+export async function findArrivals(
+  sources: { store: Store; mailbox: Mailbox },
+  waits: readonly Checkpoint[],
+  options: { input: WorkflowInput; interruptible: boolean; now: number; last: number; run: number },
+): Promise<ArrivedRow[]> {
+  const { input, interruptible, now, last, run } = options;
+  const candidates = [
+    ...await findMessages(sources, waits, input.workflowId),
+    ...interruptible ? await findInterruption(sources.mailbox, input, now) : [],
+  ];
+  const came = new Set(candidates.map(({ row }) => row));
+  for (const row of waits) {
+    const dueAt = row.nextAttemptAt;
+    if (dueAt === null || dueAt > now) continue;
+    const sooner = came.has(row) && candidates.find((candidate) => candidate.row === row)!;
+    if (sooner && sooner.at <= dueAt) continue;
+    if (sooner) candidates.splice(candidates.indexOf(sooner), 1);
+    candidates.push({ at: dueAt, row, result: DONE, message: undefined });
+  }
+  candidates.sort((a, b) => a.at - b.at);
+  const cutAt = candidates.findIndex(({ row }) => row.kind === "cancel");
+  const arrived = cutAt === -1 ? candidates : candidates.slice(0, cutAt + 1);
+  return arrived.map(({ row, result, message }, i) => ({
+    checkpoint: {
+      ...row,
+      ...result,
+      completion: last + 1 + i,
+      durationMs: Math.max(0, now - row.startedAt),
+      nextAttemptAt: null,
+      run,
+    },
+    replacesRunning: row.kind !== "cancel",
+    message,
+  }));
+}
+
+/** The messages that are waited for: each wait gets one of its own. */
+async function findMessages(
+  { store, mailbox }: { store: Store; mailbox: Mailbox },
+  waits: readonly Checkpoint[],
+  workflowId: string,
+): Promise<Candidate[]> {
+  const candidates: Candidate[] = [];
+  const byTopic = Map.groupBy(waits.filter(({ topic }) => topic !== undefined), ({ topic }) => topic!);
+  for (const [topic, rows] of byTopic) {
+    const messages = await mailbox.kept(workflowId, topic, rows.length);
+    for (const [i, message] of messages.entries()) {
+      const row = rows[i]!;
+      const result = row.kind === "child"
+        ? await childOutcome(store, topic.slice("child:".length))
+        : { ...DONE, outputJson: message.payloadJson };
+      candidates.push({ at: message.sentAt, row, result, message });
+    }
+  }
+  return candidates;
+}
+
+/** How a child has ended. */
+async function childOutcome(store: Store, childId: string): Promise<Candidate["result"]> {
+  const record = await store.find(childId);
+  if (record === undefined || !hasEnded(record.status)) {
+    throw store.corrupt(childId, "outcome", "no outcome, and its parent was told that there is one");
+  }
+  store.verifyOutcome(record);
+  const { status, outputJson, errorJson } = record;
+  return { status: status === "completed" ? "completed" : "failed", outputJson, errorJson };
+}
+
+/** A request to cancel the workflow, or the end of its time. */
+async function findInterruption(mailbox: Mailbox, input: WorkflowInput, now: number): Promise<Candidate[]> {
+  const { workflowId, deadlineAt = Infinity } = input;
+  const [message] = await mailbox.kept(workflowId, CANCEL_TOPIC, 1);
+  if (message !== undefined && message.sentAt <= Math.min(deadlineAt, now)) {
+    return [interruption(message.sentAt, new CancelledError(workflowId), message)];
+  }
+  if (deadlineAt <= now) {
+    return [interruption(deadlineAt, new WorkflowTimeoutError(workflowId, new Date(deadlineAt)), undefined)];
+  }
+  return message === undefined ? [] : [interruption(now, new CancelledError(workflowId), message)];
+}
+
+function interruption(at: number, error: Error, message: KeptMessage | undefined): Candidate {
+  const row: Checkpoint = {
+    key: CANCEL_KEY,
+    kind: "cancel",
+    status: "running",
+    completion: null,
+    attempt: 1,
+    startedAt: at,
+    durationMs: null,
+    nextAttemptAt: null,
+    run: 0,
+    outputJson: null,
+    errorJson: null,
+  };
+  const errorJson = JSON.stringify(encodeError(error));
+  return { at, row, result: { status: "failed", outputJson: null, errorJson }, message };
+}

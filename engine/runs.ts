@@ -1,0 +1,240 @@
+import { checkInput, checkWorkflow, type ClaimRequest, type Claims } from "./claim.ts";
+import {
+  EngineClosedError,
+  LimitExceededError,
+  StoreError,
+  UnknownWorkflowError,
+  WorkflowBlockedError,
+  WorkflowBusyError,
+} from "./errors.ts";
+import type { Executor } from "./executor.ts";
+import { Run, type RunServices, type RunStart } from "./run.ts";
+import { RunContext } from "./run_context.ts";
+import { decodeAnyValue } from "./serialize.ts";
+import type { WorkflowInput } from "./store/rows.ts";
+import type { WorkflowRecord } from "./store/store.ts";
+import { Wakeups } from "./wakeups.ts";
+import type { Workflow } from "./workflow.ts";
+
+/** How many runs that only wait for a message are kept in memory a while, in case it comes soon. */
+const MAX_LINGERING = 1_000;
+
+/**
+ * The workflows that this process runs.
+ *
+ * Owns: which workflows run here, which of them it has let go while they wait, and claims that are under way. Does not
+ * own: who may run a workflow (claim.ts), when one is to be woken (wakeups.ts), what happens in a run (run.ts).
+ *
+ * 1. A workflow has at most one run here; all who start it share that one.
+ * 2. A workflow that was started here and is let go while it waits is taken up again, as long as this is open: when it
+ *    is due, or was sent what it waits for.
+ */
+export class Runs {
+  readonly #runs = new Map<string, Run>();
+  /** Claims that are under way, by workflow id. */
+  readonly #starting = new Map<string, Promise<Run | WorkflowRecord>>();
+  /** The workflows that were started here and wait, with their code. */
+  readonly #waiting = new Map<string, Workflow>();
+  readonly #services: RunServices;
+  readonly #wakeups: Wakeups;
+  #lingering = 0;
+  #closed = false;
+
+  constructor(
+    private readonly options: {
+      services: Omit<RunServices, "host">;
+      claims: Claims;
+      executor: Executor;
+      maxRunning: number;
+      /** Called when a run of a workflow has begun here, or its store has news of it. */
+      onChange: (workflowId: string) => void;
+    },
+  ) {
+    const { services } = options;
+    this.#services = {
+      ...services,
+      host: {
+        told: (workflowId) => this.told(workflowId),
+        startChild: (workflow, input) => this.#startChild(workflow, input),
+        linger: () => this.#linger(),
+      },
+    };
+    this.#wakeups = new Wakeups({
+      store: services.store,
+      mailbox: services.mailbox,
+      clock: services.clock,
+      wants: ({ workflowId }) => this.#waiting.has(workflowId),
+      wake: (workflowId) => this.#wake(workflowId),
+      told: (workflowId) => this.told(workflowId),
+    });
+  }
+
+  /** How many workflows run here. */
+  get size(): number {
+    return this.#runs.size;
+  }
+
+  /** The run of a workflow, if it has one here. */
+  get(workflowId: string): Run | undefined {
+    return this.#runs.get(workflowId);
+  }
+
+  /** Has the runs find out which of them have lost their lease: while this process did not run, or by another clock. */
+  checkLeases(): void {
+    for (const run of this.#runs.values()) void run.checkLease();
+  }
+
+  /**
+   * Joins the run of a workflow, or begins one.
+   *
+   * @returns it, or the workflow if that has ended, or waits and is taken up again when there is a reason to
+   */
+  async start(workflow: Workflow, request: ClaimRequest): Promise<Run | WorkflowRecord> {
+    const { workflowId } = request;
+    while (true) {
+      this.#checkOpen();
+      const running = this.#runs.get(workflowId);
+      if (running !== undefined) return await this.#join(running, request);
+      const starting = this.#starting.get(workflowId);
+      if (starting === undefined) break;
+      await starting.catch(() => {});
+    }
+    const { maxRunning } = this.options;
+    if (this.#runs.size + this.#starting.size >= maxRunning) {
+      throw new LimitExceededError("maxRunning", maxRunning, `start workflow "${workflowId}"`);
+    }
+    const starting = this.#claimAndRun(workflow, request);
+    this.#starting.set(workflowId, starting);
+    try {
+      return await starting;
+    } finally {
+      this.#starting.delete(workflowId);
+    }
+  }
+
+  async #join(run: Run, { name, inputJson }: ClaimRequest): Promise<Run> {
+    checkWorkflow(run.input, name);
+    await checkInput(run.input, inputJson);
+    return run;
+  }
+
+  async #claimAndRun(workflow: Workflow, request: ClaimRequest): Promise<Run | WorkflowRecord> {
+    const { claims, executor, onChange } = this.options;
+    const result = await claims.claim(request);
+    if ("ended" in result) return result.ended;
+    if ("waiting" in result) {
+      this.#waitFor(workflow, request.workflowId, result.waiting.dueAt);
+      return result.waiting;
+    }
+    const { owner, input: { inputJson } } = result.claimed;
+    const input = await decodeAnyValue(inputJson).catch((error) => {
+      executor.drop(owner);
+      throw error;
+    });
+    const run = this.#newRun(workflow, result.claimed, input);
+    this.#runs.set(request.workflowId, run);
+    this.#waiting.delete(request.workflowId);
+    executor.busy = true;
+    run.ended.then((parkedUntil) => this.#ended(workflow, run, parkedUntil));
+    this.#services.turns.next(() => void run.begin());
+    onChange(request.workflowId);
+    return run;
+  }
+
+  #newRun(workflow: Workflow, start: RunStart, input: unknown): Run {
+    const run: Run = new Run(this.#services, start, () => workflow.run(new RunContext(run), input));
+    return run;
+  }
+
+  /** @param parkedUntil when the workflow that was let go is due; undefined if it was not let go to wait */
+  #ended(workflow: Workflow, run: Run, parkedUntil: number | null | undefined): void {
+    const { executor, onChange } = this.options;
+    this.#runs.delete(run.workflowId);
+    if (run.mustRelease) executor.drop(run.owner);
+    executor.busy = this.#runs.size > 0;
+    if (parkedUntil !== undefined && !this.#closed) this.#waitFor(workflow, run.workflowId, parkedUntil);
+    onChange(run.workflowId);
+  }
+
+  // --- Workflows that wait ---
+
+  #waitFor(workflow: Workflow, workflowId: string, dueAt: number | null): void {
+    this.#waiting.set(workflowId, workflow);
+    this.#wakeups.start();
+    if (dueAt !== null) this.#wakeups.expect(dueAt);
+  }
+
+  /** Tells a workflow that it was sent something, if it runs or waits here. */
+  told(workflowId: string): void {
+    const run = this.#runs.get(workflowId);
+    if (run === undefined) {
+      if (this.#waiting.has(workflowId)) void this.#wake(workflowId);
+    } else if (!run.look()) {
+      // It is being let go just now, and may not have seen it.
+      run.ended.then(() => this.#waiting.has(workflowId) && void this.#wake(workflowId));
+    }
+    this.options.onChange(workflowId);
+  }
+
+  /** Takes a workflow up that is due, or was sent something. */
+  async #wake(workflowId: string): Promise<void> {
+    const workflow = this.#waiting.get(workflowId);
+    if (workflow === undefined || this.#closed) return;
+    try {
+      await this.takeUp(workflow, workflowId);
+    } catch (error) {
+      // Whoever waits for the workflow is told of it by the store; in a store that fails it stays due.
+      if (error instanceof WorkflowBusyError || error instanceof WorkflowBlockedError) {
+        this.#forget(workflowId);
+      } else if (!(error instanceof StoreError || error instanceof EngineClosedError)) {
+        throw error;
+      }
+    }
+    if (this.#waiting.size === 0) this.#wakeups.stop();
+  }
+
+  /** Lets go of a workflow that waits, for good: others look after it. */
+  #forget(workflowId: string): void {
+    this.#waiting.delete(workflowId);
+    this.options.onChange(workflowId);
+  }
+
+  /** Goes on with a workflow that is stored, whatever it was started with. */
+  async takeUp(workflow: Workflow, workflowId: string): Promise<Run | WorkflowRecord> {
+    const { name } = workflow;
+    return await this.start(workflow, { workflowId, name, inputJson: undefined, create: false, fresh: false });
+  }
+
+  async #startChild(workflow: Workflow, { workflowId }: Pick<WorkflowInput, "workflowId">): Promise<void> {
+    try {
+      await this.takeUp(workflow, workflowId);
+    } catch (error) {
+      // The parent goes on waiting for it: whoever runs it, or mends what blocks it, tells the parent.
+      if (!(error instanceof StepwellError)) throw error;
+    }
+  }
+
+  #linger(): (() => void) | undefined {
+    if (this.#lingering >= MAX_LINGERING) return undefined;
+    this.#lingering++;
+    return () => void this.#lingering--;
+  }
+
+  // --- The end ---
+
+  /** Has all runs stop at a checkpoint, and lets go of all that wait. */
+  async close(graceMs: number): Promise<void> {
+    this.#closed = true;
+    this.#wakeups.stop();
+    await Promise.allSettled(this.#starting.values());
+    await Promise.all([...this.#runs.values()].map((run) => run.stop(graceMs)));
+    this.#waiting.clear();
+  }
+
+  #checkOpen(): void {
+    if (!this.#closed) return;
+    throw new EngineClosedError(
+      `Cannot use the engine on "${this.#services.store.location}": it is closed`,
+    );
+  }
+}

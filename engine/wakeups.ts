@@ -1,0 +1,127 @@
+import type { Clock } from "./clock.ts";
+import { StoreError } from "./errors.ts";
+import type { Mailbox } from "./store/mailbox.ts";
+import type { Store } from "./store/store.ts";
+
+/** What the store is asked for at a time. */
+const PAGE = 1_000;
+/** The longest that the alarm trusts its clock: who set it, or suspended the machine, is found out by then. */
+const MAX_ALARM_MS = 60_000;
+/** How long after an error of the store it is tried again, in milliseconds. */
+const STORE_PAUSE_MS = 1_000;
+
+/**
+ * Finds out which waiting workflows are due, or have been sent something, by this process or another.
+ *
+ * Owns: the alarm for the next time at which one is due, and how far the messages have been looked through. Does not
+ * own: which workflows this process is to wake, and how.
+ *
+ * 1. Nothing is polled: the alarm is set to the time at which the next workflow is due by the store; messages of other
+ *    processes are looked for when the store has seen a commit of theirs.
+ * 2. A workflow that is due stays so in the store until somebody has claimed it: no wake-up is lost with a process.
+ */
+export class Wakeups {
+  #stopWatching: (() => void) | undefined;
+  #cancelAlarm: (() => void) | undefined;
+  #alarmAt = Infinity;
+  #lastMessage = 0;
+  #looking: Promise<void> | undefined;
+  #lookAgain = false;
+
+  constructor(
+    private readonly options: {
+      store: Store;
+      mailbox: Mailbox;
+      clock: Clock;
+      /** Whether a workflow that is due is to be woken here. */
+      wants: (workflow: { workflowId: string; name: string }) => boolean;
+      /** Takes a workflow up that is due, or was sent something. Must not reject. */
+      wake: (workflowId: string) => Promise<void>;
+      /** Hears of everybody who was sent something. */
+      told: (workflowId: string) => void;
+    },
+  ) {}
+
+  /** Begins to look, if it has not yet. */
+  start(): void {
+    if (this.#stopWatching !== undefined) return;
+    const { store, mailbox } = this.options;
+    this.#stopWatching = store.watch(() => this.look());
+    mailbox.last().then((last) => this.#lastMessage = Math.max(this.#lastMessage, last), () => {});
+    this.look();
+  }
+
+  /** Looks no more. */
+  stop(): void {
+    this.#stopWatching?.();
+    this.#stopWatching = undefined;
+    this.#cancelAlarm?.();
+    this.#cancelAlarm = undefined;
+    this.#alarmAt = Infinity;
+  }
+
+  /** Notes that a workflow waits until then. */
+  expect(dueAt: number): void {
+    if (this.#stopWatching !== undefined && dueAt < this.#alarmAt) this.#setAlarm(dueAt);
+  }
+
+  /** Looks now; if it is looking already, once more after that. */
+  look(): void {
+    if (this.#stopWatching === undefined) return;
+    if (this.#looking !== undefined) {
+      this.#lookAgain = true;
+      return;
+    }
+    this.#looking = this.#look().catch((error) => {
+      if (!(error instanceof StoreError)) throw error;
+      this.#setAlarm(this.options.clock.now() + STORE_PAUSE_MS);
+    }).finally(() => {
+      this.#looking = undefined;
+      if (!this.#lookAgain) return;
+      this.#lookAgain = false;
+      this.look();
+    });
+  }
+
+  async #look(): Promise<void> {
+    const { store, clock } = this.options;
+    await this.#lookForMessages();
+    const now = clock.now();
+    await this.#wakeDue(now);
+    const next = await store.nextDue(now);
+    if (next !== undefined) this.#setAlarm(next);
+  }
+
+  async #lookForMessages(): Promise<void> {
+    for (let more = true; more;) {
+      const { workflowIds, last } = await this.options.mailbox.recipients(this.#lastMessage, PAGE);
+      more = last - this.#lastMessage >= PAGE;
+      this.#lastMessage = last;
+      for (const workflowId of workflowIds) this.options.told(workflowId);
+    }
+  }
+
+  async #wakeDue(now: number): Promise<void> {
+    const { store, wants, wake } = this.options;
+    let after = { dueAt: -1, workflow: 0 };
+    while (this.#stopWatching !== undefined) {
+      const page = await store.due(now, after, PAGE);
+      await Promise.all(page.filter(wants).map(({ workflowId }) => wake(workflowId)));
+      if (page.length < PAGE) return;
+      after = page.at(-1)!;
+    }
+  }
+
+  #setAlarm(at: number): void {
+    const { clock } = this.options;
+    if (this.#stopWatching === undefined) return;
+    this.#cancelAlarm?.();
+    this.#alarmAt = at;
+    const delayMs = Math.min(Math.max(0, at - clock.now()), MAX_ALARM_MS);
+    this.#cancelAlarm = clock.setTimer(delayMs, () => {
+      this.#cancelAlarm = undefined;
+      this.#alarmAt = Infinity;
+      this.look();
+    });
+  }
+}
