@@ -20,6 +20,7 @@ import type { Ownership } from "./store/statements.ts";
 import type { Store, WorkflowRecord } from "./store/store.ts";
 import { decodeError, encodeError, type StoredError } from "./stored_error.ts";
 import type { Turns } from "./turns.ts";
+import type { StepFunction, StepInfo } from "./workflow.ts";
 
 /** What a run needs of the engine that it belongs to. */
 export interface RunServices {
@@ -47,7 +48,8 @@ export interface RunStart {
 interface Ask {
   readonly kind: CheckpointKind;
   readonly key: string;
-  readonly perform: (interrupted: Checkpoint | undefined) => Promise<StepOutcome>;
+  readonly perform: (interrupted: Checkpoint | undefined) => StepOutcome | Promise<StepOutcome>;
+  readonly promise: Promise<unknown>;
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -121,7 +123,7 @@ export class Run implements StepHost {
     this.#history = new History(services.store, this.workflowId, start.record);
     this.#rows = new RunningRows(services.store, start.owner, {
       lost: () => this.#loseLease("record the running steps"),
-      failed: (error) => void this.#stopFor(error),
+      failed: this.#failed,
     });
     // Who is interested waits for it; the outcome is in the store for everybody else.
     this.#result.promise.catch(ignore);
@@ -165,10 +167,10 @@ export class Run implements StepHost {
     return this.#calling;
   }
 
-  call<T>(key: string, fn: () => T): T {
+  call(key: string, fn: StepFunction<unknown>, info: StepInfo): unknown {
     this.#calling = key;
     try {
-      return fn();
+      return fn(info);
     } finally {
       this.#calling = undefined;
     }
@@ -228,13 +230,11 @@ export class Run implements StepHost {
 
   #ask(kind: CheckpointKind, key: string, perform: Ask["perform"]): Promise<unknown> {
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
-    // The outcome is in the store and in the events; a branch that nobody waits for must not end the process.
-    promise.catch(ignore);
+    const ask = { kind, key, perform, promise, resolve, reject };
     if (this.#phase === "over") {
-      if (this.scope.reason instanceof LeaseLostError) reject(this.scope.reason);
+      if (this.scope.reason instanceof LeaseLostError) refuse(ask, this.scope.reason);
       return promise;
     }
-    const ask = { kind, key, perform, resolve, reject };
     this.#asked.set(key, ask);
     const aside = this.#history.ask(key);
     if (aside !== undefined) {
@@ -256,14 +256,14 @@ export class Run implements StepHost {
   }
 
   /** Has the workflow see a completion: at once, if it has seen none in this turn, or else in its turn. */
-  #give(settle: () => void): void {
+  #give(ask: Ask, checkpoint: Checkpoint): void {
     const { number } = this.services.turns;
     if (this.#ready.length > 0 || this.#scheduled || this.#stopping || this.#lastTurn === number) {
-      this.#ready.push(settle);
+      this.#ready.push(() => this.#settle(ask, checkpoint, decode(checkpoint)));
       this.#schedule();
     } else {
       this.#lastTurn = number;
-      settle();
+      this.#settle(ask, checkpoint, decode(checkpoint));
     }
   }
 
@@ -308,9 +308,9 @@ export class Run implements StepHost {
         `its history has a ${checkpoint.kind} under "${ask.key}", and its code asks for a ${ask.kind}`;
       return void this.#stopFor(this.#history.divergence(reason));
     }
-    let settle: () => void;
+    let value: unknown;
     try {
-      settle = this.#settler(ask, checkpoint);
+      value = decode(checkpoint);
     } catch (cause) {
       const found = `a text that is no value (${(cause as Error).message})`;
       return void this.#stopFor(this.services.store.corrupt(this.workflowId, ask.key, found, cause));
@@ -320,26 +320,22 @@ export class Run implements StepHost {
       const status = checkpoint.status === "failed" ? "failed" : "completed";
       this.tell({ type: "replayed", key, status, attempt, durationMs: durationMs ?? 0 });
     }
-    settle();
+    this.#settle(ask, checkpoint, value);
   }
 
-  /** Decodes a completion. @returns a function that gives it to the workflow */
-  #settler(ask: Ask, checkpoint: Checkpoint): () => void {
-    const { key, status, outputJson, errorJson, completion, startedAt, durationMs } = checkpoint;
-    const failed = status === "failed";
-    const value = failed ? decodeError(JSON.parse(errorJson!) as StoredError) : decodeValue(outputJson);
-    return () => {
-      this.#asked.delete(key);
-      this.#now = Math.max(this.#now, startedAt + (durationMs ?? 0));
-      if (!failed) {
-        this.#lastFailure = undefined;
-        return ask.resolve(value);
-      }
-      const failure = { step: key, completion: completion! };
-      this.#lastFailure ??= failure;
-      if (value instanceof Error) (this.#failures ??= new WeakMap()).set(value, failure);
-      ask.reject(value);
-    };
+  /** The workflow sees a completion. */
+  #settle(ask: Ask, checkpoint: Checkpoint, value: unknown): void {
+    const { key, status, completion, startedAt, durationMs } = checkpoint;
+    this.#asked.delete(key);
+    this.#now = Math.max(this.#now, startedAt + (durationMs ?? 0));
+    if (status !== "failed") {
+      this.#lastFailure = undefined;
+      return ask.resolve(value);
+    }
+    const failure = { step: key, completion: completion! };
+    this.#lastFailure ??= failure;
+    if (value instanceof Error) (this.#failures ??= new WeakMap()).set(value, failure);
+    refuse(ask, value);
   }
 
   /**
@@ -378,29 +374,45 @@ export class Run implements StepHost {
   #perform(ask: Ask): void {
     if (this.#stopping) return;
     this.#inFlight++;
-    void this.#complete(ask);
+    const outcome = ask.perform(this.#rows.get(ask.key));
+    if (outcome instanceof Promise) outcome.then((outcome) => this.#complete(ask, outcome), this.#failed);
+    else this.#complete(ask, outcome);
   }
 
-  /** Runs what was asked for, commits its outcome, and has the workflow see it. */
-  async #complete(ask: Ask): Promise<void> {
-    const { key } = ask;
-    try {
-      const outcome = await ask.perform(this.#rows.get(key));
-      if (this.#phase === "over") return;
-      const checkpoint: Checkpoint = { ...outcome, completion: ++this.#completions };
-      const replacesRunning = this.#rows.end(key);
-      const owned = await this.services.store.checkpoint(this.start.owner, checkpoint, replacesRunning);
-      if (!owned) return this.#loseLease(`record step "${key}"`);
-      this.#heard = true;
-      if (this.#isOver()) return;
-      const settle = this.#settler(ask, checkpoint);
-      if (this.observed) this.#tellOutcome(checkpoint);
-      this.#give(settle);
-      this.idle(1);
-    } catch (error) {
-      await this.#stopFor(error);
-    }
+  /** Commits the outcome of what was asked for. */
+  #complete(ask: Ask, outcome: StepOutcome): void {
+    if (this.#phase === "over") return;
+    const { kind, key } = ask;
+    const checkpoint: Checkpoint = {
+      key,
+      kind,
+      status: outcome.errorJson === null ? "completed" : "failed",
+      completion: ++this.#completions,
+      attempt: outcome.attempt,
+      startedAt: outcome.startedAt,
+      durationMs: outcome.durationMs,
+      nextAttemptAt: null,
+      run: this.run,
+      outputJson: outcome.outputJson,
+      errorJson: outcome.errorJson,
+    };
+    this.services.store.submitCheckpoint(this.start.owner, checkpoint, this.#rows.end(key), {
+      committed: (owned) => this.#committed(ask, checkpoint, owned),
+      failed: this.#failed,
+    });
   }
+
+  /** Has the workflow see an outcome that is in the store. */
+  #committed(ask: Ask, checkpoint: Checkpoint, owned: boolean): void {
+    if (!owned) return this.#loseLease(`record step "${ask.key}"`);
+    this.#heard = true;
+    if (this.#phase === "over") return;
+    if (this.observed) this.#tellOutcome(checkpoint);
+    this.#give(ask, checkpoint);
+    this.idle(1);
+  }
+
+  #failed = (error: unknown): void => void this.#stopFor(error);
 
   #tellOutcome({ key, attempt, durationMs, status, errorJson }: Checkpoint): void {
     const detail = { key, attempt, durationMs: durationMs ?? 0 };
@@ -524,7 +536,7 @@ export class Run implements StepHost {
     const error = new LeaseLostError(this.workflowId, runName(this.run), doing);
     const asked = [...this.#asked.values()];
     this.#end(error);
-    for (const ask of asked) ask.reject(error);
+    for (const ask of asked) refuse(ask, error);
     this.#reject(error);
   }
 
@@ -571,6 +583,17 @@ export class Run implements StepHost {
       this.#leave(storeError);
     }
   }
+}
+
+/** The value of a completion, or the error. */
+function decode({ status, outputJson, errorJson }: Checkpoint): unknown {
+  return status === "failed" ? decodeError(JSON.parse(errorJson!) as StoredError) : decodeValue(outputJson);
+}
+
+/** Gives the workflow an error; it is in the store and in the events, and need not be waited for. */
+function refuse(ask: Ask, error: unknown): void {
+  ask.promise.catch(ignore);
+  ask.reject(error);
 }
 
 /** Marks a promise as one that nobody has to wait for. */

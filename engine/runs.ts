@@ -202,7 +202,13 @@ export class Runs {
   /** Goes on with a workflow that is stored, whatever it was started with. */
   async takeUp(workflow: Workflow, workflowId: string): Promise<Run | WorkflowRecord> {
     const { name } = workflow;
-    return await this.start(workflow, { workflowId, name, inputJson: undefined, create: false, fresh: false });
+    return await this.start(workflow, {
+      workflowId,
+      name,
+      inputJson: undefined,
+      create: false,
+      fresh: false,
+    });
   }
 
   async #startChild(workflow: Workflow, { workflowId }: Pick<WorkflowInput, "workflowId">): Promise<void> {

@@ -35,91 +35,146 @@ export interface StepHost {
   /** Notes that the step only waits for its next attempt (1), or does no more (-1). */
   idle(change: 1 | -1): void;
   /** Calls a step's function. */
-  call<T>(key: string, fn: () => T): T;
+  call(key: string, fn: StepFunction<unknown>, info: StepInfo): unknown;
   /** Commits a row that says the step is running. Never returns where the run is over. */
   saveRunning(row: Checkpoint): Promise<void>;
   /** Lets such a row ride along with the next commit, unless the step has an outcome by then. */
   saveRunningSoon(key: string, attempt: number, startedAt: number): void;
 }
 
-/** The outcome of a step; the run gives it its place in the order of completions. */
-export type StepOutcome = Omit<Checkpoint, "completion"> & { readonly status: "completed" | "failed" };
+/** What a step has come to: it has failed where there is the text of an error. The run makes a checkpoint of it. */
+export type StepOutcome = Pick<
+  Checkpoint,
+  "attempt" | "startedAt" | "durationMs" | "outputJson" | "errorJson"
+>;
 
 /**
  * Runs a step until it has succeeded, or failed for good.
  *
  * @param interrupted its row, where a run before this one had begun it
- * @returns the outcome, which is not stored yet; what the step threw is in it
+ * @returns the outcome, which is not stored yet; what the step threw is in it. A promise only where something has to be
+ *   waited for: what many functions return is there at once.
  */
-export async function performStep(
+export function performStep(
   host: StepHost,
   task: StepTask,
   interrupted: Checkpoint | undefined,
+): StepOutcome | Promise<StepOutcome> {
+  if (interrupted !== undefined) return resume(host, task, interrupted);
+  if (task.atMostOnce || task.scope.aborted) return perform(host, task, 1);
+  const first = callFunction(host, task, 1, host.clock.now());
+  if (!first.threw && !isThenable(first.result)) return returned(host, task, first, first.result);
+  host.saveRunningSoon(task.key, 1, first.startedAt);
+  return perform(host, task, 1, first);
+}
+
+/** Goes on with a step where a run before this one was interrupted. */
+async function resume(host: StepHost, task: StepTask, interrupted: Checkpoint): Promise<StepOutcome> {
+  const { attempt, startedAt, nextAttemptAt } = interrupted;
+  if (nextAttemptAt !== null) {
+    // However far away it is by the clock of then, it is no longer than the longest pause.
+    await pause(host, task.scope, Math.min(nextAttemptAt, host.clock.now() + task.policy.maxMs));
+  } else if (task.atMostOnce) {
+    return failed(host, { number: attempt, startedAt }, new StepInterruptedError(task.key));
+  }
+  return await perform(host, task, attempt);
+}
+
+/** @param begun the first of the attempts, if its function has been called already */
+async function perform(
+  host: StepHost,
+  task: StepTask,
+  number: number,
+  begun?: Attempt,
 ): Promise<StepOutcome> {
   const { clock } = host;
   const { key, scope, policy } = task;
-  let attempt = interrupted?.attempt ?? 1;
-  if (interrupted !== undefined) {
-    // However far away it is by the clock of then, it is no longer than the longest pause.
-    const latest = clock.now() + policy.maxMs;
-    if (interrupted.nextAttemptAt !== null) {
-      await pause(host, scope, Math.min(interrupted.nextAttemptAt, latest));
-    } else if (task.atMostOnce) {
-      return failed(host, task, attempt, interrupted.startedAt, new StepInterruptedError(key));
-    }
-  }
   while (true) {
-    const startedAt = clock.now();
-    if (scope.aborted) return failed(host, task, attempt, startedAt, scope.reason);
-    if (task.atMostOnce) await host.saveRunning(runningRow(host, key, attempt, startedAt));
-    else host.saveRunningSoon(key, attempt, startedAt);
-    const info = new Info(host.workflowId, task, attempt);
-    if (host.observed) host.tell({ type: "stepStarted", key, attempt });
+    let attempt = begun;
+    if (attempt === undefined) {
+      const startedAt = clock.now();
+      if (scope.aborted) return failed(host, { number, startedAt }, scope.reason);
+      if (task.atMostOnce) await host.saveRunning(runningRow(host, key, number, startedAt));
+      else host.saveRunningSoon(key, number, startedAt);
+      attempt = callFunction(host, task, number, startedAt);
+    }
+    begun = undefined;
     let value: unknown;
-    let error: unknown;
-    let returned = false;
-    try {
-      const result = host.call(key, () => task.fn(info));
-      value = task.timeoutMs === undefined ? await result : await withinTime(host, task, info, result);
-      returned = true;
-    } catch (thrown) {
-      error = thrown;
+    let { threw, error } = attempt;
+    if (!threw) {
+      try {
+        value = await (task.timeoutMs === undefined ? attempt.result : withinTime(host, task, attempt));
+      } catch (thrown) {
+        threw = true;
+        error = thrown;
+      }
     }
-    info.end();
-    if (returned) {
-      if (host.observed) host.tell({ type: "stepReturned", key, attempt });
-      return completed(host, task, attempt, startedAt, value);
-    }
-    if (scope.aborted) return failed(host, task, attempt, startedAt, error);
+    if (!threw) return returned(host, task, attempt, value);
+    attempt.info.end();
+    if (scope.aborted) return failed(host, attempt, error);
     let again: boolean;
     try {
-      again = mayRetry(policy, attempt, error);
+      again = mayRetry(policy, number, error);
     } catch (thrown) {
-      return failed(host, task, attempt, startedAt, thrown);
+      return failed(host, attempt, thrown);
     }
-    if (!again) return failed(host, task, attempt, startedAt, error);
+    if (!again) return failed(host, attempt, error);
 
-    const nextAttemptAt = clock.now() + retryDelayMs(policy, attempt, randomFraction(host.random));
-    const errorJson = JSON.stringify(encodeError(error));
-    await host.saveRunning({ ...runningRow(host, key, attempt + 1, startedAt), nextAttemptAt, errorJson });
-    if (host.observed) {
-      const { maxAttempts } = policy;
-      host.tell({
-        type: "stepRetried",
-        key,
-        attempt,
-        maxAttempts,
-        error,
-        nextAttemptAt: new Date(nextAttemptAt),
-      });
-    }
+    const nextAttemptAt = clock.now() + retryDelayMs(policy, number, randomFraction(host.random));
+    const errorJson = errorText(error);
+    number++;
+    await host.saveRunning({
+      ...runningRow(host, key, number, attempt.startedAt),
+      nextAttemptAt,
+      errorJson,
+    });
+    if (host.observed) tellRetry(host, task, attempt, error, nextAttemptAt);
     await pause(host, scope, nextAttemptAt);
-    attempt++;
   }
 }
 
+/** An attempt whose function has been called. */
+interface Attempt {
+  /** From 1. */
+  readonly number: number;
+  readonly startedAt: number;
+  readonly info: Info;
+  /** What the function has returned, a promise maybe. */
+  readonly result: unknown;
+  readonly threw: boolean;
+  readonly error: unknown;
+}
+
+function callFunction(host: StepHost, task: StepTask, number: number, startedAt: number): Attempt {
+  const info = new Info(host.workflowId, task, number);
+  if (host.observed) host.tell({ type: "stepStarted", key: task.key, attempt: number });
+  try {
+    const result = host.call(task.key, task.fn, info);
+    return { number, startedAt, info, result, threw: false, error: undefined };
+  } catch (error) {
+    return { number, startedAt, info, result: undefined, threw: true, error };
+  }
+}
+
+function tellRetry(
+  host: StepHost,
+  { key, policy: { maxAttempts } }: StepTask,
+  { number }: Attempt,
+  error: unknown,
+  nextAttemptAt: number,
+): void {
+  host.tell({
+    type: "stepRetried",
+    key,
+    attempt: number,
+    maxAttempts,
+    error,
+    nextAttemptAt: new Date(nextAttemptAt),
+  });
+}
+
 /** Waits for what the step's function has returned, but not longer than the step's time. */
-async function withinTime(host: StepHost, task: StepTask, info: Info, result: unknown): Promise<unknown> {
+async function withinTime(host: StepHost, task: StepTask, { info, result }: Attempt): Promise<unknown> {
   const { key, timeoutMs = Infinity } = task;
   if (!isThenable(result)) return result;
   let cancelTimer: (() => void) | undefined;
@@ -201,25 +256,31 @@ async function pause(host: StepHost, scope: Scope, until: number): Promise<void>
   }
 }
 
-/** The outcome of a step whose function has returned; a promise only for a result that is not plain. */
-function completed(
+/** The outcome of an attempt whose function has returned; a promise only for a result that is not plain. */
+function returned(
   host: StepHost,
   task: StepTask,
-  attempt: number,
-  startedAt: number,
+  attempt: Attempt,
   value: unknown,
 ): StepOutcome | Promise<StepOutcome> {
+  const { number, startedAt, info } = attempt;
+  info.end();
+  if (host.observed) host.tell({ type: "stepReturned", key: task.key, attempt: number });
   const durationMs = Math.max(0, host.clock.now() - startedAt);
-  const result = { attempt, startedAt, durationMs, outputJson: null, errorJson: null };
   // The function has done its work; doing it again would not make its result one that can be stored.
   const refused = (error: unknown) => {
     if (error instanceof StoreError) throw error;
-    return outcome(host, task, { ...result, errorJson: errorText(error) });
+    return { attempt: number, startedAt, durationMs, outputJson: null, errorJson: errorText(error) };
   };
   try {
     const outputJson = encodeValue(value, `the output of step "${task.key}"`, host.maxValueBytes);
-    if (!(outputJson instanceof Promise)) return outcome(host, task, { ...result, outputJson });
-    return outputJson.then((outputJson) => outcome(host, task, { ...result, outputJson }), refused);
+    if (!(outputJson instanceof Promise)) {
+      return { attempt: number, startedAt, durationMs, outputJson, errorJson: null };
+    }
+    return outputJson.then(
+      (outputJson) => ({ attempt: number, startedAt, durationMs, outputJson, errorJson: null }),
+      refused,
+    );
   } catch (error) {
     return refused(error);
   }
@@ -227,38 +288,11 @@ function completed(
 
 function failed(
   host: StepHost,
-  task: StepTask,
-  attempt: number,
-  startedAt: number,
+  { number, startedAt }: Pick<Attempt, "number" | "startedAt">,
   error: unknown,
 ): StepOutcome {
   const durationMs = Math.max(0, host.clock.now() - startedAt);
-  return outcome(host, task, {
-    attempt,
-    startedAt,
-    durationMs,
-    outputJson: null,
-    errorJson: errorText(error),
-  });
-}
-
-function outcome(
-  host: StepHost,
-  { key }: StepTask,
-  result: Pick<StepOutcome, "attempt" | "startedAt" | "durationMs" | "outputJson" | "errorJson">,
-): StepOutcome {
-  return {
-    key,
-    kind: "step",
-    status: result.errorJson === null ? "completed" : "failed",
-    attempt: result.attempt,
-    startedAt: result.startedAt,
-    durationMs: result.durationMs,
-    nextAttemptAt: null,
-    run: host.run,
-    outputJson: result.outputJson,
-    errorJson: result.errorJson,
-  };
+  return { attempt: number, startedAt, durationMs, outputJson: null, errorJson: errorText(error) };
 }
 
 function errorText(error: unknown): string {

@@ -1,5 +1,5 @@
 import { Engine, type EngineOptions } from "@stepwell/stepwell";
-import type { Batch, Database, Liveness, Rider, Row, Statement } from "../engine/store/database.ts";
+import type { Batch, Database, Liveness, Rider, Row, Statement, Write } from "../engine/store/database.ts";
 import { openSqliteDatabase } from "../engine/store/sqlite_database.ts";
 import type { EngineSettings } from "../engine/options.ts";
 import type { Turns } from "../engine/turns.ts";
@@ -55,6 +55,13 @@ export class CrashingDatabase implements Database {
   /** Resolves after death, once the file is closed. */
   get crashed(): Promise<void> {
     return this.#crash.promise;
+  }
+
+  submit(write: Write): void {
+    this.write(write.batch, write.stream).then(
+      (results) => write.committed(results),
+      (error) => write.failed(error),
+    );
   }
 
   write(batch: Batch, stream?: number): Promise<readonly number[]> {

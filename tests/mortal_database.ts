@@ -1,7 +1,7 @@
 import { Engine } from "../engine/engine.ts";
 import { type Clock, systemClock } from "../engine/clock.ts";
 import type { EngineOptions, EngineSettings } from "../engine/options.ts";
-import type { Batch, Database, Liveness, Rider, Row, Statement } from "../engine/store/database.ts";
+import type { Batch, Database, Liveness, Rider, Row, Statement, Write } from "../engine/store/database.ts";
 import { openSqliteDatabase } from "../engine/store/sqlite_database.ts";
 import type { Turns } from "../engine/turns.ts";
 
@@ -128,6 +128,13 @@ class MortalDatabase implements Database {
       this.#database.close().then(this.#died.resolve, this.#died.reject);
     }
     return this.#died.promise;
+  }
+
+  submit(write: Write): void {
+    this.write(write.batch, write.stream).then(
+      (results) => write.committed(results),
+      (error) => write.failed(error),
+    );
   }
 
   write(batch: Batch, stream?: number): Promise<readonly number[]> {

@@ -2,7 +2,7 @@ import type { Clock } from "../clock.ts";
 import { LimitExceededError, StoreBusyError, StoreError } from "../errors.ts";
 import { randomFraction, type RandomSource } from "../random.ts";
 import type { Turns } from "../turns.ts";
-import type { Batch, Rider, SqlValue, Statement } from "./database.ts";
+import type { Batch, Rider, SqlValue, Statement, Write } from "./database.ts";
 import { isBusy, type SqliteDriver, storeError } from "./sqlite_driver.ts";
 
 /** How many batches may wait. */
@@ -19,12 +19,10 @@ const RIDER_PATIENCE_MS = 100;
 const MIN_BUSY_PAUSE_MS = 1;
 const MAX_BUSY_PAUSE_MS = 50;
 
-interface Waiting {
-  readonly batch: Batch;
-  readonly stream: number | undefined;
-  readonly resolve: (counts: readonly number[]) => void;
-  readonly reject: (error: Error) => void;
-}
+/** The results of a batch's statements. */
+type Results = readonly number[];
+/** Those of one statement that has changed one row. */
+const ONE_ROW: Results = [1];
 
 export interface CommitQueueOptions {
   readonly location: string;
@@ -50,7 +48,7 @@ export interface CommitQueueOptions {
  * 4. A file that is locked by another process is tried again later; the event loop goes on meanwhile.
  */
 export class CommitQueue {
-  #waiting: Waiting[] = [];
+  #waiting: Write[] = [];
   #riders = new Set<Rider>();
   #flushing = false;
   #fileCheckedAt = 0;
@@ -60,15 +58,13 @@ export class CommitQueue {
 
   constructor(private readonly driver: SqliteDriver, private readonly options: CommitQueueOptions) {}
 
-  write(batch: Batch, stream?: number): Promise<readonly number[]> {
+  submit(write: Write): void {
     if (this.#waiting.length >= MAX_WAITING) {
       const cause = new LimitExceededError("waiting batches", MAX_WAITING, "write to the store");
-      return Promise.reject(new StoreError(cause.message, { cause }));
+      return refuse(write, new StoreError(cause.message, { cause }));
     }
-    const { promise, resolve, reject } = Promise.withResolvers<readonly number[]>();
-    this.#waiting.push({ batch, stream, resolve, reject });
+    this.#waiting.push(write);
     this.#flushSoon();
-    return promise;
   }
 
   rideAlong(rider: Rider): void {
@@ -87,8 +83,8 @@ export class CommitQueue {
         this.#waiting.push({
           batch: [],
           stream: undefined,
-          resolve: () => settled(),
-          reject: () => settled(),
+          committed: () => settled(),
+          failed: () => settled(),
         });
         this.#flushSoon();
       });
@@ -114,14 +110,14 @@ export class CommitQueue {
       this.#waiting.push({
         batch,
         stream: rider.stream,
-        resolve: (counts) => rider.committed(counts),
-        reject: (error) => rider.failed(error),
+        committed: (counts) => rider.committed(counts),
+        failed: (error) => rider.failed(error),
       });
     }
     if (this.#waiting.length === 0) return;
 
     const group = this.#waiting.slice(0, MAX_BATCHES_PER_COMMIT);
-    let counts: number[][] | undefined;
+    let counts: Results[] | undefined;
     try {
       counts = this.#commit(group);
     } catch (error) {
@@ -130,7 +126,7 @@ export class CommitQueue {
     }
     if (counts !== undefined) {
       this.#waiting.splice(0, group.length);
-      for (let i = 0; i < group.length; i++) group[i]!.resolve(counts[i]!);
+      for (let i = 0; i < group.length; i++) group[i]!.committed(counts[i]!);
     }
     this.#busySinceMs = undefined;
     this.#busyPauseMs = MIN_BUSY_PAUSE_MS;
@@ -138,7 +134,7 @@ export class CommitQueue {
   };
 
   /** Commits a group in one transaction. @throws what SQLite throws; nothing is committed then */
-  #commit(group: readonly Waiting[], merge = group.length >= MERGED): number[][] {
+  #commit(group: readonly Write[], merge = group.length >= MERGED): Results[] {
     const { driver } = this;
     this.#checkFile();
     const [first] = group;
@@ -171,8 +167,8 @@ export class CommitQueue {
   }
 
   /** Runs a group with as few statements as it takes. @returns undefined if it has to be told which row was not changed */
-  #runMerged(group: readonly Waiting[]): number[][] | undefined {
-    const results: number[][] = [];
+  #runMerged(group: readonly Write[]): Results[] | undefined {
+    const results: Results[] = [];
     for (let i = 0; i < group.length;) {
       const merged = mergedStatement(group, i);
       if (merged === undefined) {
@@ -180,7 +176,7 @@ export class CommitQueue {
         continue;
       }
       if (this.driver.run(merged.sql, merged.params) !== MERGED) return undefined;
-      for (const end = i + MERGED; i < end; i++) results.push([1]);
+      for (const end = i + MERGED; i < end; i++) results.push(ONE_ROW);
     }
     return results;
   }
@@ -205,7 +201,7 @@ export class CommitQueue {
       try {
         if (isBusy(groupError)) throw this.#busyError();
         const [counts] = this.#commit([waiting]);
-        waiting.resolve(counts!);
+        waiting.committed(counts!);
       } catch (error) {
         if (isBusy(error) && !isBusy(groupError) && this.#waitForLock()) {
           this.#waiting.unshift(waiting);
@@ -218,11 +214,11 @@ export class CommitQueue {
   }
 
   /** Fails a batch, and all that wait behind it in its stream. */
-  #fail(waiting: Waiting, error: StoreError): void {
-    waiting.reject(error);
+  #fail(waiting: Write, error: StoreError): void {
+    waiting.failed(error);
     const { stream } = waiting;
     if (stream === undefined) return;
-    for (const later of this.#waiting) if (later.stream === stream) later.reject(error);
+    for (const later of this.#waiting) if (later.stream === stream) later.failed(error);
     this.#waiting = this.#waiting.filter((later) => later.stream !== stream);
   }
 
@@ -247,7 +243,7 @@ export class CommitQueue {
 }
 
 /** One statement for the next batches of a group, if they are of one statement each, and of the same. */
-function mergedStatement(group: readonly Waiting[], from: number): Statement | undefined {
+function mergedStatement(group: readonly Write[], from: number): Statement | undefined {
   const several = group[from]!.batch[0]?.several;
   if (several === undefined || from + MERGED > group.length) return undefined;
   const params: SqlValue[] = [];
@@ -257,6 +253,11 @@ function mergedStatement(group: readonly Waiting[], from: number): Statement | u
     params.push(...batch[0]!.params);
   }
   return { sql: several(MERGED), params };
+}
+
+/** Tells that a batch cannot even wait: later, as with one that fails. */
+export function refuse(write: Write, error: StoreError): void {
+  queueMicrotask(() => write.failed(error));
 }
 
 /** Rejects what comes after the database was closed. */

@@ -23,9 +23,20 @@ export interface Statement {
 /** Statements that are committed together or not at all. What each may change, it says in its own `WHERE`. */
 export type Batch = readonly Statement[];
 
+/** A batch, and who hears what has become of it: called, not promised, for the sake of those that write often. */
+export interface Write {
+  readonly batch: Batch;
+  /** If given, the batch is one of a sequence: when one of a stream fails, those that wait behind it fail too. */
+  readonly stream: number | undefined;
+  /** The batch is committed; `results` has that of each statement: the number of rows it changed. Must not throw. */
+  committed(results: readonly number[]): void;
+  /** The batch could not be committed. Must not throw. */
+  failed(error: Error): void;
+}
+
 /** A batch that is worth a place in somebody else's commit, but not one of its own until some time has passed. */
 export interface Rider {
-  /** See {@linkcode Database.write}. */
+  /** See {@linkcode Write.stream}. */
   readonly stream: number;
   /** The batch, when a commit is about to happen; it may be empty by then. It is asked for once. */
   board(): Batch;
@@ -44,11 +55,10 @@ export interface Database {
   readonly location: string;
   /**
    * Commits a batch: alone, or in one transaction with others that are waiting; it stands or falls alone, but for
-   * its stream.
-   *
-   * @param stream if given, the batch is one of a sequence: when one of a stream fails, those that wait behind it fail too
-   * @returns the result of each statement, once they are committed: the number of rows it changed
+   * its stream. Who wrote it is told in a later turn of the event loop.
    */
+  submit(write: Write): void;
+  /** {@linkcode Database.submit}, as a promise of the results. @param stream see {@linkcode Write.stream} */
   write(batch: Batch, stream?: number): Promise<readonly number[]>;
   /** Lets a batch ride along with the next commit, or be committed alone after a while. */
   rideAlong(rider: Rider): void;

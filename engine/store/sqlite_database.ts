@@ -2,11 +2,11 @@ import type { Clock } from "../clock.ts";
 import { StoreBusyError, StoreError, StoreOpenError } from "../errors.ts";
 import { randomFraction, type RandomSource } from "../random.ts";
 import type { Turns } from "../turns.ts";
-import type { Batch, Database, Liveness, Rider, Row, Statement } from "./database.ts";
+import type { Batch, Database, Liveness, Rider, Row, Statement, Write } from "./database.ts";
 import { isBusy, type SqliteDriver, storeError } from "./sqlite_driver.ts";
 import { openBuiltin } from "./builtin_driver.ts";
 import { loadFfi } from "./ffi_driver.ts";
-import { closedError, CommitQueue } from "./commit_queue.ts";
+import { closedError, CommitQueue, refuse } from "./commit_queue.ts";
 import { ProcessLocks } from "./process_lock.ts";
 import { migrate, pragma, schemaVersion } from "./schema.ts";
 import { growWal } from "./wal.ts";
@@ -207,8 +207,13 @@ class SqliteDatabase implements Database {
     if (path !== ":memory:") this.#locks = new ProcessLocks(path, openBuiltin);
   }
 
+  submit(write: Write): void {
+    if (this.#closed) refuse(write, closedError(this.location));
+    else this.#queue.submit(write);
+  }
+
   write(batch: Batch, stream?: number): Promise<readonly number[]> {
-    return this.#closed ? Promise.reject(closedError(this.location)) : this.#queue.write(batch, stream);
+    return new Promise((committed, failed) => this.submit({ batch, stream, committed, failed }));
   }
 
   rideAlong(rider: Rider): void {

@@ -67,6 +67,13 @@ export interface ArrivedRow {
   readonly message: KeptMessage | undefined;
 }
 
+/** Hears what has become of a checkpoint. */
+export interface CheckpointListener {
+  /** @param owned whether the run still owned the workflow; nothing was written if it did not */
+  readonly committed: (owned: boolean) => void;
+  readonly failed: (error: Error) => void;
+}
+
 /** See the module. */
 export class Store {
   constructor(private readonly database: Database) {}
@@ -344,7 +351,24 @@ export class Store {
    * @returns whether the run still owns the workflow
    */
   checkpoint(owner: Ownership, checkpoint: Checkpoint, replacesRunning: boolean): Promise<boolean> {
-    return this.#changed(statements.writeCheckpoint(owner, checkpoint, replacesRunning), owner.run);
+    return new Promise((committed, failed) =>
+      this.submitCheckpoint(owner, checkpoint, replacesRunning, { committed, failed })
+    );
+  }
+
+  /** {@linkcode Store.checkpoint}, which calls back. */
+  submitCheckpoint(
+    owner: Ownership,
+    checkpoint: Checkpoint,
+    replacesRunning: boolean,
+    on: CheckpointListener,
+  ): void {
+    this.database.submit({
+      batch: [statements.writeCheckpoint(owner, checkpoint, replacesRunning)],
+      stream: owner.run,
+      committed: (results) => on.committed(results[0] === 1),
+      failed: on.failed,
+    });
   }
 
   /** The statement of {@linkcode Store.checkpoint}, for a rider. */
@@ -426,8 +450,8 @@ export class Store {
     return this.database.close();
   }
 
-  async #changed(statement: Statement, stream?: number): Promise<boolean> {
-    return (await this.database.write([statement], stream))[0] === 1;
+  async #changed(statement: Statement): Promise<boolean> {
+    return (await this.database.write([statement]))[0] === 1;
   }
 }
 
