@@ -29,11 +29,13 @@ export type { Duration } from "./engine/duration.ts";
 export { type Clock, systemClock } from "./engine/clock.ts";
 export { type RandomSource, systemRandom } from "./engine/random.ts";
 export type { StoredError } from "./engine/stored_error.ts";
+export { type Signal, signal } from "./engine/signal.ts";
 export type { RetryOptions } from "./engine/retry.ts";
 export type { EngineEvent, EventBase, EventDetail, LogLevel } from "./engine/events.ts";
 export {
   type AllOptions,
   type CannotBeStored,
+  type ChildOptions,
   type Context,
   isWorkflow,
   type Logger,
@@ -43,11 +45,13 @@ export {
   type StepOptions,
   type Unstorable,
   type UnstorableResult,
+  type WaitOptions,
   type Workflow,
   workflow,
+  type WorkflowOptions,
 } from "./engine/workflow.ts";
 export type { CheckpointKind, WorkflowStatus } from "./engine/store/rows.ts";
 export type { StepDetail, WorkflowDetail, WorkflowSummary } from "./engine/inspect.ts";
-export { Handle, type HandleSource } from "./engine/handle.ts";
+export { Handle, type HandleSource, type SignalOptions } from "./engine/handle.ts";
 export type { EngineOptions } from "./engine/options.ts";
 export { Engine, type ListFilter, type StartOptions } from "./engine/engine.ts";

@@ -7,6 +7,11 @@ import { encodeError } from "./stored_error.ts";
 /** The key of the completion by which a workflow is told that it is cancelled, or out of time. */
 export const CANCEL_KEY = "cancel";
 
+/** Whether a row is of something that only waits: for a time, a signal or a child. */
+export function isWait({ kind }: Checkpoint): boolean {
+  return kind === "sleep" || kind === "signal" || kind === "child";
+}
+
 /** What came, before it has a place in the history. */
 interface Candidate {
   /** When it came, in milliseconds since 1970. */
@@ -24,15 +29,15 @@ const DONE = { status: "completed", outputJson: null, errorJson: null } as const
  *
  * @param waits the rows that say what it waits for, in the order in which it asked
  * @param options.interruptible whether it can still be cancelled, or run out of time
- * @param options.last the number of the last completion
+ * @returns what it becomes, but for its place in the order of completions
  * @throws {CorruptCheckpointError} if a message or the outcome of a child is not as it was written
  */
 export async function findArrivals(
   sources: { store: Store; mailbox: Mailbox },
   waits: readonly Checkpoint[],
-  options: { input: WorkflowInput; interruptible: boolean; now: number; last: number; run: number },
+  options: { input: WorkflowInput; interruptible: boolean; now: number; run: number },
 ): Promise<ArrivedRow[]> {
-  const { input, interruptible, now, last, run } = options;
+  const { input, interruptible, now, run } = options;
   const candidates = [
     ...await findMessages(sources, waits, input.workflowId),
     ...interruptible ? await findInterruption(sources.mailbox, input, now) : [],
@@ -49,11 +54,10 @@ export async function findArrivals(
   candidates.sort((a, b) => a.at - b.at);
   const cutAt = candidates.findIndex(({ row }) => row.kind === "cancel");
   const arrived = cutAt === -1 ? candidates : candidates.slice(0, cutAt + 1);
-  return arrived.map(({ row, result, message }, i) => ({
+  return arrived.map(({ row, result, message }) => ({
     checkpoint: {
       ...row,
       ...result,
-      completion: last + 1 + i,
       durationMs: Math.max(0, now - row.startedAt),
       nextAttemptAt: null,
       run,

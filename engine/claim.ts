@@ -1,4 +1,4 @@
-import { findArrivals } from "./arrivals.ts";
+import { findArrivals, isWait } from "./arrivals.ts";
 import type { Clock } from "./clock.ts";
 import {
   CorruptCheckpointError,
@@ -7,14 +7,13 @@ import {
   UnknownWorkflowError,
   type WorkflowBlockedError,
   WorkflowBusyError,
-  WorkflowConflictError,
   WorkflowNotFoundError,
   WorkflowPausedError,
 } from "./errors.ts";
 import type { Executor } from "./executor.ts";
 import { randomId, type RandomSource } from "./random.ts";
 import { runName, type RunStart } from "./run.ts";
-import { isSameValue } from "./serialize.ts";
+import { checkInput, checkWorkflow } from "./started_with.ts";
 import { type Mailbox, PAUSE_TOPIC } from "./store/mailbox.ts";
 import type { WorkflowInput } from "./store/rows.ts";
 import { type ArrivedRow, hasEnded, type Store, type WorkflowRecord } from "./store/store.ts";
@@ -27,6 +26,8 @@ export interface ClaimRequest {
   readonly name: string;
   /** Undefined where the caller leaves the input open: whatever the workflow was started with will do. */
   readonly inputJson: string | null | undefined;
+  /** When it is out of time, for one that is made. */
+  readonly deadlineAt?: number;
   /** Whether the workflow is made where there is none. */
   readonly create: boolean;
   /** Whether the id is one that nobody can have used yet. */
@@ -85,7 +86,9 @@ export class Claims {
   }
 
   /** @returns undefined if there is one by now */
-  async #create({ workflowId, name, inputJson = null }: ClaimRequest): Promise<Claimed | undefined> {
+  async #create(
+    { workflowId, name, inputJson = null, deadlineAt }: ClaimRequest,
+  ): Promise<Claimed | undefined> {
     const { store, executor, clock, random } = this.options;
     const input: WorkflowInput = {
       workflowId,
@@ -93,6 +96,7 @@ export class Claims {
       inputJson,
       createdAt: clock.now(),
       seed: randomId(random),
+      ...deadlineAt !== undefined && { deadlineAt },
     };
     const owner = await this.#write(() => store.create(input, randomId(random), executor.id));
     return owner && { claimed: { owner, input, record: undefined, recovered: false } };
@@ -131,9 +135,18 @@ export class Claims {
     let arrivals: ArrivedRow[];
     try {
       const waits = await store.running(record);
-      const last = await store.lastCompletion(record.workflow);
       const interruptible = !waits.some(({ kind }) => kind === "compensation");
-      arrivals = await findArrivals({ store, mailbox }, waits, { input, interruptible, now, last, run });
+      arrivals = await findArrivals({ store, mailbox }, waits.filter(isWait), {
+        input,
+        interruptible,
+        now,
+        run,
+      });
+      let last = await store.lastCompletion(record.workflow);
+      arrivals = arrivals.map((arrival) => ({
+        ...arrival,
+        checkpoint: { ...arrival.checkpoint, completion: ++last },
+      }));
     } catch (error) {
       if (error instanceof CorruptCheckpointError) throw await this.block(record, error);
       throw error;
@@ -221,23 +234,4 @@ export function blockedError(store: Store, record: WorkflowRecord): WorkflowBloc
     throw error;
   }
   return decodeError(JSON.parse(record.errorJson!) as StoredError) as WorkflowBlockedError;
-}
-
-/** Checks that an id is asked for with the workflow that it was started with. @throws {WorkflowConflictError} if it is not */
-export function checkWorkflow({ workflowId, name }: WorkflowInput, asked: string): void {
-  if (name !== asked) throw new WorkflowConflictError(workflowId, "workflow", `"${name}"`, `"${asked}"`);
-}
-
-/**
- * Checks that a workflow is asked for with the input that it was started with.
- *
- * @param asked undefined where the caller leaves it open
- * @throws {WorkflowConflictError} if it is not
- */
-export async function checkInput(
-  { workflowId, inputJson }: WorkflowInput,
-  asked: string | null | undefined,
-): Promise<void> {
-  if (asked === undefined || await isSameValue(asked, inputJson)) return;
-  throw new WorkflowConflictError(workflowId, "input", inputJson ?? "undefined", asked ?? "undefined");
 }

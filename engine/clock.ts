@@ -3,7 +3,7 @@ export interface Clock {
   /** Milliseconds since 1970-01-01T00:00:00Z. */
   now(): number;
   /**
-   * Calls `wake` once, when `delayMs` has passed.
+   * Calls `wake` once, when `delayMs` has passed; where that is more than a minute, by {@linkcode Clock.now}.
    *
    * @param delayMs 0 or more; any length
    * @param options.background whether the process may end while this is all it waits for
@@ -12,10 +12,21 @@ export interface Clock {
   setTimer(delayMs: number, wake: () => void, options?: { background?: boolean }): () => void;
 }
 
-/** The longest delay that `setTimeout` takes; a longer one is made of several. */
-const MAX_TIMEOUT_MS = 2 ** 31 - 1;
+/** Holds the process alive until it is called off, however long that takes. @returns a function that calls it off */
+export function holdProcess(clock: Clock): () => void {
+  return clock.setTimer(FOREVER_MS, () => {});
+}
+
+const FOREVER_MS = 9_000_000_000_000;
+/**
+ * A delay longer than this is made of several, and over when the clock says so: whoever sets the clock, or suspends the
+ * machine, is found out within that time.
+ */
+const MAX_PART_MS = 60_000;
 /** For how long a background timer may keep the process alive. */
 const MAX_HOLD_MS = 500;
+/** A background timer that is shorter than this is one of many. */
+const MIN_HOLD_MS = 50;
 
 /** The clock of the machine. */
 export const systemClock: Clock = {
@@ -24,7 +35,8 @@ export const systemClock: Clock = {
   },
 
   setTimer(delayMs, wake, { background = false } = {}): () => void {
-    if (!background) return setForegroundTimer(delayMs, wake);
+    if (!background) return setLongTimeout(delayMs, wake);
+    if (delayMs < MIN_HOLD_MS) return setLongTimeout(delayMs, wake, Deno.unrefTimer);
     // `setTimeout` takes 10 ms to load, which a program that has little to do is spared: it has ended before this
     // signal's time is over. What it cannot do is let the process end sooner.
     const holdMs = Math.min(delayMs, MAX_HOLD_MS);
@@ -32,22 +44,22 @@ export const systemClock: Clock = {
     let cancel = () => signal.removeEventListener("abort", proceed);
     const proceed = () => {
       if (delayMs === holdMs) return wake();
-      cancel = setForegroundTimer(delayMs - holdMs, wake, Deno.unrefTimer);
+      cancel = setLongTimeout(delayMs - holdMs, wake, Deno.unrefTimer);
     };
     signal.addEventListener("abort", proceed);
     return () => cancel();
   },
 };
 
-function setForegroundTimer(
-  delayMs: number,
-  wake: () => void,
-  adjust?: (timer: number) => void,
-): () => void {
+function setLongTimeout(delayMs: number, wake: () => void, adjust?: (timer: number) => void): () => void {
+  const until = Date.now() + delayMs;
   let timer: ReturnType<typeof setTimeout>;
   const arm = (restMs: number) => {
-    const partMs = Math.min(restMs, MAX_TIMEOUT_MS);
-    timer = setTimeout(() => restMs > partMs ? arm(restMs - partMs) : wake(), partMs);
+    timer = setTimeout(() => {
+      const leftMs = delayMs > MAX_PART_MS ? until - Date.now() : 0;
+      if (leftMs > 0) arm(leftMs);
+      else wake();
+    }, Math.min(restMs, MAX_PART_MS));
     adjust?.(timer as unknown as number);
   };
   arm(delayMs);

@@ -1,28 +1,35 @@
-import { blockedError, checkInput, checkWorkflow, type ClaimRequest, Claims } from "./claim.ts";
+import { blockedError, Claims } from "./claim.ts";
+import { holdProcess } from "./clock.ts";
+import { type Duration, durationMs } from "./duration.ts";
 import {
+  CancelledError,
   EngineClosedError,
   LimitExceededError,
   StoreError,
   UnknownWorkflowError,
   type WorkflowBlockedError,
+  WorkflowBusyError,
   WorkflowNotFoundError,
+  WorkflowPausedError,
   WorkflowStateError,
 } from "./errors.ts";
 import { type EngineEvent, Events } from "./events.ts";
 import { Executor } from "./executor.ts";
-import { Handle, type HandleSource } from "./handle.ts";
+import { Handle, type HandleSource, type SignalOptions } from "./handle.ts";
 import { describe, summarize, type WorkflowDetail, type WorkflowSummary } from "./inspect.ts";
 import { checkName } from "./names.ts";
 import { type EngineOptions, type EngineSettings, engineSettings } from "./options.ts";
 import { randomUuid } from "./random.ts";
-import { Run, runName, type RunServices, type RunStart } from "./run.ts";
-import { RunContext } from "./run_context.ts";
+import { Parked, Run, runName } from "./run.ts";
+import { Runs } from "./runs.ts";
 import { decodeAnyValue, encodeValue } from "./serialize.ts";
 import type { Database } from "./store/database.ts";
-import { WORKFLOW_STATUSES, type WorkflowStatus } from "./store/rows.ts";
+import { type Signal, signalName } from "./signal.ts";
+import { Mailbox, signalTopic } from "./store/mailbox.ts";
+import { WORKFLOW_STATUSES, type WorkflowOutcome, type WorkflowStatus } from "./store/rows.ts";
 import { openDatabase } from "./store/open.ts";
-import { Store, type WorkflowRecord } from "./store/store.ts";
-import { decodeError, type StoredError } from "./stored_error.ts";
+import { hasEnded, Store, type WorkflowRecord } from "./store/store.ts";
+import { decodeError, encodeError, type StoredError } from "./stored_error.ts";
 import { Turns } from "./turns.ts";
 import { isWorkflow, type Workflow } from "./workflow.ts";
 
@@ -30,6 +37,8 @@ import { isWorkflow, type Workflow } from "./workflow.ts";
 export interface StartOptions<I> {
   /** The caller's name for this execution: starting it again resumes it, or returns what it returned. Random by default. */
   id?: string;
+  /** How long the workflow may take from its first start, instead of what its definition says. */
+  timeout?: Duration;
   /** What the function is given. For an id that is known already it may be left out; another one is refused. */
   input?: I;
 }
@@ -48,6 +57,10 @@ export interface ListFilter {
 
 const DEFAULT_LIST_LIMIT = 100;
 const MAX_LIST_LIMIT = 10_000;
+/** How many messages are kept for one workflow that it has not consumed. */
+const MAX_KEPT = 100_000;
+/** How often another process may be first at a request before it is given up. */
+const MAX_TRIES = 100;
 
 /**
  * Runs workflows on one store.
@@ -62,28 +75,29 @@ export class Engine implements AsyncDisposable {
   readonly #store: Store;
   readonly #executor: Executor;
   readonly #claims: Claims;
-  readonly #services: RunServices;
+  readonly #mailbox: Mailbox;
+  readonly #runs: Runs;
   readonly #events: Events;
   readonly #source: HandleSource;
   readonly #workflows = new Map<string, Workflow>();
-  readonly #runs = new Map<string, Run>();
-  /** Claims that are under way, by workflow id. */
-  readonly #starting = new Map<string, Promise<Run | WorkflowRecord>>();
-  /** Who waits for a run of a workflow to begin here. */
+  /** Who waits for something to happen to a workflow. */
   readonly #awaiting = new Map<string, Set<() => void>>();
   #closing: Promise<void> | undefined;
 
   /** @ignore Engines come from {@linkcode Engine.open}. */
   private constructor(database: Database, settings: EngineSettings, turns: Turns) {
-    const { clock, random, leaseMs, maxRecoveries, maxValueBytes, maxSteps } = settings;
+    const { clock, random, leaseMs, maxRecoveries, maxValueBytes, maxSteps, maxRunning, alwaysReplay } =
+      settings;
     this.#settings = settings;
     this.#store = new Store(database);
+    this.#mailbox = new Mailbox(database);
     this.#events = new Events();
     if (settings.onEvent !== undefined) this.#events.observe(settings.onEvent);
-    const onBeat = () => this.#checkLeases();
+    const onBeat = () => this.#runs.checkLeases();
     this.#executor = new Executor({ store: this.#store, clock, random, leaseMs, onBeat });
     this.#claims = new Claims({
       store: this.#store,
+      mailbox: this.#mailbox,
       executor: this.#executor,
       clock,
       random,
@@ -91,17 +105,28 @@ export class Engine implements AsyncDisposable {
       leaseMs,
       onBlocked: (record, error) => this.#blocked(record, error),
     });
-    this.#services = {
-      store: this.#store,
-      clock,
-      random,
-      turns,
-      events: this.#events,
-      maxValueBytes,
-      maxSteps,
-    };
+    this.#runs = new Runs({
+      services: {
+        store: this.#store,
+        mailbox: this.#mailbox,
+        clock,
+        random,
+        turns,
+        events: this.#events,
+        maxValueBytes,
+        maxSteps,
+        alwaysReplay,
+      },
+      claims: this.#claims,
+      executor: this.#executor,
+      maxRunning,
+      onChange: (workflowId) => this.#wake(workflowId),
+    });
     this.#source = {
       resultOf: (id) => this.#resultOf(id),
+      signal: (id, signal, payload, options) => this.signal(id, signal, payload, options),
+      cancel: (id) => this.cancel(id),
+      pause: (id) => this.pause(id),
       statusOf: async (id) => (await this.#find(id)).status,
       eventsOf: (id) => this.#eventsOf(id),
     };
@@ -151,7 +176,9 @@ export class Engine implements AsyncDisposable {
    */
   async run<I, O>(workflow: Workflow<I, O>, options: StartOptions<I> = {}): Promise<O> {
     const started = await this.#start(workflow, options);
-    return await (started instanceof Run ? started.result : this.#outcome(started)) as O;
+    if (!(started instanceof Run)) return await this.#resultOf(started.workflowId) as O;
+    const result = await started.result;
+    return (result instanceof Parked ? await this.#resultOf(started.workflowId) : result) as O;
   }
 
   /**
@@ -234,6 +261,112 @@ export class Engine implements AsyncDisposable {
   }
 
   /**
+   * Sends a signal to a workflow. It is kept from the moment this resolves, whether the workflow waits for it, runs,
+   * or does not exist yet.
+   *
+   * @param signal its name, or its definition by `signal()`
+   * @param payload what is sent along
+   * @param options.idempotencyKey another signal of this name with the same key is the same one: sent once
+   * @throws {WorkflowStateError} if the workflow has ended
+   * @throws {LimitExceededError} if 100,000 messages are kept for it already
+   * @throws {SerializationError} if the payload cannot be stored
+   */
+  async signal<T>(
+    id: string,
+    signal: Signal<T> | string,
+    payload?: T,
+    options: SignalOptions = {},
+  ): Promise<void> {
+    checkName(id, "a workflow id");
+    const name = signalName(signal);
+    const { idempotencyKey: key } = options;
+    if (key !== undefined) checkName(key, "an idempotency key");
+    const { clock, maxValueBytes } = this.#settings;
+    const payloadJson = await encodeValue(payload, `the payload of signal "${name}"`, maxValueBytes);
+    const topic = signalTopic(name);
+    const message = { workflowId: id, topic, payloadJson, sentAt: clock.now() };
+    const { kept } = await this.#mailbox.send(message, { key, max: MAX_KEPT });
+    if (kept) return this.#runs.told(id);
+    if (key !== undefined && await this.#mailbox.has(id, topic, key)) return;
+    const status = (await this.#store.find(id))?.status;
+    if (status !== undefined && hasEnded(status)) {
+      throw new WorkflowStateError(id, `send signal "${name}" to`, "one that has not ended", status);
+    }
+    throw new LimitExceededError(
+      "messages kept for a workflow",
+      MAX_KEPT,
+      `send signal "${name}" to "${id}"`,
+    );
+  }
+
+  /**
+   * Cancels a workflow: it is told by a `CancelledError` at all that it waits for, its running steps by their signal;
+   * when its function has ended, it is `cancelled`. Its children are cancelled too, unless they are detached. One that
+   * has not begun, or is blocked, is cancelled at once, and nothing of it runs.
+   *
+   * @returns settled once the request is durable
+   * @throws {WorkflowNotFoundError} if there is no such workflow
+   * @throws {WorkflowStateError} if it has ended otherwise
+   */
+  async cancel(id: string): Promise<void> {
+    await this.#request(id, "cancel", async (record) => {
+      const { parentId } = await this.#store.input(record);
+      const outcome = this.#refusal(new CancelledError(id), "cancelled");
+      return await this.#store.cancel(record, parentId, outcome) && (parentId ?? true);
+    });
+  }
+
+  /**
+   * Pauses a workflow at its next checkpoint: it is `blocked` then, until `engine.resume()`. Times go on: what comes due
+   * meanwhile is seen then.
+   *
+   * @returns settled once the request is durable
+   * @throws {WorkflowNotFoundError} if there is no such workflow
+   * @throws {WorkflowStateError} if it has ended, or is blocked for another reason
+   */
+  async pause(id: string): Promise<void> {
+    await this.#request(id, "pause", async (record) => {
+      const outcome = this.#refusal(new WorkflowPausedError(id), "blocked");
+      return await this.#store.pause(record, outcome);
+    });
+  }
+
+  #refusal(error: Error, status: "cancelled" | "blocked"): WorkflowOutcome {
+    const errorJson = JSON.stringify(encodeError(error));
+    return { status, outputJson: null, errorJson, at: this.#settings.clock.now() };
+  }
+
+  /** @param act returns whether it was done; the id of a workflow that is to be told too */
+  async #request(
+    id: string,
+    what: string,
+    act: (record: WorkflowRecord) => Promise<boolean | string>,
+  ): Promise<void> {
+    checkName(id, "a workflow id");
+    for (let tries = 0; tries < MAX_TRIES; tries++) {
+      const record = await this.#find(id);
+      if (hasEnded(record.status)) {
+        if (record.status === "cancelled" && what === "cancel") return;
+        throw new WorkflowStateError(id, what, "one that has not ended", record.status);
+      }
+      if (record.status === "blocked" && what === "pause") {
+        if (blockedError(this.#store, record) instanceof WorkflowPausedError) return;
+        throw new WorkflowStateError(id, what, "one that can go on", record.status);
+      }
+      const done = await act(record);
+      if (done === false) continue;
+      if (typeof done === "string") this.#runs.told(done);
+      const workflow = this.#workflows.get(record.name);
+      // Somebody has to run it, so that it can be told.
+      if (record.status === "waiting" && what === "cancel" && workflow !== undefined) {
+        await this.#runs.takeUp(workflow, id).catch(ignoreBusy);
+      }
+      return this.#runs.told(id);
+    }
+    throw new LimitExceededError("tries of a request", MAX_TRIES, `${what} workflow "${id}"`);
+  }
+
+  /**
    * Closes the engine. Workflows that run stop at a checkpoint, for which their steps have the time of `closeGrace`,
    * and can be resumed at once, by any process. Who waits for them gets an `EngineClosedError`.
    */
@@ -248,8 +381,7 @@ export class Engine implements AsyncDisposable {
   }
 
   async #close(): Promise<void> {
-    await Promise.allSettled(this.#starting.values());
-    await Promise.all([...this.#runs.values()].map((run) => run.stop(this.#settings.closeGraceMs)));
+    await this.#runs.close(this.#settings.closeGraceMs);
     for (const workflowId of [...this.#awaiting.keys()]) this.#wake(workflowId);
     this.#events.close();
     try {
@@ -264,16 +396,18 @@ export class Engine implements AsyncDisposable {
 
   async #start<I, O>(workflow: Workflow<I, O>, options: StartOptions<I>): Promise<Run | WorkflowRecord> {
     if (!isWorkflow(workflow)) throw new TypeError("Cannot start: wanted what workflow() returns");
-    const { id = randomUuid(this.#settings.random), input } = options;
+    const { id = randomUuid(this.#settings.random), input, timeout } = options;
     checkName(id, "a workflow id");
     const inputJson = input === undefined
       ? undefined
       : await encodeValue(input, `the input of workflow "${id}"`, this.#settings.maxValueBytes);
     const fresh = options.id === undefined;
-    return await this.#startWith(workflow, {
+    const deadlineAt = deadline(timeout, workflow, this.#settings.clock.now());
+    return await this.#runs.start(workflow, {
       workflowId: id,
       name: workflow.name,
       inputJson,
+      deadlineAt,
       create: true,
       fresh,
     });
@@ -281,66 +415,8 @@ export class Engine implements AsyncDisposable {
 
   /** Goes on with a workflow that is stored, whatever it was started with. */
   async #takeUp<O>(workflow: Workflow, id: string): Promise<Handle<O>> {
-    const { name } = workflow;
-    await this.#startWith(workflow, {
-      workflowId: id,
-      name,
-      inputJson: undefined,
-      create: false,
-      fresh: false,
-    });
+    await this.#runs.takeUp(workflow, id);
     return new Handle<O>(this.#source, id);
-  }
-
-  /** Joins the run of a workflow, or begins one. @returns it, or the workflow if that has ended */
-  async #startWith(workflow: Workflow, request: ClaimRequest): Promise<Run | WorkflowRecord> {
-    const { workflowId } = request;
-    while (true) {
-      if (this.#closing !== undefined) throw this.#closedError();
-      const running = this.#runs.get(workflowId);
-      if (running !== undefined) return await this.#join(running, request);
-      const starting = this.#starting.get(workflowId);
-      if (starting === undefined) break;
-      await starting.catch(() => {});
-    }
-    if (this.#runs.size + this.#starting.size >= this.#settings.maxRunning) {
-      throw new LimitExceededError("maxRunning", this.#settings.maxRunning, `start workflow "${workflowId}"`);
-    }
-    const starting = this.#claimAndRun(workflow, request);
-    this.#starting.set(workflowId, starting);
-    try {
-      return await starting;
-    } finally {
-      this.#starting.delete(workflowId);
-    }
-  }
-
-  async #join(run: Run, { name, inputJson }: ClaimRequest): Promise<Run> {
-    checkWorkflow(run.input, name);
-    await checkInput(run.input, inputJson);
-    return run;
-  }
-
-  async #claimAndRun(workflow: Workflow, request: ClaimRequest): Promise<Run | WorkflowRecord> {
-    const result = await this.#claims.claim(request);
-    if ("ended" in result) return result.ended;
-    const { owner, input: { inputJson } } = result.claimed;
-    const input = await decodeAnyValue(inputJson).catch((error) => {
-      this.#executor.drop(owner);
-      throw error;
-    });
-    const run = this.#newRun(workflow, result.claimed, input);
-    this.#runs.set(request.workflowId, run);
-    this.#executor.busy = true;
-    run.result.catch(() => {}).then(() => this.#ended(run));
-    this.#services.turns.next(() => void run.begin());
-    this.#wake(request.workflowId);
-    return run;
-  }
-
-  #newRun(workflow: Workflow, start: RunStart, input: unknown): Run {
-    const run: Run = new Run(this.#services, start, () => workflow.run(new RunContext(run), input));
-    return run;
   }
 
   /** A workflow was blocked without a run. */
@@ -356,34 +432,23 @@ export class Engine implements AsyncDisposable {
     for (const wake of this.#awaiting.get(workflowId) ?? []) wake();
   }
 
-  /** Has the runs find out which of them have lost their lease: while this process did not run, or by another clock. */
-  #checkLeases(): void {
-    for (const run of this.#runs.values()) void run.checkLease();
-  }
-
-  #ended(run: Run): void {
-    this.#runs.delete(run.workflowId);
-    if (run.mustRelease) this.#executor.drop(run.owner);
-    this.#executor.busy = this.#runs.size > 0;
-  }
-
   /** What a workflow that has ended returned or threw. */
   async #outcome(record: WorkflowRecord): Promise<unknown> {
     this.#store.verifyOutcome(record);
-    if (record.status === "failed") throw decodeError(JSON.parse(record.errorJson!) as StoredError);
+    if (record.status !== "completed") throw decodeError(JSON.parse(record.errorJson!) as StoredError);
     return await decodeAnyValue(record.outputJson);
   }
 
   async #resultOf(id: string): Promise<unknown> {
     while (true) {
-      const run = this.#runs.get(id);
-      if (run !== undefined) return await run.result;
+      const result = await this.#runs.get(id)?.result;
+      if (result !== undefined && !(result instanceof Parked)) return result;
       if (this.#closing !== undefined) throw this.#closedError();
       const { promise: changed, stop } = this.#changeOf(id);
       try {
         const record = await this.#find(id);
         this.#store.verifyOutcome(record);
-        if (record.status === "completed" || record.status === "failed") return await this.#outcome(record);
+        if (hasEnded(record.status)) return await this.#outcome(record);
         if (record.status === "blocked") throw blockedError(this.#store, record);
         await changed;
       } finally {
@@ -398,8 +463,10 @@ export class Engine implements AsyncDisposable {
     const wakes = this.#awaiting.get(id) ?? new Set();
     this.#awaiting.set(id, wakes.add(resolve));
     const stopWatching = this.#store.watch(resolve);
+    const release = holdProcess(this.#settings.clock);
     const stop = () => {
       stopWatching();
+      release();
       wakes.delete(resolve);
       if (wakes.size === 0) this.#awaiting.delete(id);
     };
@@ -410,8 +477,9 @@ export class Engine implements AsyncDisposable {
     const events = this.#events.ofWorkflow(id);
     // Of a workflow that has ended there is nothing more to come.
     this.#store.find(id).then((record) => {
-      const ended = record?.status === "completed" || record?.status === "failed";
-      if (ended && !this.#runs.has(id)) events.return!();
+      if (record !== undefined && hasEnded(record.status) && this.#runs.get(id) === undefined) {
+        events.return!();
+      }
     }, () => events.return!());
     return events;
   }
@@ -433,4 +501,15 @@ export class Engine implements AsyncDisposable {
   #closedError(): EngineClosedError {
     return new EngineClosedError(`Cannot use the engine on "${this.#store.location}": it is closed`);
   }
+}
+
+/** When a workflow that is started now is out of time, if ever. */
+function deadline(timeout: Duration | undefined, workflow: Workflow, now: number): number | undefined {
+  const timeoutMs = timeout === undefined ? workflow.timeoutMs : durationMs(timeout, "timeout of a workflow");
+  return timeoutMs === undefined ? undefined : now + timeoutMs;
+}
+
+/** Another process has the workflow by now: that one tells it. */
+function ignoreBusy(error: unknown): void {
+  if (!(error instanceof WorkflowBusyError)) throw error;
 }

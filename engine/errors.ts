@@ -19,7 +19,7 @@ export class WorkflowConflictError extends StepwellError {
   /** Thrown by the engine. */
   constructor(
     readonly workflowId: string,
-    readonly what: "workflow" | "input",
+    readonly what: "workflow" | "input" | "parent",
     readonly stored: string,
     readonly asked: string,
   ) {

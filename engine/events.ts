@@ -63,6 +63,13 @@ export type EventDetail =
   }
   | { readonly type: "completed"; readonly output: unknown }
   | { readonly type: "failed"; readonly error: unknown }
+  /** The workflow was cancelled, and has ended. */
+  | { readonly type: "cancelled"; readonly error: unknown }
+  /**
+   * The workflow only waits: for a time, or a message. Its run is over, and it is let go from memory; `until` says when
+   * it is taken up again at the latest.
+   */
+  | { readonly type: "waiting"; readonly until?: Date }
   /** The engine does not go on with the workflow without a person. */
   | { readonly type: "blocked"; readonly error: unknown }
   /** The run ended without an outcome: the engine was closed, the lease lost, the store failed. */
@@ -209,5 +216,6 @@ class EventQueue implements AsyncIterableIterator<EngineEvent> {
 }
 
 function isLast({ type }: EngineEvent): boolean {
-  return type === "completed" || type === "failed" || type === "blocked" || type === "suspended";
+  return type === "completed" || type === "failed" || type === "cancelled" || type === "blocked" ||
+    type === "suspended";
 }

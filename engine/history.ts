@@ -93,7 +93,7 @@ export class History {
     while (true) {
       if (this.mustLoad) await this.load();
       const next = this.peek();
-      if (next === undefined || asked.has(next.key)) return;
+      if (next === undefined || next.kind === "cancel" || asked.has(next.key)) return;
       this.setAside();
     }
   }
@@ -136,8 +136,8 @@ export class History {
   }
 }
 
-function mustBeAsked({ status }: Checkpoint): boolean {
-  return status === "completed" || status === "failed";
+function mustBeAsked({ kind, status }: Checkpoint): boolean {
+  return kind !== "cancel" && (status === "completed" || status === "failed");
 }
 
 function describe({ completion, kind, key }: Checkpoint): string {

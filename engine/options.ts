@@ -41,6 +41,11 @@ export interface EngineOptions {
    * they would only after some hundred. It takes some 25 ms. `false` by default.
    */
   growWal?: boolean;
+  /**
+   * Whether a workflow is let go from memory whenever it waits, and comes back by replay: slow, and a good test of
+   * whether its code is deterministic. `false` by default.
+   */
+  alwaysReplay?: boolean;
   /** Called with every event, at the instant of which it tells. What it throws is an uncaught exception. */
   onEvent?: (event: EngineEvent) => void;
 }
@@ -60,6 +65,7 @@ export interface EngineSettings {
   readonly closeGraceMs: number;
   readonly busyTimeoutMs: number;
   readonly growWal: boolean;
+  readonly alwaysReplay: boolean;
   readonly onEvent: ((event: EngineEvent) => void) | undefined;
 }
 
@@ -91,6 +97,7 @@ export function engineSettings(options: EngineOptions): EngineSettings {
     closeGraceMs: durationMs(options.closeGrace ?? "10s", "option closeGrace"),
     busyTimeoutMs: durationMs(options.busyTimeout ?? "30s", "option busyTimeout"),
     growWal: options.growWal ?? false,
+    alwaysReplay: options.alwaysReplay ?? false,
   };
 }
 

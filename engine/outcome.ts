@@ -27,6 +27,8 @@ export interface Outcome {
 /**
  * The outcome of a workflow whose function has ended. An output that cannot be stored is a failure.
  *
+ * @param options.interruption how the workflow was told that it is cancelled, or out of time, if it was: then that is its
+ *   outcome, whatever its function made of it
  * @param options.failures the step whose failure an error is, where it is one's
  * @param options.lastFailure the step whose failure was the last that the workflow saw, where no error tells
  * @param options.abandonedFrom the completion that the first step which still runs will get, if there is one: where no
@@ -39,14 +41,17 @@ export async function workflowOutcome(
   options: {
     at: number;
     maxValueBytes: number;
+    interruption: { readonly error: Error; readonly isCancel: boolean } | undefined;
     failures: (error: object) => StepFailure | undefined;
     lastFailure: StepFailure | undefined;
     abandonedFrom: number | undefined;
   },
 ): Promise<Outcome> {
-  const { at, maxValueBytes, failures, lastFailure, abandonedFrom } = options;
+  const { at, maxValueBytes, interruption, failures, lastFailure, abandonedFrom } = options;
   let error: unknown;
-  if ("output" in ended) {
+  if (interruption !== undefined) {
+    error = interruption.error;
+  } else if ("output" in ended) {
     try {
       const what = `the output of workflow "${workflowId}"`;
       const outputJson = await encodeValue(ended.output, what, maxValueBytes);
@@ -60,7 +65,8 @@ export async function workflowOutcome(
   }
   const retryFrom = failedStep(error, failures) ?? lastFailure ?? { completion: abandonedFrom };
   const errorJson = JSON.stringify({ ...encodeError(error), ...retryFrom });
-  return { stored: { status: "failed", outputJson: null, errorJson, at }, error };
+  const status = interruption?.isCancel ? "cancelled" : "failed";
+  return { stored: { status, outputJson: null, errorJson, at }, error };
 }
 
 /** The first step whose failure an error is, is caused by, or is made of. */

@@ -1,26 +1,32 @@
+import type { ChildHost } from "./child.ts";
 import type { Clock } from "./clock.ts";
+import { isWait } from "./arrivals.ts";
 import {
+  CancelledError,
   EngineClosedError,
   LeaseLostError,
   StepAbandonedError,
   StoreError,
   WorkflowBlockedError,
+  WorkflowPausedError,
 } from "./errors.ts";
 import type { EventDetail, Events } from "./events.ts";
 import { History } from "./history.ts";
 import { abandonedStep, type Ended, type StepFailure, workflowOutcome } from "./outcome.ts";
-import { type RandomSource, SeededRandom } from "./random.ts";
+import { randomId, type RandomSource, SeededRandom } from "./random.ts";
 import { RunningRows } from "./running_rows.ts";
 import { Scope } from "./scope.ts";
 import { decodeValue } from "./serialize.ts";
 import { performStep, runningRow, type StepHost, type StepOutcome, type StepTask } from "./step.ts";
 import { StepKeys } from "./step_keys.ts";
 import type { Checkpoint, CheckpointKind, WorkflowInput, WorkflowOutcome } from "./store/rows.ts";
+import type { Mailbox } from "./store/mailbox.ts";
 import type { Ownership } from "./store/statements.ts";
-import type { Store, WorkflowRecord } from "./store/store.ts";
+import type { ArrivedRow, Store, WorkflowRecord } from "./store/store.ts";
 import { decodeError, encodeError, type StoredError } from "./stored_error.ts";
 import type { Turns } from "./turns.ts";
-import type { StepFunction, StepInfo } from "./workflow.ts";
+import { Waits, type WaitsHost } from "./waits.ts";
+import type { StepFunction, StepInfo, Workflow } from "./workflow.ts";
 
 /** What a run needs of the engine that it belongs to. */
 export interface RunServices {
@@ -32,6 +38,28 @@ export interface RunServices {
   readonly maxValueBytes: number;
   /** How many steps a workflow may have in all. */
   readonly maxSteps: number;
+  readonly mailbox: Mailbox;
+  /** Whether a workflow is let go whenever it waits, however short that may be. */
+  readonly alwaysReplay: boolean;
+  readonly host: RunHost;
+}
+
+/** What a run needs of the other workflows of its process. */
+export interface RunHost {
+  /** Tells a workflow that it was sent something, if it is here. */
+  told(workflowId: string): void;
+  /** Runs a workflow that is stored, if it can be run here. */
+  runChild(workflow: Workflow, workflowId: string): void;
+  /** Has messages of other processes be looked for. */
+  listen(): void;
+  /** Asks for a place among the runs that are kept in memory while they wait. @returns a function that gives it back */
+  linger(): (() => void) | undefined;
+}
+
+/** The end of a run whose workflow is let go while it waits. */
+export class Parked {
+  /** @param dueAt when it is taken up again at the latest; null for only when a message comes */
+  constructor(readonly dueAt: number | null) {}
 }
 
 /** What a run begins with. */
@@ -44,11 +72,17 @@ export interface RunStart {
   readonly recovered: boolean;
 }
 
+/** Does what the workflow has asked for. @param row what is stored of it, where a run before this one had begun it */
+export type Perform = (
+  row: Checkpoint | undefined,
+) => StepOutcome | undefined | Promise<StepOutcome | undefined>;
+
 /** Something that the workflow has asked for and not been given yet. */
 interface Ask {
   readonly kind: CheckpointKind;
   readonly key: string;
-  readonly perform: (interrupted: Checkpoint | undefined) => StepOutcome | Promise<StepOutcome>;
+  /** @returns its outcome; undefined if that comes later, with what the run waits for */
+  readonly perform: Perform;
   readonly promise: Promise<unknown>;
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: unknown) => void;
@@ -71,13 +105,13 @@ const REPLAY_PATIENCE_MS = 1_000;
  * 4. Once the run is over, nothing is stored and the workflow sees nothing more: what it waits for stays open,
  *    except that it is told of a lost lease.
  */
-export class Run implements StepHost {
+export class Run implements StepHost, WaitsHost, ChildHost {
   readonly workflowId: string;
   readonly run: number;
   readonly clock: Clock;
   readonly random: RandomSource;
   readonly maxValueBytes: number;
-  /** The whole workflow; aborted when the run is over. */
+  /** The whole workflow; aborted when it is cancelled or out of time, and when the run is over. */
   readonly scope = new Scope();
   /** Names the steps. */
   readonly keys: StepKeys;
@@ -88,12 +122,20 @@ export class Run implements StepHost {
   /** Whether a write has found the run to own the workflow since the lease was checked last. */
   #heard = true;
   #mustRelease = false;
+  #leaseLost: LeaseLostError | undefined;
   #phase: "replaying" | "live" | "over" = "replaying";
   #stopping = false;
   #now: number;
   #completions = 0;
   readonly #asked = new Map<string, Ask>();
   readonly #rows: RunningRows;
+  #waits: Waits | undefined;
+  /** Whether it may still be cancelled, or run out of time. */
+  #isInterruptible = true;
+  /** How the workflow was told that it is. */
+  #interruption: Interruption | undefined;
+  #bodyEnded = false;
+  #hasChildren = false;
   readonly #ready: (() => void)[] = [];
   #scheduled = false;
   /** The turn in which the workflow last saw a completion. */
@@ -122,7 +164,7 @@ export class Run implements StepHost {
     this.keys = new StepKeys(this.workflowId, services.maxSteps);
     this.#history = new History(services.store, this.workflowId, start.record);
     this.#rows = new RunningRows(services.store, start.owner, {
-      lost: () => this.#loseLease("record the running steps"),
+      lost: () => this.loseLease("record the running steps"),
       failed: this.#failed,
     });
     // Who is interested waits for it; the outcome is in the store for everybody else.
@@ -152,6 +194,10 @@ export class Run implements StepHost {
   /** Whether the workflow is seeing again what it has seen before. */
   get replaying(): boolean {
     return this.#phase === "replaying";
+  }
+
+  get over(): boolean {
+    return this.#phase === "over";
   }
 
   get stopping(): boolean {
@@ -196,9 +242,32 @@ export class Run implements StepHost {
     });
   }
 
+  /** Settled when the run is over: when its workflow, let go to wait, is due; undefined if it is not let go to wait. */
+  get ended(): Promise<number | null | undefined> {
+    return this.#result.promise.then(
+      (result) => result instanceof Parked ? result.dueAt : undefined,
+      () => undefined,
+    );
+  }
+
+  /** What the run waits for: most have nothing. */
+  get waits(): Waits {
+    return this.#waits ??= new Waits(this.services, {
+      owner: this.start.owner,
+      input: this.start.input,
+      rows: this.#rows,
+      host: this,
+    });
+  }
+
+  /** Looks what the workflow was sent. @returns whether it will see it: not if the run is over or is being let go */
+  look(): boolean {
+    return this.#phase !== "over" && this.waits.look();
+  }
+
   /** Calls the workflow's function. */
   async begin(): Promise<void> {
-    if (this.#isOver()) return;
+    if (this.over) return;
     if (this.observed) this.tell({ type: "started", recovered: this.start.recovered });
     try {
       if (this.start.record !== undefined) {
@@ -206,9 +275,9 @@ export class Run implements StepHost {
         await this.#history.load();
       }
     } catch (error) {
-      return await this.#stopFor(error);
+      return await this.stopFor(error);
     }
-    if (this.#isOver() || this.#stopping) return;
+    if (this.over || this.#stopping) return;
     if (this.#history.peek() === undefined) this.#goLive();
     let output: unknown;
     try {
@@ -225,14 +294,20 @@ export class Run implements StepHost {
    * @param task with a key of {@linkcode Run.keys}
    */
   step(task: StepTask): Promise<unknown> {
-    return this.#ask("step", task.key, (interrupted) => performStep(this, task, interrupted));
+    return this.ask("step", task.key, (interrupted) => performStep(this, task, interrupted));
   }
 
-  #ask(kind: CheckpointKind, key: string, perform: Ask["perform"]): Promise<unknown> {
+  /**
+   * Asks for what is stored under a key, or else for it to be done.
+   *
+   * @param key one of {@linkcode Run.keys}
+   */
+  ask(kind: CheckpointKind, key: string, perform: Perform): Promise<unknown> {
+    if (kind === "child") this.#hasChildren = true;
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
     const ask = { kind, key, perform, promise, resolve, reject };
     if (this.#phase === "over") {
-      if (this.scope.reason instanceof LeaseLostError) refuse(ask, this.scope.reason);
+      if (this.#leaseLost !== undefined) refuse(ask, this.#leaseLost);
       return promise;
     }
     this.#asked.set(key, ask);
@@ -265,6 +340,7 @@ export class Run implements StepHost {
       this.#lastTurn = number;
       this.#settle(ask, checkpoint, decode(checkpoint));
     }
+    this.#waits?.rest();
   }
 
   #turn = (): void => {
@@ -275,6 +351,7 @@ export class Run implements StepHost {
     if (deliver !== undefined) {
       deliver();
       if (this.#ready.length > 0 || this.replaying) this.#schedule();
+      this.#waits?.rest();
     } else if (this.replaying) {
       this.#replayNext();
     }
@@ -283,11 +360,12 @@ export class Run implements StepHost {
   /** Gives the workflow the next completion of its history, if it has asked for it. */
   #replayNext(): void {
     if (this.#history.mustLoad) {
-      this.#history.load().then(() => this.#schedule(), (error) => this.#stopFor(error));
+      this.#history.load().then(() => this.#schedule(), (error) => this.stopFor(error));
       return;
     }
     const next = this.#history.peek();
     if (next === undefined) return this.#goLive();
+    if (next.kind === "cancel" && next.status !== "retried") return this.#replayInterruption(next);
     const ask = this.#asked.get(next.key);
     if (next.status === "retried" || next.status === "kept" && ask === undefined) {
       this.#history.setAside();
@@ -306,14 +384,14 @@ export class Run implements StepHost {
     if (checkpoint.kind !== ask.kind) {
       const reason =
         `its history has a ${checkpoint.kind} under "${ask.key}", and its code asks for a ${ask.kind}`;
-      return void this.#stopFor(this.#history.divergence(reason));
+      return void this.stopFor(this.#history.divergence(reason));
     }
     let value: unknown;
     try {
       value = decode(checkpoint);
     } catch (cause) {
       const found = `a text that is no value (${(cause as Error).message})`;
-      return void this.#stopFor(this.services.store.corrupt(this.workflowId, ask.key, found, cause));
+      return void this.stopFor(this.services.store.corrupt(this.workflowId, ask.key, found, cause));
     }
     if (this.observed) {
       const { key, attempt, durationMs } = checkpoint;
@@ -321,6 +399,24 @@ export class Run implements StepHost {
       this.tell({ type: "replayed", key, status, attempt, durationMs: durationMs ?? 0 });
     }
     this.#settle(ask, checkpoint, value);
+  }
+
+  #replayInterruption(next: Checkpoint): void {
+    this.#history.advance();
+    this.#interrupt(next);
+    this.#schedule();
+  }
+
+  /** The workflow is told that it is cancelled, or out of time. */
+  #interrupt({ key, completion, errorJson, startedAt, durationMs }: Checkpoint): void {
+    const error = decodeError(JSON.parse(errorJson!) as StoredError) as Error;
+    const failure = { step: key, completion: completion! };
+    this.#isInterruptible = false;
+    this.#interruption = { error, isCancel: error instanceof CancelledError };
+    (this.#failures ??= new WeakMap()).set(error, failure);
+    this.#now = Math.max(this.#now, startedAt + (durationMs ?? 0));
+    this.scope.abort(error);
+    if (this.#phase === "live") this.#cancelChildren().catch(this.#failed);
   }
 
   /** The workflow sees a completion. */
@@ -349,7 +445,7 @@ export class Run implements StepHost {
       if (this.#phase !== "replaying" || this.#stopping) return;
       this.#history.setAsideUnasked(this.#asked).then(
         () => this.#schedule(),
-        (error) => this.#stopFor(error),
+        (error) => this.stopFor(error),
       );
     });
   }
@@ -357,10 +453,13 @@ export class Run implements StepHost {
   /** The history is at its end: from here on the workflow does what it has not done before. */
   #goLive(): void {
     const unasked = this.#history.unasked();
-    if (unasked !== undefined) return void this.#stopFor(this.#unaskedError(unasked));
+    if (unasked !== undefined) return void this.stopFor(this.#unaskedError(unasked));
     this.#phase = "live";
     this.#completions = this.#history.last;
     for (const ask of [...this.#asked.values()]) this.#perform(ask);
+    if (this.start.record !== undefined || this.start.input.deadlineAt !== undefined) {
+      this.waits.goLive(this.start.record !== undefined);
+    } else this.#waits?.goLive(false);
   }
 
   #unaskedError({ key, completion }: Checkpoint): WorkflowBlockedError {
@@ -372,17 +471,38 @@ export class Run implements StepHost {
   // --- What the workflow does for the first time ---
 
   #perform(ask: Ask): void {
-    if (this.#stopping) return;
+    if (this.#stopping || this.#waits?.defer(() => this.#perform(ask))) return;
     this.#inFlight++;
     const outcome = ask.perform(this.#rows.get(ask.key));
-    if (outcome instanceof Promise) outcome.then((outcome) => this.#complete(ask, outcome), this.#failed);
-    else this.#complete(ask, outcome);
+    if (outcome instanceof Promise) outcome.then((outcome) => this.#performed(ask, outcome), this.#failed);
+    else this.#performed(ask, outcome);
+  }
+
+  #performed(ask: Ask, outcome: StepOutcome | undefined): void {
+    if (outcome !== undefined) this.#complete(ask, outcome);
+    else this.idle(1);
+  }
+
+  /** Waits for a time or a message: that is what it has been asked for. */
+  wait(row: Checkpoint, scope: Scope): void {
+    this.waits.add(row, scope, (reason) => this.#giveUp(row, reason));
+  }
+
+  /** The part of the workflow that has waited is given up. */
+  #giveUp({ key, attempt, startedAt }: Checkpoint, reason: unknown): void {
+    const ask = this.#asked.get(key);
+    if (ask === undefined || this.#phase === "over") return;
+    this.#inFlight++;
+    const durationMs = Math.max(0, this.clock.now() - startedAt);
+    const errorJson = JSON.stringify(encodeError(reason));
+    this.#complete(ask, { attempt, startedAt, durationMs, outputJson: null, errorJson });
   }
 
   /** Commits the outcome of what was asked for. */
   #complete(ask: Ask, outcome: StepOutcome): void {
     if (this.#phase === "over") return;
     const { kind, key } = ask;
+    const topic = this.#rows.get(key)?.topic;
     const checkpoint: Checkpoint = {
       key,
       kind,
@@ -395,6 +515,7 @@ export class Run implements StepHost {
       run: this.run,
       outputJson: outcome.outputJson,
       errorJson: outcome.errorJson,
+      ...topic !== undefined && { topic },
     };
     this.services.store.submitCheckpoint(this.start.owner, checkpoint, this.#rows.end(key), {
       committed: (owned) => this.#committed(ask, checkpoint, owned),
@@ -404,7 +525,7 @@ export class Run implements StepHost {
 
   /** Has the workflow see an outcome that is in the store. */
   #committed(ask: Ask, checkpoint: Checkpoint, owned: boolean): void {
-    if (!owned) return this.#loseLease(`record step "${ask.key}"`);
+    if (!owned) return this.loseLease(`record step "${ask.key}"`);
     this.#heard = true;
     if (this.#phase === "over") return;
     if (this.observed) this.#tellOutcome(checkpoint);
@@ -412,16 +533,49 @@ export class Run implements StepHost {
     this.idle(1);
   }
 
-  #failed = (error: unknown): void => void this.#stopFor(error);
+  /** Makes what has come a part of the history, and has the workflow see it. */
+  async arrive(arrivals: readonly ArrivedRow[]): Promise<void> {
+    const numbered = arrivals.map((arrival) => {
+      this.#rows.end(arrival.checkpoint.key);
+      return { ...arrival, checkpoint: { ...arrival.checkpoint, completion: ++this.#completions } };
+    });
+    this.#inFlight++;
+    if (numbered.some(({ checkpoint }) => checkpoint.kind === "cancel")) this.#isInterruptible = false;
+    const owned = await this.services.store.arrive(this.start.owner, numbered);
+    if (!owned) return this.loseLease("record what has come");
+    this.#heard = true;
+    this.idle(1);
+    if (this.over) return;
+    for (const { checkpoint } of numbered) {
+      if (checkpoint.kind === "cancel") {
+        this.#ready.push(() => this.#interrupt(checkpoint));
+        this.#schedule();
+        continue;
+      }
+      const ask = this.#asked.get(checkpoint.key)!;
+      if (this.observed) this.#tellOutcome(checkpoint);
+      this.#give(ask, checkpoint);
+    }
+  }
+
+  /** Requests the children to be cancelled that are not detached. */
+  async #cancelChildren(): Promise<void> {
+    const children = await this.#openChildren();
+    if (children.length === 0) return;
+    await this.services.store.cancelChildren(this.start.owner, children, this.clock.now());
+    for (const child of children) this.services.host.told(child);
+  }
+
+  async #openChildren(): Promise<string[]> {
+    return this.#hasChildren ? await this.services.store.openChildren(this.workflowId) : [];
+  }
+
+  #failed = (error: unknown): void => void this.stopFor(error);
 
   #tellOutcome({ key, attempt, durationMs, status, errorJson }: Checkpoint): void {
     const detail = { key, attempt, durationMs: durationMs ?? 0 };
     if (status === "completed") return this.tell({ type: "stepCompleted", ...detail });
     this.tell({ type: "stepFailed", ...detail, error: decodeError(JSON.parse(errorJson!) as StoredError) });
-  }
-
-  #isOver(): boolean {
-    return this.#phase === "over";
   }
 
   async saveRunning(row: Checkpoint): Promise<void> {
@@ -430,12 +584,12 @@ export class Run implements StepHost {
       this.#rows.stored(row);
       try {
         const owned = await this.services.store.checkpoint(this.start.owner, row, replacesRunning);
-        if (!owned) this.#loseLease(`record step "${row.key}"`);
+        if (!owned) this.loseLease(`record step "${row.key}"`);
       } catch (error) {
-        await this.#stopFor(error);
+        await this.stopFor(error);
       }
     }
-    if (this.#isOver()) await new Promise<never>(() => {});
+    if (this.over) await new Promise<never>(() => {});
   }
 
   saveRunningSoon(key: string, attempt: number, startedAt: number): void {
@@ -447,47 +601,112 @@ export class Run implements StepHost {
     if (this.#inFlight === 0) this.#idled?.();
   }
 
+  async pause(key: string, until: number, scope: Scope): Promise<void> {
+    this.idle(1);
+    await this.waits.pause(key, until, scope);
+    if (this.stopping) await new Promise<never>(() => {});
+    this.idle(-1);
+  }
+
+  /** Whether the workflow does what it has not done before, and may go on with it. */
+  get live(): boolean {
+    return this.#phase === "live" && !this.#stopping;
+  }
+
+  /** Whether it does nothing but wait. */
+  get resting(): boolean {
+    return this.live && !this.#bodyEnded && this.#inFlight === 0 && this.#ready.length === 0 &&
+      !this.#scheduled;
+  }
+
+  /** Whether it may still be cancelled, or run out of time. */
+  get interruptible(): boolean {
+    return this.#isInterruptible && !this.#bodyEnded;
+  }
+
+  /** How many completions there have been. */
+  get completions(): number {
+    return this.#completions;
+  }
+
+  get store(): Store {
+    return this.services.store;
+  }
+
+  /** The rows that say what the run has begun. */
+  get rows(): RunningRows {
+    return this.#rows;
+  }
+
+  seed(): number {
+    return randomId(this.random);
+  }
+
+  runChild(workflow: Workflow, workflowId: string): void {
+    this.services.host.runChild(workflow, workflowId);
+  }
+
+  listen(): void {
+    this.services.host.listen();
+  }
+
+  linger(): (() => void) | undefined {
+    return this.services.host.linger();
+  }
+
   // --- How it ends ---
 
   /** The function has returned or thrown. */
   async #finish(ended: Ended): Promise<void> {
     if (this.#phase === "over" || this.#stopping) return;
+    this.#bodyEnded = true;
     try {
       if (this.replaying) {
         const unasked = await this.#history.unaskedToTheEnd(this.#asked);
-        if (unasked !== undefined) return await this.#stopFor(this.#unaskedError(unasked));
+        if (unasked !== undefined) return await this.stopFor(this.#unaskedError(unasked));
         this.#completions = this.#history.last;
       }
       const at = this.clock.now();
+      const steps = this.#rows.left().filter((row) => !isWait(row));
       const { stored, error } = await workflowOutcome(this.workflowId, ended, {
         at,
         maxValueBytes: this.maxValueBytes,
+        interruption: this.#interruption,
         failures: (error) => this.#failures?.get(error),
         lastFailure: this.#lastFailure,
-        abandonedFrom: this.#rows.left().length > 0 ? this.#completions + 1 : undefined,
+        abandonedFrom: steps.length > 0 ? this.#completions + 1 : undefined,
       });
-      if (this.#isOver()) return;
-      const abandoned = this.#rows.left().map((row) => abandonedStep(row, ++this.#completions, this.run, at));
+      const children = await this.#openChildren();
+      if (this.over) return;
+      const abandoned = steps.map((row) => abandonedStep(row, ++this.#completions, this.run, at));
+      const waited = this.#rows.left().length > steps.length;
       this.#end(this.#inFlight > 0 ? new StepAbandonedError("of a workflow that has ended") : undefined);
-      if (!await this.services.store.finish(this.start.owner, stored, abandoned)) {
+      const { parentId } = this.start.input;
+      const ending = { abandoned, waited, children, ...parentId !== undefined && { parentId } };
+      if (!await this.services.store.finish(this.start.owner, stored, ending)) {
         return this.#reject(new LeaseLostError(this.workflowId, runName(this.run), "record the outcome"));
       }
       this.#settled = true;
-      if (stored.status === "completed") {
-        const output = decodeValue(stored.outputJson);
-        if (this.observed) this.tell({ type: "completed", output });
-        this.#result.resolve(output);
-      } else {
-        if (this.observed) this.tell({ type: "failed", error });
-        this.#result.reject(error);
-      }
+      this.#tellEnd(stored, error);
+      if (parentId !== undefined) this.services.host.told(parentId);
+      for (const child of children) this.services.host.told(child);
     } catch (error) {
-      await this.#stopFor(error);
+      await this.stopFor(error);
     }
   }
 
+  #tellEnd(stored: WorkflowOutcome, error: unknown): void {
+    if (stored.status === "completed") {
+      const output = decodeValue(stored.outputJson);
+      if (this.observed) this.tell({ type: "completed", output });
+      return this.#result.resolve(output);
+    }
+    if (this.observed) this.tell({ type: stored.status === "cancelled" ? "cancelled" : "failed", error });
+    this.#result.reject(error);
+  }
+
   /** Ends the run for an error that is not the workflow's: it is blocked, or left as its last checkpoint has it. */
-  async #stopFor(error: unknown): Promise<void> {
+  async stopFor(error: unknown): Promise<void> {
     if (this.#phase === "over") return this.#leave(error);
     this.#end(error);
     if (error instanceof WorkflowBlockedError) {
@@ -499,7 +718,7 @@ export class Run implements StepHost {
         at: this.clock.now(),
       };
       try {
-        if (await this.services.store.finish(this.start.owner, outcome, [])) {
+        if (await this.services.store.block(this.start.owner, outcome)) {
           this.#settled = true;
           if (this.observed) this.tell({ type: "blocked", error });
           return this.#result.reject(error);
@@ -524,17 +743,28 @@ export class Run implements StepHost {
     this.#heard = false;
     if (heard) return;
     try {
-      if (!await this.services.store.owns(this.start.owner)) this.#loseLease("go on with the run");
+      if (!await this.services.store.owns(this.start.owner)) this.loseLease("go on with the run");
     } catch (error) {
       // The next beat looks again.
       if (!(error instanceof StoreError)) throw error;
     }
   }
 
-  #loseLease(doing: string): void {
+  /** Ends the run: its workflow is let go to wait. */
+  parked(dueAt: number | null): void {
+    this.#settled = true;
+    this.#end(undefined);
+    if (this.observed) {
+      this.tell({ type: "waiting", ...dueAt !== null && { until: new Date(dueAt) } });
+    }
+    this.#result.resolve(new Parked(dueAt));
+  }
+
+  loseLease(doing: string): void {
     if (this.#phase === "over") return;
     const error = new LeaseLostError(this.workflowId, runName(this.run), doing);
     const asked = [...this.#asked.values()];
+    this.#leaseLost = error;
     this.#end(error);
     for (const ask of asked) refuse(ask, error);
     this.#reject(error);
@@ -550,6 +780,7 @@ export class Run implements StepHost {
   #end(reason: unknown): void {
     this.#phase = "over";
     this.#cancelPatience?.();
+    this.#waits?.end();
     if (reason !== undefined) this.scope.abort(reason);
     this.#ready.length = 0;
     this.#asked.clear();
@@ -563,15 +794,8 @@ export class Run implements StepHost {
    */
   async stop(graceMs: number): Promise<void> {
     if (this.#phase === "over") return;
-    this.#stopping = true;
-    if (this.#inFlight > 0) {
-      const { promise, resolve } = Promise.withResolvers<void>();
-      const cancelTimer = this.clock.setTimer(graceMs, resolve);
-      this.#idled = resolve;
-      await promise;
-      cancelTimer();
-    }
-    if (this.#isOver()) return;
+    await this.#stopSteps(graceMs);
+    if (this.over) return;
     const error = new EngineClosedError(
       `Cannot go on with workflow "${this.workflowId}": its engine was closed; it can be resumed`,
     );
@@ -583,6 +807,30 @@ export class Run implements StepHost {
       this.#leave(storeError);
     }
   }
+
+  /** Stops at a checkpoint, however long that takes, and blocks the workflow until it is resumed. */
+  async hold(): Promise<void> {
+    await this.#stopSteps(undefined);
+    await this.stopFor(new WorkflowPausedError(this.workflowId));
+  }
+
+  /** @param graceMs how long those that run may take; undefined for any time */
+  async #stopSteps(graceMs: number | undefined): Promise<void> {
+    this.#stopping = true;
+    if (this.#inFlight === 0) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const cancelTimer = graceMs === undefined ? ignore : this.clock.setTimer(graceMs, resolve);
+    this.#idled = resolve;
+    await promise;
+    cancelTimer();
+  }
+}
+
+/** How a workflow was told that it is cancelled, or out of time. */
+export interface Interruption {
+  readonly error: Error;
+  /** Whether it is cancelled. */
+  readonly isCancel: boolean;
 }
 
 /** The value of a completion, or the error. */

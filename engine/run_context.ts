@@ -1,10 +1,27 @@
 import { callSite } from "./call_site.ts";
-import { durationMs } from "./duration.ts";
+import { performChild } from "./child.ts";
+import { type Duration, durationMs } from "./duration.ts";
 import type { LogLevel } from "./events.ts";
+import { checkName } from "./names.ts";
 import { retryPolicy } from "./retry.ts";
 import { type Run, runName } from "./run.ts";
 import { Scope } from "./scope.ts";
-import type { AllOptions, Context, Logger, StepFunction, StepOptions } from "./workflow.ts";
+import { encodeValue } from "./serialize.ts";
+import { type Signal, signalName } from "./signal.ts";
+import { runningRow } from "./step.ts";
+import { signalTopic } from "./store/mailbox.ts";
+import type { CheckpointKind } from "./store/rows.ts";
+import {
+  type AllOptions,
+  type ChildOptions,
+  type Context,
+  isWorkflow,
+  type Logger,
+  type StepFunction,
+  type StepOptions,
+  type WaitOptions,
+  type Workflow,
+} from "./workflow.ts";
 
 /** The context that a run gives its workflow, or one branch of it. */
 export class RunContext implements Context {
@@ -35,16 +52,11 @@ export class RunContext implements Context {
   }
 
   step<T>(id: string, fn: StepFunction<T>, options: StepOptions = {}): Promise<T> {
-    try {
+    return this.#asked(() => {
       const name = id === "" ? (callSite() ?? "step") : id;
+      this.#checkCall(`run step "${name}"`);
       if (typeof fn !== "function") {
         throw new TypeError(`Cannot run step "${name}": wanted a function, found ${typeof fn}`);
-      }
-      if (this.#run.calling !== undefined) {
-        throw new TypeError(
-          `Cannot run step "${name}" in the function of step "${this.#run.calling}": a step has no steps of its own, ` +
-            `and would not run them again in a replay`,
-        );
       }
       const { retry, timeout, semantics = "at-least-once" } = options;
       if (semantics !== "at-least-once" && semantics !== "at-most-once") {
@@ -54,18 +66,102 @@ export class RunContext implements Context {
       }
       const policy = retryPolicy(retry);
       const timeoutMs = timeout === undefined ? undefined : durationMs(timeout, `timeout of step "${name}"`);
-      // A branch that is given up begins nothing more; it is given up at the same place in every replay.
-      if (this.#scope.aborted && !this.#run.scope.aborted) return handled(Promise.reject(this.#scope.reason));
-      const key = this.#run.keys.next(name);
-      const task = {
-        key,
-        fn,
-        policy,
-        timeoutMs,
-        atMostOnce: semantics === "at-most-once",
-        scope: this.#scope,
+      return () => {
+        const key = this.#run.keys.next(name);
+        const atMostOnce = semantics === "at-most-once";
+        return this.#run.step({ key, fn, policy, timeoutMs, atMostOnce, scope: this.#scope });
       };
-      return this.#run.step(task) as Promise<T>;
+    });
+  }
+
+  sleep(duration: Duration): Promise<void> {
+    return this.#asked(() => {
+      this.#checkCall("sleep");
+      const ms = durationMs(duration, "duration of a sleep");
+      return () => this.#wait("sleep", "sleep", (now) => ({ dueAt: now + ms }));
+    });
+  }
+
+  sleepUntil(time: Date | number): Promise<void> {
+    return this.#asked(() => {
+      this.#checkCall("sleep");
+      const dueAt = Number(time);
+      if (!Number.isFinite(dueAt)) {
+        throw new TypeError(`Cannot sleep: wanted a Date or milliseconds since 1970, found ${String(time)}`);
+      }
+      return () => this.#wait("sleep", "sleep", () => ({ dueAt }));
+    });
+  }
+
+  waitForSignal<T>(signal: Signal<T> | string, { timeout }: WaitOptions = {}): Promise<T | undefined> {
+    return this.#asked(() => {
+      this.#checkCall("wait for a signal");
+      const name = signalName(signal);
+      const ms = timeout === undefined ? undefined : durationMs(timeout, `timeout of signal "${name}"`);
+      const topic = signalTopic(name);
+      return () =>
+        this.#wait("signal", topic, (now) => ({ dueAt: ms === undefined ? null : now + ms, topic }));
+    });
+  }
+
+  #wait(
+    kind: CheckpointKind,
+    id: string,
+    until: (now: number) => { dueAt: number | null; topic?: string },
+  ): Promise<unknown> {
+    const run = this.#run;
+    const key = run.keys.nextOf(id);
+    return run.ask(kind, key, (row) => {
+      const now = run.clock.now();
+      const { dueAt, ...topic } = until(now);
+      run.wait(row ?? { ...runningRow(run, key, 1, now), kind, nextAttemptAt: dueAt, ...topic }, this.#scope);
+      return undefined;
+    });
+  }
+
+  child<I, O>(workflow: Workflow<I, O>, options: ChildOptions<I> = {}): Promise<O> {
+    return this.#asked(() => {
+      if (!isWorkflow(workflow)) throw new TypeError("Cannot start a child: wanted what workflow() returns");
+      const { name } = workflow;
+      this.#checkCall(`start child "${name}"`);
+      const { id, input, detached = false, timeout } = options;
+      if (id !== undefined) checkName(id, "a workflow id");
+      const timeoutMs = timeout === undefined
+        ? workflow.timeoutMs
+        : durationMs(timeout, `timeout of child "${name}"`);
+      const encoded = encodeValue(input, `the input of child "${name}"`, this.#run.maxValueBytes);
+      return () => {
+        const key = this.#run.keys.nextOf(`child:${name}`);
+        const task = { key, workflow, id, detached, timeoutMs, scope: this.#scope };
+        return this.#run.ask("child", key, async (row) => {
+          const inputJson = encoded instanceof Promise ? await encoded : encoded;
+          return await performChild(this.#run, { ...task, inputJson }, row);
+        });
+      };
+    });
+  }
+
+  /** Refuses what a step's function asks for. @param what it is, for the message */
+  #checkCall(what: string): void {
+    const { calling } = this.#run;
+    if (calling === undefined) return;
+    throw new TypeError(
+      `Cannot ${what} in the function of step "${calling}": a step has no steps of its own, ` +
+        `and would not run them again in a replay`,
+    );
+  }
+
+  /**
+   * Asks for something, if it may be asked for.
+   *
+   * @param check throws if it may not. @returns a function that asks for it
+   */
+  #asked<T>(check: () => () => Promise<unknown>): Promise<T> {
+    try {
+      const ask = check();
+      // A branch that is given up begins nothing more; it is given up at the same place in every replay.
+      if (this.#scope.aborted && !this.#run.over) return handled(Promise.reject(this.#scope.reason));
+      return ask() as Promise<T>;
     } catch (error) {
       return handled(Promise.reject(error));
     }

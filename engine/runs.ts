@@ -1,9 +1,10 @@
-import { checkInput, checkWorkflow, type ClaimRequest, type Claims } from "./claim.ts";
+import type { ClaimRequest, Claims } from "./claim.ts";
+import { holdProcess } from "./clock.ts";
 import {
   EngineClosedError,
   LimitExceededError,
+  StepwellError,
   StoreError,
-  UnknownWorkflowError,
   WorkflowBlockedError,
   WorkflowBusyError,
 } from "./errors.ts";
@@ -11,11 +12,13 @@ import type { Executor } from "./executor.ts";
 import { Run, type RunServices, type RunStart } from "./run.ts";
 import { RunContext } from "./run_context.ts";
 import { decodeAnyValue } from "./serialize.ts";
-import type { WorkflowInput } from "./store/rows.ts";
+import { checkInput, checkWorkflow } from "./started_with.ts";
 import type { WorkflowRecord } from "./store/store.ts";
 import { Wakeups } from "./wakeups.ts";
 import type { Workflow } from "./workflow.ts";
 
+/** After what time of running what other processes send is looked for, in milliseconds. */
+const LISTEN_AFTER_MS = 200;
 /** How many runs that only wait for a message are kept in memory a while, in case it comes soon. */
 const MAX_LINGERING = 1_000;
 
@@ -37,6 +40,9 @@ export class Runs {
   readonly #waiting = new Map<string, Workflow>();
   readonly #services: RunServices;
   readonly #wakeups: Wakeups;
+  #cancelListening: (() => void) | undefined;
+  /** Lets the process end, which is held alive while workflows wait. */
+  #release: (() => void) | undefined;
   #lingering = 0;
   #closed = false;
 
@@ -55,7 +61,8 @@ export class Runs {
       ...services,
       host: {
         told: (workflowId) => this.told(workflowId),
-        startChild: (workflow, input) => this.#startChild(workflow, input),
+        runChild: (workflow, workflowId) => void this.#runChild(workflow, workflowId),
+        listen: () => this.#wakeups.start(),
         linger: () => this.#linger(),
       },
     };
@@ -135,6 +142,7 @@ export class Runs {
     this.#runs.set(request.workflowId, run);
     this.#waiting.delete(request.workflowId);
     executor.busy = true;
+    this.#listenSoon();
     run.ended.then((parkedUntil) => this.#ended(workflow, run, parkedUntil));
     this.#services.turns.next(() => void run.begin());
     onChange(request.workflowId);
@@ -153,13 +161,25 @@ export class Runs {
     if (run.mustRelease) executor.drop(run.owner);
     executor.busy = this.#runs.size > 0;
     if (parkedUntil !== undefined && !this.#closed) this.#waitFor(workflow, run.workflowId, parkedUntil);
+    this.#listenNoMore();
     onChange(run.workflowId);
   }
 
   // --- Workflows that wait ---
 
+  /** Looks for what other processes send, once something has run for a while: most runs are over by then. */
+  #listenSoon(): void {
+    this.#cancelListening ??= this.#services.clock.setTimer(LISTEN_AFTER_MS, () => {
+      this.#cancelListening = undefined;
+      if (this.#runs.size === 0) return;
+      this.#wakeups.start();
+      for (const run of this.#runs.values()) run.look();
+    }, { background: true });
+  }
+
   #waitFor(workflow: Workflow, workflowId: string, dueAt: number | null): void {
     this.#waiting.set(workflowId, workflow);
+    this.#release ??= holdProcess(this.#services.clock);
     this.#wakeups.start();
     if (dueAt !== null) this.#wakeups.expect(dueAt);
   }
@@ -190,7 +210,16 @@ export class Runs {
         throw error;
       }
     }
-    if (this.#waiting.size === 0) this.#wakeups.stop();
+    this.#listenNoMore();
+  }
+
+  /** Where nothing runs or waits, there is nothing to listen for. */
+  #listenNoMore(): void {
+    if (this.#waiting.size === 0) {
+      this.#release?.();
+      this.#release = undefined;
+    }
+    if (this.#waiting.size + this.#runs.size === 0) this.#wakeups.stop();
   }
 
   /** Lets go of a workflow that waits, for good: others look after it. */
@@ -211,11 +240,11 @@ export class Runs {
     });
   }
 
-  async #startChild(workflow: Workflow, { workflowId }: Pick<WorkflowInput, "workflowId">): Promise<void> {
+  /** Runs a child. Its parent waits for it in any case: whoever runs it, or mends what blocks it, tells the parent. */
+  async #runChild(workflow: Workflow, workflowId: string): Promise<void> {
     try {
       await this.takeUp(workflow, workflowId);
     } catch (error) {
-      // The parent goes on waiting for it: whoever runs it, or mends what blocks it, tells the parent.
       if (!(error instanceof StepwellError)) throw error;
     }
   }
@@ -231,10 +260,12 @@ export class Runs {
   /** Has all runs stop at a checkpoint, and lets go of all that wait. */
   async close(graceMs: number): Promise<void> {
     this.#closed = true;
+    this.#cancelListening?.();
     this.#wakeups.stop();
     await Promise.allSettled(this.#starting.values());
     await Promise.all([...this.#runs.values()].map((run) => run.stop(graceMs)));
     this.#waiting.clear();
+    this.#listenNoMore();
   }
 
   #checkOpen(): void {

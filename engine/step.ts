@@ -32,8 +32,8 @@ export interface StepHost {
   tell(detail: EventDetail): void;
   /** Whether the run is over, or is to stop at its last checkpoint: no further attempt is begun. */
   readonly stopping: boolean;
-  /** Notes that the step only waits for its next attempt (1), or does no more (-1). */
-  idle(change: 1 | -1): void;
+  /** Waits for the next attempt, or for the scope to be aborted; forever where the run stops meanwhile. */
+  pause(key: string, until: number, scope: Scope): Promise<void>;
   /** Calls a step's function. */
   call(key: string, fn: StepFunction<unknown>, info: StepInfo): unknown;
   /** Commits a row that says the step is running. Never returns where the run is over. */
@@ -73,7 +73,8 @@ async function resume(host: StepHost, task: StepTask, interrupted: Checkpoint): 
   const { attempt, startedAt, nextAttemptAt } = interrupted;
   if (nextAttemptAt !== null) {
     // However far away it is by the clock of then, it is no longer than the longest pause.
-    await pause(host, task.scope, Math.min(nextAttemptAt, host.clock.now() + task.policy.maxMs));
+    const until = Math.min(nextAttemptAt, host.clock.now() + task.policy.maxMs);
+    await pause(host, task, until);
   } else if (task.atMostOnce) {
     return failed(host, { number: attempt, startedAt }, new StepInterruptedError(task.key));
   }
@@ -129,7 +130,7 @@ async function perform(
       errorJson,
     });
     if (host.observed) tellRetry(host, task, attempt, error, nextAttemptAt);
-    await pause(host, scope, nextAttemptAt);
+    await pause(host, task, nextAttemptAt);
   }
 }
 
@@ -235,25 +236,9 @@ class Info implements StepInfo {
   }
 }
 
-/** Waits for a time, or for the scope to be aborted; forever where the run stops meanwhile. */
-async function pause(host: StepHost, scope: Scope, until: number): Promise<void> {
-  const delayMs = until - host.clock.now();
-  if (delayMs > 0 && !scope.aborted) {
-    host.idle(1);
-    await new Promise<void>((resolve) => {
-      const waiting = new Scope(scope);
-      const cancelTimer = host.clock.setTimer(delayMs, () => {
-        waiting.end();
-        resolve();
-      });
-      waiting.onabort = () => {
-        cancelTimer();
-        resolve();
-      };
-    });
-    if (host.stopping) await new Promise<never>(() => {});
-    host.idle(-1);
-  }
+/** Waits for the next attempt, or for the step to be given up. */
+async function pause(host: StepHost, { key, scope }: StepTask, until: number): Promise<void> {
+  if (until > host.clock.now() && !scope.aborted) await host.pause(key, until, scope);
 }
 
 /** The outcome of an attempt whose function has returned; a promise only for a result that is not plain. */

@@ -19,12 +19,13 @@ export class StepKeys {
    * @throws {LimitExceededError} if there have been too many
    */
   next(id: string): string {
-    let sequence = this.#sequences.get(id);
-    if (sequence === undefined) {
-      checkName(id, "a step's id");
-      sequence = 0;
-    }
-    sequence++;
+    if (!this.#sequences.has(id)) checkName(id, "a step's id");
+    return this.nextOf(id);
+  }
+
+  /** The key for the next call of something else than a step: its id is one that the engine has made. */
+  nextOf(id: string): string {
+    const sequence = (this.#sequences.get(id) ?? 0) + 1;
     if (sequence > MAX_SEQUENCE) {
       throw new LimitExceededError("calls of one step id", MAX_SEQUENCE, `call step "${id}" again`);
     }

@@ -5,8 +5,6 @@ import type { Store } from "./store/store.ts";
 
 /** What the store is asked for at a time. */
 const PAGE = 1_000;
-/** The longest that the alarm trusts its clock: who set it, or suspended the machine, is found out by then. */
-const MAX_ALARM_MS = 60_000;
 /** How long after an error of the store it is tried again, in milliseconds. */
 const STORE_PAUSE_MS = 1_000;
 
@@ -117,8 +115,7 @@ export class Wakeups {
     if (this.#stopWatching === undefined) return;
     this.#cancelAlarm?.();
     this.#alarmAt = at;
-    const delayMs = Math.min(Math.max(0, at - clock.now()), MAX_ALARM_MS);
-    this.#cancelAlarm = clock.setTimer(delayMs, () => {
+    this.#cancelAlarm = clock.setTimer(Math.max(0, at - clock.now()), () => {
       this.#cancelAlarm = undefined;
       this.#alarmAt = Infinity;
       this.look();

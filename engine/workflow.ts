@@ -4,18 +4,50 @@
  * @module
  */
 
-import type { Duration } from "./duration.ts";
 import type { LogLevel } from "./events.ts";
 import { checkName } from "./names.ts";
+import { type Duration, durationMs } from "./duration.ts";
 import type { RetryOptions } from "./retry.ts";
+import type { Signal } from "./signal.ts";
 
 /** A workflow: a function that survives the end of its process, and the name by which the store knows it. */
 // deno-lint-ignore no-explicit-any -- a list of workflows holds them whatever their types
 export interface Workflow<I = any, O = any> {
   /** By which the store knows it. */
   readonly name: string;
+  /** Which state of its code this is, if it says so. */
+  readonly version?: string;
+  /** How long it may take, in milliseconds, if there is a limit. */
+  readonly timeoutMs?: number;
   /** The function. */
   readonly run: (ctx: Context, input: I) => Promise<O> | O;
+}
+
+/** How a workflow is defined, besides its name and its function. */
+export interface WorkflowOptions {
+  /**
+   * How long it may take from its start, waiting included: then it is told by `WorkflowTimeoutError` at all that it
+   * waits for, and fails with it. Stored with the workflow, and so not moved by a restart. Unlimited by default.
+   */
+  timeout?: Duration;
+}
+
+/** How a child is started. */
+export interface ChildOptions<I> {
+  /** Its workflow id. By default one that is made of the parent's id and the key of the call. */
+  id?: string;
+  /** What its function is given. */
+  input?: I;
+  /** Whether it goes on when its parent ends before it, or is cancelled or out of time. By default it is cancelled then. */
+  detached?: boolean;
+  /** How long it may take; its workflow's own limit by default. Unless it is detached, it ends with its parent. */
+  timeout?: Duration;
+}
+
+/** How a signal is waited for. */
+export interface WaitOptions {
+  /** How long, at most. Forever by default. */
+  timeout?: Duration;
 }
 
 /** What a step's function is told. */
@@ -103,6 +135,36 @@ export interface Context {
     options?: AllOptions,
   ): Promise<{ -readonly [K in keyof T]: Awaited<ReturnType<T[K]>> }>;
 
+  /**
+   * Waits, however long: the workflow is let go from memory meanwhile, and goes on when its time has come, in this
+   * process or another.
+   *
+   * @throws {CancelledError | WorkflowTimeoutError} if the workflow is told so meanwhile
+   */
+  sleep(duration: Duration): Promise<void>;
+  /** {@linkcode Context.sleep} until a time, given as a `Date` or in milliseconds since 1970; not at all if that is past. */
+  sleepUntil(time: Date | number): Promise<void>;
+
+  /**
+   * Waits for a signal: a message to this workflow, sent by `engine.signal()`. Signals are kept from the moment they
+   * are sent, before the workflow waits or even exists, and are given in their order, each once.
+   *
+   * @param signal its name, or its definition by {@linkcode signal}
+   * @returns what was sent along; undefined also when the time is over
+   * @throws {CancelledError | WorkflowTimeoutError} if the workflow is told so meanwhile
+   */
+  waitForSignal<T>(signal: Signal<T> | string, options?: WaitOptions): Promise<T | undefined>;
+
+  /**
+   * Starts another workflow as a child of this one, and waits for its output. It is a workflow of its own, with its
+   * own id and history, and is started once.
+   *
+   * @throws what the child fails with
+   * @throws {WorkflowConflictError} if its id is that of a workflow that is not this child
+   * @throws {CancelledError | WorkflowTimeoutError} if this workflow is told so meanwhile, or the child was
+   */
+  child<I, O>(workflow: Workflow<I, O>, options?: ChildOptions<I>): Promise<O>;
+
   /** The time, by the workflow's own account: that of the last outcome it has seen. The same in a replay. */
   now(): Date;
   /** A random number, at least 0 and less than 1. The same in a replay. Not for secrets. */
@@ -167,13 +229,29 @@ const BRAND = Symbol.for("@stepwell/stepwell/workflow");
 export function workflow<I = void, O = unknown>(
   name: string,
   run: (ctx: Context, input: I) => Promise<O> | O,
+): Workflow<I, O>;
+/** Defines a workflow, with options. */
+export function workflow<I = void, O = unknown>(
+  name: string,
+  options: WorkflowOptions,
+  run: (ctx: Context, input: I) => Promise<O> | O,
+): Workflow<I, O>;
+export function workflow<I, O>(
+  name: string,
+  ...rest: readonly [WorkflowOptions, WorkflowFunction<I, O>] | readonly [WorkflowFunction<I, O>]
 ): Workflow<I, O> {
+  const [options, run] = rest.length === 1 ? [{}, rest[0]] : rest;
   checkName(name, "a workflow's name");
   if (typeof run !== "function") {
     throw new TypeError(`Cannot define workflow "${name}": wanted a function, found ${typeof run}`);
   }
-  return Object.freeze(Object.defineProperty({ name, run }, BRAND, { value: true }));
+  const { timeout } = options;
+  const timeoutMs = timeout === undefined ? undefined : durationMs(timeout, `timeout of workflow "${name}"`);
+  const definition = { name, run, ...timeoutMs !== undefined && { timeoutMs } };
+  return Object.freeze(Object.defineProperty(definition, BRAND, { value: true }));
 }
+
+type WorkflowFunction<I, O> = (ctx: Context, input: I) => Promise<O> | O;
 
 /** Whether a value is a workflow that {@linkcode workflow} made. */
 export function isWorkflow(value: unknown): value is Workflow {

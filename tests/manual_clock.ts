@@ -7,6 +7,9 @@ interface Timer {
   readonly background: boolean;
 }
 
+/** What nobody waits for to end. */
+const NEVER_MS = 1_000_000_000_000;
+
 /** A clock that stands still until a test moves it. What is due at once is called at once. */
 export class ManualClock implements Clock {
   #now: number;
@@ -27,10 +30,10 @@ export class ManualClock implements Clock {
     return () => void this.#timers.delete(timer);
   }
 
-  /** How long it is until each of the timers that keep a process alive, the soonest first. */
+  /** How long it is until each of the timers that keep a process alive, the soonest first; without those that never end. */
   get timers(): number[] {
     return [...this.#timers].filter(({ background }) => !background).map(({ at }) => at - this.#now)
-      .sort((a, b) => a - b);
+      .filter((delayMs) => delayMs < NEVER_MS).sort((a, b) => a - b);
   }
 
   /** Moves on, and calls the timers that come due, in their order, each at its time. */

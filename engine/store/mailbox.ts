@@ -30,19 +30,13 @@ export class Mailbox {
    * @param options.key another message with the same topic and key is this one
    * @param options.max how many messages may be kept for one workflow
    */
-  async send(message: Message, options: { key?: string; max: number }): Promise<Sent> {
-    const [kept, woken] = await this.database.write(this.sending(message, options));
-    return { kept: kept === 1, woken: woken === 1 };
-  }
-
-  /** The statements of {@linkcode Mailbox.send}, for a batch that does more. */
-  sending(message: Message, { key, max }: { key?: string; max: number }): Statement[] {
+  async send(message: Message, options: { key: string | undefined; max: number }): Promise<Sent> {
     const { workflowId, topic, sentAt } = message;
-    const request = topic === CANCEL_TOPIC || topic === PAUSE_TOPIC;
-    return [
-      statements.sendMessage(message, { key, max }),
-      statements.wakeWorkflow(workflowId, sentAt, request ? undefined : topic),
-    ];
+    const [kept, woken] = await this.database.write([
+      statements.sendMessage(message, options),
+      statements.wakeWorkflow(workflowId, sentAt, topic),
+    ]);
+    return { kept: kept === 1, woken: woken === 1 };
   }
 
   /** Whether there is a message with this key, kept or consumed. */

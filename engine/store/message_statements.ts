@@ -6,7 +6,7 @@
 
 import type { Statement } from "./database.ts";
 import { type Message, messageChecksum } from "./rows.ts";
-import type { Ownership } from "./statements.ts";
+import type { Ownership, Seen } from "./statements.ts";
 
 const SEND = `INSERT INTO messages (workflow_id, topic, payload_json, idempotency_key, sent_at, checksum)
   SELECT ?, ?, ?, ?, ?, ?
@@ -38,6 +38,53 @@ export function sendMessage(message: Message, options: { key: string | undefined
       max,
       max,
     ],
+  };
+}
+
+const SEND_FROM = `INSERT INTO messages (workflow_id, topic, payload_json, idempotency_key, sent_at, checksum)
+  SELECT ?, ?, ?, ?, ?, ? FROM workflows w
+  WHERE w.workflow = ? AND w.run IS ? AND (w.status = 'running' OR w.completed_at = ?)
+    AND EXISTS (
+      SELECT 1 FROM workflows r WHERE r.workflow_id = ? AND r.status NOT IN ('completed', 'failed', 'cancelled'))
+  ON CONFLICT DO NOTHING`;
+
+/**
+ * Keeps a message that a workflow sends to another one which has not ended: if its run owns the sender, or has ended it
+ * in this very batch.
+ */
+export function sendFrom(
+  { workflow, run }: Pick<Seen, "workflow" | "run">,
+  message: Message,
+  key: string | null,
+): Statement {
+  const { workflowId, topic, payloadJson, sentAt } = message;
+  return {
+    sql: SEND_FROM,
+    params: [
+      workflowId,
+      topic,
+      payloadJson,
+      key,
+      sentAt,
+      messageChecksum(message),
+      workflow,
+      run,
+      sentAt,
+      workflowId,
+    ],
+  };
+}
+
+const REQUEST = `INSERT INTO messages (workflow_id, topic, idempotency_key, sent_at, checksum)
+  SELECT ?, ?, ?, ?, ? FROM workflows WHERE workflow_id = ? AND status IN ('pending', 'running', 'waiting')
+  ON CONFLICT DO NOTHING`;
+
+/** Keeps a request to a workflow that has not ended and is not blocked. @param key another with the same key is this one */
+export function sendRequest(message: Message, key: string | null): Statement {
+  const { workflowId, topic, sentAt } = message;
+  return {
+    sql: REQUEST,
+    params: [workflowId, topic, key, sentAt, messageChecksum(message), workflowId],
   };
 }
 

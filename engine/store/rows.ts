@@ -80,6 +80,8 @@ export interface WorkflowInput {
   readonly deadlineAt?: number;
   /** The id of the workflow that started it, if one did. */
   readonly parentId?: string;
+  /** Whether it does not end with that one. */
+  readonly detached?: boolean;
 }
 
 /** How a workflow ended, or why it is blocked. */
@@ -114,12 +116,12 @@ export function checkpointChecksum(workflowId: string, checkpoint: Checkpoint): 
 
 /** The checksum of what a workflow was started with. */
 export function inputChecksum(input: WorkflowInput): number {
-  const { workflowId, name, createdAt, seed, inputJson, version, deadlineAt, parentId } = input;
+  const { workflowId, name, createdAt, seed, inputJson, version, deadlineAt, parentId, detached } = input;
   const head = `${workflowId}\n${name}\n${createdAt} ${seed}\n`;
   // Inputs of before there were such things have the checksum that they always had.
   const more = version === undefined && deadlineAt === undefined && parentId === undefined
     ? ""
-    : JSON.stringify([version ?? null, deadlineAt ?? null, parentId ?? null]);
+    : JSON.stringify([version ?? null, deadlineAt ?? null, parentId ?? null, detached ?? false]);
   return payloadsChecksum({ outputJson: inputJson, errorJson: null }, crc32(head + more));
 }
 

@@ -246,7 +246,7 @@ class SqliteDatabase implements Database {
     this.#cancelLook = this.options.clock.setTimer(WATCH_INTERVAL_MS, () => {
       this.#lookLater();
       if (this.#look()) { for (const listener of [...this.#listeners]) listener(); }
-    });
+    }, { background: true });
   }
 
   /** Whether another connection has committed since the last look, or it cannot be told: who listens then finds out. */

@@ -30,8 +30,8 @@ const CREATE_WORKFLOW =
   `INSERT INTO workflows (workflow_id, name, status, run, executor, created_at, updated_at)
   VALUES (?, ?, 'running', ?, ?, ?, ?) ON CONFLICT (workflow_id) DO NOTHING`;
 const CREATE_INPUT =
-  `INSERT INTO inputs (workflow, seed, input_json, version, deadline_at, parent_id, checksum)
-  SELECT workflow, ?, ?, ?, ?, ?, ? FROM workflows WHERE workflow_id = ? AND run = ? AND status = 'running'`;
+  `INSERT INTO inputs (workflow, seed, input_json, version, deadline_at, parent_id, detached, checksum)
+  SELECT workflow, ?, ?, ?, ?, ?, ?, ? FROM workflows WHERE workflow_id = ? AND run = ? AND status = 'running'`;
 
 /** Makes a workflow that this run owns, and gives its short key; changes nothing where the id is taken. */
 export function createWorkflow(input: WorkflowInput, run: number, executor: number): Statement[] {
@@ -43,16 +43,16 @@ export function createWorkflow(input: WorkflowInput, run: number, executor: numb
 }
 
 function inputColumns(input: WorkflowInput): SqlValue[] {
-  const { seed, inputJson, version = null, deadlineAt = null, parentId = null } = input;
-  return [seed, inputJson, version, deadlineAt, parentId, inputChecksum(input)];
+  const { seed, inputJson, version = null, deadlineAt = null, parentId = null, detached = false } = input;
+  return [seed, inputJson, version, deadlineAt, parentId, Number(detached), inputChecksum(input)];
 }
 
 const CREATE_CHILD = `INSERT INTO workflows (workflow_id, name, status, created_at, updated_at)
   SELECT ?, ?, 'pending', ?, ? FROM workflows WHERE workflow = ? AND run = ? AND status = 'running'
   ON CONFLICT (workflow_id) DO NOTHING`;
 const CREATE_CHILD_INPUT =
-  `INSERT INTO inputs (workflow, seed, input_json, version, deadline_at, parent_id, checksum)
-  SELECT w.workflow, ?, ?, ?, ?, ?, ? FROM workflows w
+  `INSERT INTO inputs (workflow, seed, input_json, version, deadline_at, parent_id, detached, checksum)
+  SELECT w.workflow, ?, ?, ?, ?, ?, ?, ? FROM workflows w
   WHERE w.workflow_id = ? AND NOT EXISTS (SELECT 1 FROM inputs i WHERE i.workflow = w.workflow)`;
 
 /** Makes a workflow that nobody runs yet, for the run that is to wait for it; changes nothing where the id is taken. */
@@ -282,6 +282,51 @@ export function finishWorkflow(owner: Ownership, outcome: WorkflowOutcome): Stat
   };
 }
 
+const CANCEL_UNOWNED =
+  `UPDATE workflows SET status = 'cancelled', executor = NULL, due_at = NULL, updated_at = ?, completed_at = ?,
+    output_json = NULL, error_json = ?, checksum = ?
+  WHERE workflow = ? AND run IS ? AND (status = 'blocked' OR status = 'pending' AND run IS NULL)`;
+
+/** Cancels a workflow that has not begun, or is blocked, if it is still as it was seen: there is nothing to tell. */
+export function cancelUnowned(seen: Seen, workflowId: string, outcome: WorkflowOutcome): Statement {
+  const { at, errorJson } = outcome;
+  return {
+    sql: CANCEL_UNOWNED,
+    params: [at, at, errorJson, outcomeChecksum(workflowId, outcome), seen.workflow, seen.run],
+  };
+}
+
+const PAUSE_UNOWNED =
+  `UPDATE workflows SET status = 'blocked', executor = NULL, due_at = NULL, updated_at = ?,
+    output_json = NULL, error_json = ?, checksum = ?
+  WHERE workflow = ? AND run IS ? AND status IN ('pending', 'waiting')`;
+
+/** Blocks a workflow that waits or that nobody runs, if it is still as it was seen. */
+export function pauseUnowned(seen: Seen, workflowId: string, outcome: WorkflowOutcome): Statement {
+  const { at, errorJson } = outcome;
+  return {
+    sql: PAUSE_UNOWNED,
+    params: [at, errorJson, outcomeChecksum(workflowId, outcome), seen.workflow, seen.run],
+  };
+}
+
+const FORGET_WAITS = `DELETE FROM checkpoints WHERE workflow = ? AND completion IS NULL AND kind IN (1, 2, 3)
+  AND EXISTS (SELECT 1 FROM workflows w WHERE w.workflow = ? AND w.run = ? AND w.status = 'running')`;
+
+/** Takes out the rows that say the workflow waits: it ends, and nobody will know what they would have brought. */
+export function forgetWaits({ workflow, run }: Ownership): Statement {
+  return { sql: FORGET_WAITS, params: [workflow, workflow, run] };
+}
+
+/** The children of a workflow that have not ended and end with it. */
+export function selectOpenChildren(workflowId: string): Statement {
+  return {
+    sql: `SELECT w.workflow_id FROM inputs i JOIN workflows w ON w.workflow = i.workflow
+      WHERE i.parent_id = ? AND i.detached = 0 AND w.status NOT IN ('completed', 'failed', 'cancelled')`,
+    params: [workflowId],
+  };
+}
+
 const RELEASE = `UPDATE workflows SET status = 'pending', executor = NULL, updated_at = ?
   WHERE workflow = ? AND run = ? AND status = 'running'`;
 
@@ -407,7 +452,8 @@ export function selectOwnership({ workflow, run }: Ownership): Statement {
 /** What a workflow was started with. */
 export function selectInput(workflow: number): Statement {
   return {
-    sql: "SELECT seed, input_json, version, deadline_at, parent_id, checksum FROM inputs WHERE workflow = ?",
+    sql:
+      "SELECT seed, input_json, version, deadline_at, parent_id, detached, checksum FROM inputs WHERE workflow = ?",
     params: [workflow],
   };
 }

@@ -18,7 +18,7 @@ import {
   type WorkflowOutcome,
   type WorkflowStatus,
 } from "./rows.ts";
-import { type KeptMessage, PAUSE_TOPIC } from "./mailbox.ts";
+import { CANCEL_TOPIC, childTopic, type KeptMessage, PAUSE_TOPIC } from "./mailbox.ts";
 import * as messages from "./message_statements.ts";
 import * as statements from "./statements.ts";
 import type { Ownership, Seen, WorkflowFilter } from "./statements.ts";
@@ -137,6 +137,7 @@ export class Store {
       ...row.version !== null && { version: String(row.version) },
       ...row.deadline_at !== null && { deadlineAt: row.deadline_at as number },
       ...row.parent_id !== null && { parentId: String(row.parent_id) },
+      ...row.detached !== 0 && { detached: true },
     };
     if (typeof (row.input_json ?? "") !== "string" || inputChecksum(input) !== row.checksum) {
       throw this.corrupt(workflowId, "input", "a row with another checksum");
@@ -382,19 +383,116 @@ export class Store {
   }
 
   /**
-   * Ends the run, with the workflow's outcome or blocked.
+   * Ends the run, with the workflow's outcome or blocked. Its parent is told; its children are cancelled.
    *
-   * @param abandoned the steps whose rows still say that they are running, as they are left
+   * @param ending.abandoned the steps whose rows still say that they are running, as they are left
+   * @param ending.waited whether there are rows that say the workflow waits
+   * @param ending.children the children that end with it
    * @returns whether the run still owned the workflow
    */
   async finish(
     owner: Ownership,
     outcome: WorkflowOutcome,
-    abandoned: readonly Checkpoint[],
+    ending: {
+      abandoned?: readonly Checkpoint[];
+      waited?: boolean;
+      parentId?: string;
+      children?: readonly string[];
+    } = {},
   ): Promise<boolean> {
+    const { abandoned = [], waited = false, parentId, children = [] } = ending;
     const batch = abandoned.map((checkpoint) => statements.writeCheckpoint(owner, checkpoint, true));
-    batch.push(statements.finishWorkflow(owner, outcome));
-    return (await this.database.write(batch, owner.run)).at(-1) === 1;
+    if (waited) batch.push(statements.forgetWaits(owner));
+    const place = batch.push(statements.finishWorkflow(owner, outcome)) - 1;
+    if (parentId !== undefined) batch.push(...this.#tellParent(owner, parentId, outcome.at));
+    for (const child of children) batch.push(...this.#cancelChild(owner, child, outcome.at));
+    return (await this.database.write(batch, owner.run))[place] === 1;
+  }
+
+  #tellParent(
+    ended: Pick<Seen, "workflow" | "run"> & { workflowId: string },
+    parentId: string,
+    at: number,
+  ): Statement[] {
+    const topic = childTopic(ended.workflowId);
+    const message = { workflowId: parentId, topic, payloadJson: null, sentAt: at };
+    return [messages.sendFrom(ended, message, null), messages.wakeWorkflow(parentId, at, topic)];
+  }
+
+  #cancelChild(owner: Ownership, workflowId: string, at: number): Statement[] {
+    const message = { workflowId, topic: CANCEL_TOPIC, payloadJson: null, sentAt: at };
+    return [messages.sendFrom(owner, message, CANCEL_TOPIC), messages.wakeWorkflow(workflowId, at)];
+  }
+
+  /** Blocks the workflow: the run ends, and nothing of what it has begun is lost. @returns whether it still owned it */
+  async block(owner: Ownership, outcome: WorkflowOutcome): Promise<boolean> {
+    const batch = [
+      statements.finishWorkflow(owner, outcome),
+      messages.discardMessages(owner.workflowId, PAUSE_TOPIC),
+    ];
+    return (await this.database.write(batch, owner.run))[0] === 1;
+  }
+
+  /** The children of a workflow that have not ended and end with it. */
+  async openChildren(workflowId: string): Promise<string[]> {
+    const rows = await this.database.read(statements.selectOpenChildren(workflowId));
+    return rows.map((row) => String(row.workflow_id));
+  }
+
+  /** Requests the children of a workflow to be cancelled. */
+  async cancelChildren(owner: Ownership, children: readonly string[], now: number): Promise<void> {
+    await this.database.write(children.flatMap((child) => this.#cancelChild(owner, child, now)), owner.run);
+  }
+
+  /**
+   * Makes a child, which nobody runs yet, and the row that says its parent waits for it.
+   *
+   * @returns `"made"`, `"taken"` if there is a workflow of this id, or `"lost"` if the run does not own the parent
+   */
+  async createChild(
+    owner: Ownership,
+    input: WorkflowInput,
+    wait: Checkpoint,
+  ): Promise<"made" | "taken" | "lost"> {
+    const batch = statements.createChild(owner, input);
+    batch.push(statements.writeCheckpoint(owner, wait, false));
+    const [made, , written] = await this.database.write(batch, owner.run);
+    return written === 0 ? "lost" : made === 0 ? "taken" : "made";
+  }
+
+  /**
+   * Cancels a workflow: at once if it is blocked or has not begun; otherwise it is told.
+   *
+   * @returns whether it is cancelled, or will be told; false if it is not as it was seen, or has ended
+   */
+  async cancel(
+    record: WorkflowRecord,
+    parentId: string | undefined,
+    outcome: WorkflowOutcome,
+  ): Promise<boolean> {
+    const { workflowId } = record;
+    const { at } = outcome;
+    const message = { workflowId, topic: CANCEL_TOPIC, payloadJson: null, sentAt: at };
+    const results = await this.database.write([
+      statements.cancelUnowned(record, workflowId, outcome),
+      messages.sendRequest(message, CANCEL_TOPIC),
+      messages.wakeWorkflow(workflowId, at),
+      ...parentId === undefined ? [] : this.#tellParent(record, parentId, at),
+    ]);
+    return results[0] === 1 || results[1] === 1 ||
+      (await this.database.read(messages.selectMessageByKey(workflowId, CANCEL_TOPIC, CANCEL_TOPIC))).length >
+        0;
+  }
+
+  /** Pauses a workflow: at once if it waits or nobody runs it; otherwise it is told. @returns as {@linkcode Store.cancel} */
+  async pause(record: WorkflowRecord, outcome: WorkflowOutcome): Promise<boolean> {
+    const { workflowId } = record;
+    const message = { workflowId, topic: PAUSE_TOPIC, payloadJson: null, sentAt: outcome.at };
+    const [paused, told] = await this.database.write([
+      statements.pauseUnowned(record, workflowId, outcome),
+      messages.sendRequest(message, null),
+    ]);
+    return paused === 1 || told === 1;
   }
 
   /** Ends the run without an outcome. @returns whether it still owned the workflow */

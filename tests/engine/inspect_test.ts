@@ -201,5 +201,6 @@ Deno.test("a person with a SQL shell reads steps in the view of that name", asyn
     next_attempt_at: null,
     completion: 1,
     retried: 0,
+    topic: null,
   });
 });

@@ -80,11 +80,13 @@ const runWrites: Record<string, (store: Store, owner: Ownership) => Promise<bool
     store.checkpoint(owner, { ...running, key: "other#000001" }, false),
   "the next attempt of a running step": (store, owner) =>
     store.checkpoint(owner, { ...running, attempt: 2, nextAttemptAt: 3_000 }, true),
-  "its completion": (store, owner) => store.finish(owner, outcome("completed"), []),
-  "its failure": (store, owner) => store.finish(owner, outcome("failed"), []),
-  "its block": (store, owner) => store.finish(owner, outcome("blocked"), []),
+  "its completion": (store, owner) => store.finish(owner, outcome("completed")),
+  "its failure": (store, owner) => store.finish(owner, outcome("failed")),
+  "its block": (store, owner) => store.block(owner, outcome("blocked")),
   "its end with abandoned steps": (store, owner) =>
-    store.finish(owner, outcome("failed"), [{ ...running, status: "failed", completion: 2 }]),
+    store.finish(owner, outcome("failed"), {
+      abandoned: [{ ...running, status: "failed", completion: 2 }],
+    }),
   "its release": (store, owner) => store.release(owner, 2_000),
 };
 
@@ -115,9 +117,9 @@ testEachDriver(
   "a run whose workflow has ended, is blocked or was released changes nothing",
   async ({ open, folder }) => {
     const ends: Record<string, (store: Store, owner: Ownership) => Promise<boolean>> = {
-      completed: (store, owner) => store.finish(owner, outcome("completed"), []),
-      failed: (store, owner) => store.finish(owner, outcome("failed"), []),
-      blocked: (store, owner) => store.finish(owner, outcome("blocked"), []),
+      completed: (store, owner) => store.finish(owner, outcome("completed")),
+      failed: (store, owner) => store.finish(owner, outcome("failed")),
+      blocked: (store, owner) => store.block(owner, outcome("blocked")),
       released: (store, owner) => store.release(owner, 2_000),
     };
     for (const [end, finish] of Object.entries(ends)) {
@@ -230,7 +232,7 @@ testEachDriver("a decision has no effect on a workflow that has changed since", 
   const database = await open();
   const { store, owner } = await begin(database);
   const seen = (await store.find("w"))!;
-  await store.finish(owner, outcome("completed"), []);
+  await store.finish(owner, outcome("completed"));
   const before = await contents(database);
   for (const [name, decide] of Object.entries(decisions)) {
     assertEquals(await decide(store, seen), false, name);
@@ -249,7 +251,7 @@ testEachDriver("a decision that was made twice has an effect once", async ({ ope
     const { store, owner } = await begin(database);
     await (before[name] === undefined
       ? store.release(owner, 2_000)
-      : store.finish(owner, outcome(before[name]), []));
+      : store.finish(owner, outcome(before[name])));
     const seen = (await store.find("w"))!;
     assertEquals(await Promise.all([decide(store, seen), decide(store, seen)]), [true, false], name);
   }

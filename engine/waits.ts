@@ -1,0 +1,303 @@
+import { findArrivals } from "./arrivals.ts";
+import type { Clock } from "./clock.ts";
+import type { RunningRows } from "./running_rows.ts";
+import { Scope } from "./scope.ts";
+import { CANCEL_TOPIC, type Mailbox, PAUSE_TOPIC } from "./store/mailbox.ts";
+import type { Checkpoint, WorkflowInput } from "./store/rows.ts";
+import type { Ownership } from "./store/statements.ts";
+import type { ArrivedRow, Store } from "./store/store.ts";
+import type { Turns } from "./turns.ts";
+
+/** For how long a workflow stays in memory that does nothing but wait, in case it need not wait for long. */
+const LINGER_MS = 1_000;
+
+/** What the waits of a run need of it. */
+export interface WaitsHost {
+  /** Whether the workflow does what it has not done before, and may go on with it. */
+  readonly live: boolean;
+  /** Whether it does nothing but wait: nothing runs, nothing is being written, it has seen all that there is. */
+  readonly resting: boolean;
+  /** Whether it may still be cancelled, or run out of time. */
+  readonly interruptible: boolean;
+  /** How many completions there have been. */
+  readonly completions: number;
+  /** Makes what has come a part of the history, and has the workflow see it. @returns settled once it is committed */
+  arrive(arrivals: readonly ArrivedRow[]): Promise<void>;
+  /** Ends the run: it is let go until then, or until a message comes. */
+  parked(dueAt: number | null): void;
+  /** Stops at a checkpoint: the workflow was paused. */
+  hold(): Promise<void>;
+  /** Ends the run for an error that is not the workflow's. */
+  stopFor(error: unknown): Promise<void>;
+  loseLease(doing: string): void;
+  /** Has messages of other processes be looked for. */
+  listen(): void;
+  /** Asks to keep the run in memory. @returns a function that gives the place back; undefined if there is none */
+  linger(): (() => void) | undefined;
+}
+
+/** A step that waits for its next attempt. */
+interface Pause {
+  readonly until: number;
+  readonly wake: () => void;
+}
+
+/**
+ * What a run waits for, other than its own steps: times and messages.
+ *
+ * Owns: which these are, the timer for the earliest, and whether the run is let go meanwhile. Does not own: what has come
+ * (arrivals.ts), and in which order the workflow sees it (run.ts).
+ *
+ * 1. What the workflow waits for is in the store before the run is let go; that is one commit, which changes nothing
+ *    where a message is there that it waits for. So no wake-up is lost.
+ * 2. A time is reached when the clock says so, whatever it did meanwhile.
+ */
+export class Waits {
+  /** In the order in which the workflow asked. */
+  readonly #rows = new Map<string, Checkpoint>();
+  #pauses: Map<string, Pause> | undefined;
+  #cancelTimer: (() => void) | undefined;
+  #timerAt = Infinity;
+  #looking = false;
+  #lookAgain = false;
+  #restScheduled = false;
+  #parking = false;
+  #ended = false;
+  /** What would begin while the run is being let go, and begins if it is not. */
+  readonly #deferred: (() => void)[] = [];
+  #stopLingering: (() => void) | undefined;
+
+  constructor(
+    private readonly services: {
+      readonly store: Store;
+      readonly mailbox: Mailbox;
+      readonly clock: Clock;
+      readonly turns: Turns;
+      /** Whether a workflow is let go whenever it waits, however short that may be. */
+      readonly alwaysReplay: boolean;
+    },
+    private readonly run: {
+      readonly owner: Ownership;
+      readonly input: WorkflowInput;
+      readonly rows: RunningRows;
+      readonly host: WaitsHost;
+    },
+  ) {}
+
+  /** Whether the run waits for anything. */
+  get waiting(): boolean {
+    return this.#rows.size > 0 || (this.#pauses?.size ?? 0) > 0;
+  }
+
+  /**
+   * Has the run wait for a time or a message.
+   *
+   * @param row what says so in the store; it rides along with the next commit if it is not there yet
+   * @param onGivenUp called when the part of the workflow that waits is given up before anything has come
+   */
+  add(row: Checkpoint, scope: Scope, onGivenUp: (reason: unknown) => void): void {
+    const { key } = row;
+    if (scope.aborted) return onGivenUp(scope.reason);
+    const waiting = new Scope(scope);
+    waiting.onabort = () => {
+      if (this.#rows.delete(key)) onGivenUp(waiting.reason);
+    };
+    this.#rows.set(key, row);
+    const { rows } = this.run;
+    if (rows.get(key) === undefined) rows.begin(key, () => row);
+    if (row.topic !== undefined) this.run.host.listen();
+    this.#setTimer();
+    this.look();
+  }
+
+  /** Has a step wait for its next attempt. @returns settled at that time, or once the step is given up */
+  async pause(key: string, until: number, scope: Scope): Promise<void> {
+    await new Promise<void>((wake) => {
+      const waiting = new Scope(scope);
+      const proceed = () => {
+        if (!this.#pauses!.delete(key)) return;
+        waiting.end();
+        wake();
+      };
+      waiting.onabort = proceed;
+      (this.#pauses ??= new Map()).set(key, { until, wake: proceed });
+      this.#setTimer();
+      this.rest();
+    });
+  }
+
+  /**
+   * The workflow now does what it has not done before.
+   *
+   * @param look whether something may have come that nobody has looked at
+   */
+  goLive(look: boolean): void {
+    this.#setTimer();
+    if (look || this.#lookAgain) this.look();
+  }
+
+  /**
+   * Looks what has come.
+   *
+   * @returns whether it will be seen: not if the run is over, or is being let go
+   */
+  look(): boolean {
+    if (this.#ended || this.#parking) {
+      this.#lookAgain = true;
+      return false;
+    }
+    this.#lookAgain = true;
+    if (this.#looking) return true;
+    this.#looking = true;
+    // Not at once: what the workflow asks for together is looked for together.
+    queueMicrotask(() => void this.#look().catch((error) => this.run.host.stopFor(error)));
+    return true;
+  }
+
+  async #look(): Promise<void> {
+    const { host } = this.run;
+    while (this.#lookAgain && host.live && !this.#ended) {
+      this.#lookAgain = false;
+      this.#wakePauses();
+      if (await this.#isPaused()) {
+        this.#looking = false;
+        return await host.hold();
+      }
+      const arrivals = await this.#findArrivals();
+      if (arrivals.length === 0 || !host.live || this.#ended) continue;
+      for (const { checkpoint } of arrivals) this.#rows.delete(checkpoint.key);
+      this.#lookAgain = true;
+      await host.arrive(arrivals);
+    }
+    this.#looking = false;
+    if (this.#ended || !host.live) return;
+    this.#setTimer();
+    this.rest();
+  }
+
+  #wakePauses(): void {
+    const now = this.services.clock.now();
+    for (const { until, wake } of [...this.#pauses?.values() ?? []]) if (until <= now) wake();
+  }
+
+  async #isPaused(): Promise<boolean> {
+    return (await this.services.mailbox.kept(this.run.owner.workflowId, PAUSE_TOPIC, 1)).length > 0;
+  }
+
+  async #findArrivals(): Promise<ArrivedRow[]> {
+    const { input, owner, rows, host } = this.run;
+    const { interruptible } = host;
+    const waits = [...this.#rows.values()];
+    if (waits.length === 0 && !interruptible) return [];
+    const now = this.services.clock.now();
+    const arrivals = await findArrivals(this.services, waits, { input, interruptible, now, run: owner.run });
+    // Meanwhile the workflow may have given up what it waited for.
+    return arrivals
+      .filter(({ checkpoint: { key, kind } }) => kind === "cancel" ? host.interruptible : this.#rows.has(key))
+      .map((arrival) => ({ ...arrival, replacesRunning: rows.get(arrival.checkpoint.key) !== undefined }));
+  }
+
+  /** When the run has to look again at the latest. */
+  get #dueAt(): number {
+    let dueAt = this.run.host.interruptible ? this.run.input.deadlineAt ?? Infinity : Infinity;
+    for (const { nextAttemptAt } of this.#rows.values()) dueAt = Math.min(dueAt, nextAttemptAt ?? Infinity);
+    for (const { until } of this.#pauses?.values() ?? []) dueAt = Math.min(dueAt, until);
+    return dueAt;
+  }
+
+  #setTimer(): void {
+    const at = this.#dueAt;
+    if (at === this.#timerAt && this.#cancelTimer !== undefined) return;
+    this.#cancelTimer?.();
+    this.#cancelTimer = undefined;
+    this.#timerAt = at;
+    if (at === Infinity || this.#ended) return;
+    const { clock } = this.services;
+    this.#cancelTimer = clock.setTimer(Math.max(0, at - clock.now()), () => {
+      this.#cancelTimer = undefined;
+      if (at > clock.now()) this.#setTimer();
+      else this.look();
+    });
+  }
+
+  // --- Letting go ---
+
+  /** Lets the run go, once all is quiet, if all that it does is wait, and for longer than a moment. */
+  rest(): void {
+    if (this.#restScheduled || !this.waiting) return;
+    this.#restScheduled = true;
+    // The workflow's code comes to rest first.
+    this.services.turns.whenQuiet(() => {
+      this.#restScheduled = false;
+      if (this.#isResting()) this.#rest();
+    });
+  }
+
+  #isResting(): boolean {
+    return this.waiting && !this.#looking && !this.#parking && !this.#ended && this.run.host.resting;
+  }
+
+  #rest(): void {
+    const { clock, alwaysReplay } = this.services;
+    if (alwaysReplay) return this.#park();
+    if (this.#dueAt - clock.now() <= LINGER_MS || this.#stopLingering !== undefined) return;
+    const giveBack = this.#topics.length > 0 ? this.run.host.linger() : undefined;
+    if (giveBack === undefined) return this.#park();
+    const { completions } = this.run.host;
+    const cancelTimer = clock.setTimer(LINGER_MS, () => {
+      this.#stopLingering!();
+      if (!this.#isResting()) return;
+      if (completions === this.run.host.completions) this.#park();
+      else this.#rest();
+    });
+    this.#stopLingering = () => {
+      this.#stopLingering = undefined;
+      cancelTimer();
+      giveBack();
+    };
+  }
+
+  get #topics(): string[] {
+    const topics = [...this.#rows.values()].flatMap(({ topic }) => topic ?? []);
+    return [...new Set(topics)];
+  }
+
+  #park(): void {
+    this.#stopLingering?.();
+    this.#parking = true;
+    this.#parkNow().catch((error) => this.run.host.stopFor(error));
+  }
+
+  async #parkNow(): Promise<void> {
+    const { owner, rows, host } = this.run;
+    const unwritten = [...this.#rows.values()].filter(({ key }) => rows.get(key) === undefined);
+    for (const row of unwritten) rows.stored(row);
+    const dueAt = this.#dueAt === Infinity ? null : this.#dueAt;
+    const topics = [...this.#topics, CANCEL_TOPIC, PAUSE_TOPIC];
+    const now = this.services.clock.now();
+    const result = await this.services.store.park(owner, { rows: unwritten, dueAt, topics, now });
+    if (this.#ended) return;
+    if (result === "parked") return host.parked(dueAt);
+    if (result === "lost") return host.loseLease("wait");
+    this.#parking = false;
+    for (const proceed of this.#deferred.splice(0)) proceed();
+    this.look();
+  }
+
+  /** Puts off what would begin while the run is being let go. @returns whether it is: if not, it may begin at once */
+  defer(proceed: () => void): boolean {
+    if (this.#parking) this.#deferred.push(proceed);
+    return this.#parking;
+  }
+
+  /** The run is over: nothing is waited for any more. */
+  end(): void {
+    this.#ended = true;
+    this.#stopLingering?.();
+    this.#cancelTimer?.();
+    this.#cancelTimer = undefined;
+    this.#rows.clear();
+    this.#pauses?.clear();
+    this.#deferred.length = 0;
+  }
+}
