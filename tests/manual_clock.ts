@@ -10,10 +10,16 @@ interface Timer {
 /** What nobody waits for to end. */
 const NEVER_MS = 1_000_000_000_000;
 
-/** A clock that stands still until a test moves it. What is due at once is called at once. */
+/**
+ * A clock that stands still until a test moves it. What is due at once is called at once.
+ *
+ * A background timer that comes due more than once while the clock moves is called once: days have a great many of the
+ * milliseconds after which a store is looked at again.
+ */
 export class ManualClock implements Clock {
   #now: number;
   readonly #timers = new Set<Timer>();
+  #movingUntil: number | undefined;
 
   constructor(now: number = Date.UTC(2030, 0, 1)) {
     this.#now = now;
@@ -24,7 +30,8 @@ export class ManualClock implements Clock {
   }
 
   setTimer(delayMs: number, wake: () => void, { background = false } = {}): () => void {
-    const timer = { at: this.#now + delayMs, wake, background };
+    const soonest = background && this.#movingUntil !== undefined ? this.#movingUntil + 1 : 0;
+    const timer = { at: Math.max(this.#now + delayMs, soonest), wake, background };
     this.#timers.add(timer);
     if (delayMs <= 0) queueMicrotask(() => this.advance(0));
     return () => void this.#timers.delete(timer);
@@ -39,12 +46,14 @@ export class ManualClock implements Clock {
   /** Moves on, and calls the timers that come due, in their order, each at its time. */
   advance(ms: number): void {
     const until = this.#now + ms;
+    this.#movingUntil = until;
     for (let timer = this.#due(until); timer !== undefined; timer = this.#due(until)) {
       this.#timers.delete(timer);
       this.#now = Math.max(this.#now, timer.at);
       timer.wake();
     }
     this.#now = until;
+    this.#movingUntil = undefined;
   }
 
   #due(until: number): Timer | undefined {
