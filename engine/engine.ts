@@ -330,9 +330,12 @@ export class Engine implements AsyncDisposable {
     });
     const run = this.#newRun(workflow, result.claimed, input);
     this.#runs.set(request.workflowId, run);
-    this.#executor.busy = true;
     run.result.catch(() => {}).then(() => this.#ended(run));
-    this.#services.turns.next(() => void run.begin());
+    this.#services.turns.next(() => {
+      void run.begin();
+      // Only now: what it sets off is not needed for the first step, and takes time the first time.
+      this.#executor.busy = this.#runs.size > 0;
+    });
     this.#wake(request.workflowId);
     return run;
   }
