@@ -11,7 +11,7 @@ import {
 import { type EngineEvent, Events } from "./events.ts";
 import { Executor } from "./executor.ts";
 import { Handle, type HandleSource } from "./handle.ts";
-import { describe, summarize, type WorkflowDetail, type WorkflowSummary } from "./inspect.ts";
+import type { WorkflowDetail, WorkflowSummary } from "./inspect.ts";
 import { type EngineOptions, type EngineSettings, engineSettings } from "./options.ts";
 import { randomUuid } from "./random.ts";
 import { Run, runName, type RunServices, type RunStart } from "./run.ts";
@@ -173,7 +173,9 @@ export class Engine implements AsyncDisposable {
   /** A workflow with its steps, undefined if there is none of this id. */
   async get(id: string): Promise<WorkflowDetail | undefined> {
     const record = await this.#store.find(id);
-    return record && await describe(this.#store, record);
+    if (record === undefined) return undefined;
+    const { describe } = await loadInspect();
+    return await describe(this.#store, record);
   }
 
   /** Workflows, the newest first. @throws {TypeError | RangeError} if the filter is not as {@linkcode ListFilter} says */
@@ -193,6 +195,7 @@ export class Engine implements AsyncDisposable {
       );
     }
     const records = await this.#store.list({ statuses, name, limit, beforeId });
+    const { summarize } = await loadInspect();
     return records.map(summarize);
   }
 
@@ -435,4 +438,9 @@ export class Engine implements AsyncDisposable {
   #closedError(): EngineClosedError {
     return new EngineClosedError(`Cannot use the engine on "${this.#store.location}": it is closed`);
   }
+}
+
+/** Most programs never look at workflows, so what it takes is loaded when one does. */
+function loadInspect(): Promise<typeof import("./inspect.ts")> {
+  return import("./inspect.ts");
 }
