@@ -1,6 +1,3 @@
-/** The folder this file is in: what is called from there is not what the user wrote. */
-const HERE = import.meta.url.replace(/[^/]*$/, "");
-
 /**
  * The place in the source from which the engine was called, such as `orders.ts:12:20`: the same for every run of the
  * same source, wherever it lies and however it is started.
@@ -8,13 +5,15 @@ const HERE = import.meta.url.replace(/[^/]*$/, "");
  * @returns undefined where the stack does not tell
  */
 export function callSite(): string | undefined {
+  // What is called from the folder of this file is not what the user wrote.
+  const here = import.meta.url.slice(0, import.meta.url.lastIndexOf("/") + 1);
   const { stackTraceLimit } = Error;
   Error.stackTraceLimit = 10;
   const stack = new Error().stack ?? "";
   Error.stackTraceLimit = stackTraceLimit;
   for (const line of stack.split("\n").slice(1)) {
     const [, url, place] = /([a-z]+:\/\/[^\s()]+?|\/[^\s()]+?):(\d+:\d+)\)?$/.exec(line) ?? [];
-    if (url === undefined || url.startsWith(HERE)) continue;
+    if (url === undefined || url.startsWith(here)) continue;
     return `${url.slice(url.lastIndexOf("/") + 1)}:${place}`;
   }
   return undefined;

@@ -1,9 +1,11 @@
 /** The remainders of CRC-32 (reflected polynomial 0xEDB88320) for each byte. */
-const TABLE = Int32Array.from({ length: 256 }, (_, byte) => {
+const TABLE = new Int32Array(256);
+// Not Int32Array.from(), which takes three times as long, and every program waits for it.
+for (let byte = 0; byte < 256; byte++) {
   let crc = byte;
   for (let bit = 0; bit < 8; bit++) crc = (crc >>> 1) ^ (crc & 1 ? 0xedb88320 : 0);
-  return crc;
-});
+  TABLE[byte] = crc;
+}
 
 /**
  * The CRC-32 of a text's UTF-8 bytes, as zlib, gzip and PNG compute it (ISO 3309). It finds every change within 32

@@ -37,19 +37,33 @@ export const systemClock: Clock = {
   setTimer(delayMs, wake, { background = false } = {}): () => void {
     if (!background) return setLongTimeout(delayMs, wake);
     if (delayMs < MIN_HOLD_MS) return setLongTimeout(delayMs, wake, Deno.unrefTimer);
-    // `setTimeout` takes 10 ms to load, which a program that has little to do is spared: it has ended before this
-    // signal's time is over. What it cannot do is let the process end sooner.
-    const holdMs = Math.min(delayMs, MAX_HOLD_MS);
-    const signal = AbortSignal.timeout(holdMs);
-    let cancel = () => signal.removeEventListener("abort", proceed);
-    const proceed = () => {
-      if (delayMs === holdMs) return wake();
-      cancel = setLongTimeout(delayMs - holdMs, wake, Deno.unrefTimer);
+    let cancelled = false;
+    let cancel = (): void => {
+      cancelled = true;
     };
-    signal.addEventListener("abort", proceed);
+    // What is being done just now matters more, and the first signal takes a millisecond to load.
+    queueMicrotask(() => {
+      if (!cancelled) cancel = setBackgroundTimer(delayMs, wake);
+    });
     return () => cancel();
   },
 };
+
+/**
+ * `setTimeout` takes 5 ms to load, which a program that has little to do is spared: it has ended before the time of a
+ * signal is over. What a signal cannot do is let the process end sooner.
+ */
+function setBackgroundTimer(delayMs: number, wake: () => void): () => void {
+  const holdMs = Math.min(delayMs, MAX_HOLD_MS);
+  const signal = AbortSignal.timeout(holdMs);
+  let cancel = () => signal.removeEventListener("abort", proceed);
+  const proceed = () => {
+    if (delayMs === holdMs) return wake();
+    cancel = setLongTimeout(delayMs - holdMs, wake, Deno.unrefTimer);
+  };
+  signal.addEventListener("abort", proceed);
+  return () => cancel();
+}
 
 function setLongTimeout(delayMs: number, wake: () => void, adjust?: (timer: number) => void): () => void {
   const until = Date.now() + delayMs;

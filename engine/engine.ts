@@ -16,7 +16,7 @@ import {
 import { type EngineEvent, Events } from "./events.ts";
 import { Executor } from "./executor.ts";
 import { Handle, type HandleSource, type SignalOptions } from "./handle.ts";
-import { describe, summarize, type WorkflowDetail, type WorkflowSummary } from "./inspect.ts";
+import type { WorkflowDetail, WorkflowSummary } from "./inspect.ts";
 import { checkName } from "./names.ts";
 import { type EngineOptions, type EngineSettings, engineSettings } from "./options.ts";
 import { randomUuid } from "./random.ts";
@@ -201,7 +201,9 @@ export class Engine implements AsyncDisposable {
   /** A workflow with its steps, undefined if there is none of this id. */
   async get(id: string): Promise<WorkflowDetail | undefined> {
     const record = await this.#store.find(id);
-    return record && await describe(this.#store, record);
+    if (record === undefined) return undefined;
+    const { describe } = await loadInspect();
+    return await describe(this.#store, record);
   }
 
   /** Workflows, the newest first. @throws {TypeError | RangeError} if the filter is not as {@linkcode ListFilter} says */
@@ -221,6 +223,7 @@ export class Engine implements AsyncDisposable {
       );
     }
     const records = await this.#store.list({ statuses, name, limit, beforeId });
+    const { summarize } = await loadInspect();
     return records.map(summarize);
   }
 
@@ -512,4 +515,9 @@ function deadline(timeout: Duration | undefined, workflow: Workflow, now: number
 /** Another process has the workflow by now: that one tells it. */
 function ignoreBusy(error: unknown): void {
   if (!(error instanceof WorkflowBusyError)) throw error;
+}
+
+/** Most programs never look at workflows, so what it takes is loaded when one does. */
+function loadInspect(): Promise<typeof import("./inspect.ts")> {
+  return import("./inspect.ts");
 }

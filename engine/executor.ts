@@ -47,8 +47,6 @@ export class Executor {
     if (!this.#registered) {
       store.holdLock(this.id);
       this.#registered = true;
-      // What is left over is swept up by the next executor.
-      this.#sweep = store.removeGone(this.id).catch(() => {});
     }
     if (this.#leaseUntil - clock.now() >= leaseMs * 2 / 3) return Promise.resolve();
     this.#renewing ??= this.#renew().finally(() => this.#renewing = undefined);
@@ -67,6 +65,8 @@ export class Executor {
     this.#busy = busy;
     if (busy) {
       this.#cancelHeartbeat ??= this.#beatLater();
+      // What is left over is swept up by the next executor.
+      this.#sweep ??= this.options.store.removeGone(this.id).catch(() => {});
     } else if (this.#dropped.size === 0) {
       this.#cancelHeartbeat?.();
       this.#cancelHeartbeat = undefined;

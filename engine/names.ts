@@ -17,7 +17,9 @@ export function checkName(name: unknown, what: string): asserts name is string {
       `Cannot use ${what}: wanted 1 to ${MAX_NAME_LENGTH} characters, found ${name.length}`,
     );
   }
-  if (/\p{Cc}/u.test(name) || !name.isWellFormed()) {
+  // As /\p{Cc}/u, which takes half a millisecond the first time.
+  // deno-lint-ignore no-control-regex -- it is these that are looked for
+  if (/[\x00-\x1f\x7f-\x9f]/.test(name) || !name.isWellFormed()) {
     throw new TypeError(
       `Cannot use ${what}: wanted no control characters and whole characters only, found ${
         JSON.stringify(name)

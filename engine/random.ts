@@ -70,14 +70,11 @@ export class SeededRandom {
   }
 }
 
-/** Every byte in hexadecimal. */
-const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
-
 /** The text of a UUID of version 4 with these 16 random bytes. */
 function formatUuid(bytes: Uint8Array): string {
   bytes[6] = (bytes[6]! & 0x0f) | 0x40;
   bytes[8] = (bytes[8]! & 0x3f) | 0x80;
   let hex = "";
-  for (const byte of bytes) hex += HEX[byte];
+  for (const byte of bytes) hex += (byte + 0x100).toString(16).slice(1);
   return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join("-");
 }

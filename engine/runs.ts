@@ -141,10 +141,13 @@ export class Runs {
     const run = this.#newRun(workflow, result.claimed, input);
     this.#runs.set(request.workflowId, run);
     this.#waiting.delete(request.workflowId);
-    executor.busy = true;
-    this.#listenSoon();
     run.ended.then((parkedUntil) => this.#ended(workflow, run, parkedUntil));
-    this.#services.turns.next(() => void run.begin());
+    this.#services.turns.next(() => {
+      void run.begin();
+      // Only now: what these set off is not needed for the first step, and takes time the first time.
+      executor.busy = this.#runs.size > 0;
+      this.#listenSoon();
+    });
     onChange(request.workflowId);
     return run;
   }
@@ -169,6 +172,7 @@ export class Runs {
 
   /** Looks for what other processes send, once something has run for a while: most runs are over by then. */
   #listenSoon(): void {
+    if (this.#runs.size === 0) return;
     this.#cancelListening ??= this.#services.clock.setTimer(LISTEN_AFTER_MS, () => {
       this.#cancelListening = undefined;
       if (this.#runs.size === 0) return;

@@ -38,13 +38,8 @@ const MAX_DEPTH = 8;
 /** The longest single text of it. */
 const MAX_TEXT_LENGTH = 64 * 1024;
 
-/** The classes that an error gets back; any other becomes an `Error` that keeps its name. */
-const CLASSES = new Map<string, { prototype: Error }>(
-  [
-    ...[TypeError, RangeError, SyntaxError, ReferenceError, EvalError, URIError, AggregateError],
-    ...Object.values(errors),
-  ].map((Class) => [Class.name, Class as { prototype: Error }]),
-);
+/** The classes that an error gets back, once one is to; any other becomes an `Error` that keeps its name. */
+let classes: ReadonlyMap<string, { prototype: Error }> | undefined;
 
 /** What is left to be stored of one error with all that hangs on it. */
 interface Budget {
@@ -93,7 +88,8 @@ function encode(thrown: unknown, budget: Budget, depth: number): StoredError {
 export function decodeError(stored: StoredError): unknown {
   if (stored.thrown !== undefined) return stored.thrown;
   const { name, message, stack, code, cause, fields } = stored;
-  const error = Object.create((CLASSES.get(name) ?? Error).prototype);
+  classes ??= errorClasses();
+  const error = Object.create((classes.get(name) ?? Error).prototype);
   // An Error of the language's own making, so that everything that knows errors by more than their class knows it.
   const result: Error = name === "AbortError" || name === "TimeoutError"
     ? new DOMException(message, name) as Error
@@ -108,6 +104,14 @@ export function decodeError(stored: StoredError): unknown {
     Object.assign(result, { [field]: reviveField(value) });
   }
   return result;
+}
+
+function errorClasses(): ReadonlyMap<string, { prototype: Error }> {
+  const all = [
+    ...[TypeError, RangeError, SyntaxError, ReferenceError, EvalError, URIError, AggregateError],
+    ...Object.values(errors),
+  ];
+  return new Map(all.map((Class) => [Class.name, Class as { prototype: Error }]));
 }
 
 function encodeThrown(thrown: unknown, budget: Budget): StoredError {

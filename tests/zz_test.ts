@@ -1,4 +1,11 @@
-import { Engine, signal, workflow, CancelledError, WorkflowTimeoutError, type EngineEvent } from "@stepwell/stepwell";
+import {
+  CancelledError,
+  Engine,
+  type EngineEvent,
+  signal,
+  workflow,
+  WorkflowTimeoutError,
+} from "@stepwell/stepwell";
 import { assertEquals, assertRejects } from "@std/assert";
 import { temporaryFolder } from "./temporary_folder.ts";
 import { ManualClock } from "./manual_clock.ts";
@@ -41,7 +48,11 @@ Deno.test("short sleeps, races and signals", async () => {
 });
 Deno.test("children", async () => {
   const engine = await Engine.open(":memory:");
-  const c = workflow("c", async (ctx, n: number) => { const x = await ctx.step("s", () => n * 2); if (n === 3) throw new RangeError("three"); return x; });
+  const c = workflow("c", async (ctx, n: number) => {
+    const x = await ctx.step("s", () => n * 2);
+    if (n === 3) throw new RangeError("three");
+    return x;
+  });
   const p = workflow("p", async (ctx) => {
     const a = await ctx.child(c, { input: 1 });
     const b = await ctx.child(c, { input: 3 }).catch((e) => `${e}`);
@@ -54,9 +65,17 @@ Deno.test("children", async () => {
 });
 Deno.test("cancel, timeout", async () => {
   const engine = await Engine.open(":memory:");
-  const w = workflow("w", { timeout: 50 }, async (ctx) => { try { await ctx.sleep("1h"); } catch (e) { return `${e}`; } });
+  const w = workflow("w", { timeout: 50 }, async (ctx) => {
+    try {
+      await ctx.sleep("1h");
+    } catch (e) {
+      return `${e}`;
+    }
+  });
   await assertRejects(() => engine.run(w, { id: "t" }), WorkflowTimeoutError);
-  const v = workflow("v", async (ctx) => { await ctx.sleep("1h"); });
+  const v = workflow("v", async (ctx) => {
+    await ctx.sleep("1h");
+  });
   const h = await engine.start(v, { id: "v" });
   await eventually(async () => (await h.status()) === "waiting");
   await h.cancel();
@@ -67,11 +86,18 @@ Deno.test("cancel, timeout", async () => {
 Deno.test("many children", async () => {
   const engine = await Engine.open(":memory:");
   const c = workflow("c", async (ctx, n: number) => await ctx.step("s", () => n));
-  const p = workflow("p", async (ctx) => (await Promise.all(Array.from({ length: 1000 }, (_, input) => ctx.child(c, { input })))).length);
+  const p = workflow(
+    "p",
+    async (ctx) =>
+      (await Promise.all(Array.from({ length: 1000 }, (_, input) => ctx.child(c, { input })))).length,
+  );
   const t = performance.now();
   assertEquals(await engine.run(p, { id: "p" }), 1000);
   console.log("fan", performance.now() - t);
-  const deep: any = workflow("deep", async (ctx, n: number) => n === 0 ? 0 : 1 + await ctx.child<number, number>(deep, { input: n - 1 }));
+  const deep: any = workflow(
+    "deep",
+    async (ctx, n: number) => n === 0 ? 0 : 1 + await ctx.child<number, number>(deep, { input: n - 1 }),
+  );
   const t2 = performance.now();
   assertEquals(await engine.run(deep, { id: "d", input: 1000 }), 1000);
   console.log("deep", performance.now() - t2);

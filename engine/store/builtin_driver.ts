@@ -5,18 +5,19 @@ import { type OpenSqlite, StatementCache, withoutBigInts } from "./sqlite_driver
 /** SQLite as Deno has it built in (`node:sqlite`): nothing to download, and no permission but to the file. */
 export const openBuiltin: OpenSqlite = (path) => {
   const db = new DatabaseSync(path);
-  const statements = new StatementCache((sql) => prepare(db, sql));
+  const commands = new StatementCache((sql) => prepare(db, sql));
+  const queries = new StatementCache((sql) => prepareQuery(db, sql));
   let lastKey: number | bigint = 0;
   return {
     exec: (sql) => db.exec(sql),
     run(sql, params) {
-      const { changes, lastInsertRowid } = statements.get(sql).statement.run(...params);
+      const { changes, lastInsertRowid } = commands.get(sql).run(...params);
       lastKey = lastInsertRowid;
       return Number(changes);
     },
     lastKey: () => Number(lastKey),
     all(sql, params) {
-      const { statement, columns } = statements.get(sql);
+      const { statement, columns } = queries.get(sql);
       const rows = () => named(statement.all(...params), columns);
       try {
         return rows();
@@ -34,14 +35,14 @@ export const openBuiltin: OpenSqlite = (path) => {
   };
 };
 
-/** A statement that is ready, and its columns where it gives rows as arrays. */
-interface Prepared {
+/** A query that is ready, and its columns where it gives rows as arrays. */
+interface Query {
   readonly statement: StatementSync;
   readonly columns: readonly string[] | undefined;
 }
 
-function prepare(db: DatabaseSync, sql: string): Prepared {
-  const statement = prepareStatement(db, sql);
+function prepareQuery(db: DatabaseSync, sql: string): Query {
+  const statement = prepare(db, sql);
   // Newer than Deno 2.4. Its objects have no prototype, which makes them slow to read: arrays take half the time.
   const { setReturnArrays } = statement as { setReturnArrays?: (enabled: boolean) => void };
   if (setReturnArrays === undefined) return { statement, columns: undefined };
@@ -51,7 +52,7 @@ function prepare(db: DatabaseSync, sql: string): Prepared {
 }
 
 /** Prepares a statement. Deno 2.4 does not say why it could not: running something does. */
-function prepareStatement(db: DatabaseSync, sql: string): StatementSync {
+function prepare(db: DatabaseSync, sql: string): StatementSync {
   try {
     return db.prepare(sql);
   } catch (error) {

@@ -12,7 +12,7 @@ export type DatabaseOptions = SqliteOptions;
  * @throws as {@linkcode openSqliteDatabase}
  */
 export async function openDatabase(location: string, options: DatabaseOptions): Promise<Database> {
-  if (typeof location !== "string" || location === "" || /^[a-z][a-z0-9+.-]+:/i.test(location)) {
+  if (typeof location !== "string" || location === "" || /^[A-Za-z][A-Za-z0-9+.-]+:/.test(location)) {
     throw new TypeError(
       `Cannot open a store: wanted a file's path or ":memory:", found ${JSON.stringify(location)}`,
     );

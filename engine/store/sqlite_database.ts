@@ -5,11 +5,9 @@ import type { Turns } from "../turns.ts";
 import type { Batch, Database, Liveness, Rider, Row, Statement, Write } from "./database.ts";
 import { isBusy, type SqliteDriver, storeError } from "./sqlite_driver.ts";
 import { openBuiltin } from "./builtin_driver.ts";
-import { loadFfi } from "./ffi_driver.ts";
 import { closedError, CommitQueue, refuse } from "./commit_queue.ts";
 import { ProcessLocks } from "./process_lock.ts";
 import { migrate, pragma, schemaVersion } from "./schema.ts";
-import { growWal } from "./wal.ts";
 
 /** How a SQLite file is opened. */
 export interface SqliteOptions {
@@ -41,7 +39,7 @@ const openFiles = new Map<string, { sqlite: string; count: number }>();
  * @throws {StoreBusyError} if other processes have it locked for longer than `busyTimeoutMs`
  */
 export async function openSqliteDatabase(location: string, options: SqliteOptions): Promise<Database> {
-  const open = options.sqlite === "ffi" ? await loadFfi() : openBuiltin;
+  const open = options.sqlite === "ffi" ? await (await import("./ffi_driver.ts")).loadFfi() : openBuiltin;
   // What is relative to the current folder now is so for good.
   const path = location === ":memory:" ? location : realPath(location);
   const release = claimFile(path, location, options.sqlite);
@@ -65,7 +63,7 @@ async function openDriver(
     let driver: SqliteDriver | undefined;
     try {
       driver = open();
-      prepare(driver, location, options);
+      await prepare(driver, location, options);
       return driver;
     } catch (error) {
       driver?.close();
@@ -82,7 +80,7 @@ async function openDriver(
 }
 
 /** Sets the connection up, and reads every setting back. */
-function prepare(driver: SqliteDriver, location: string, options: SqliteOptions): void {
+async function prepare(driver: SqliteDriver, location: string, options: SqliteOptions): Promise<void> {
   const { durability } = options;
   driver.exec("PRAGMA busy_timeout = 0");
   expectPragma(driver, location, "busy_timeout", 0);
@@ -95,6 +93,7 @@ function prepare(driver: SqliteDriver, location: string, options: SqliteOptions)
   expectPragma(driver, location, "synchronous", durability === "full" ? 2 : 1);
   migrate(driver, location);
   if (options.growWal && journal === "wal") {
+    const { growWal } = await import("./wal.ts");
     growWal(driver, durability);
     expectPragma(driver, location, "synchronous", durability === "full" ? 2 : 1);
   }

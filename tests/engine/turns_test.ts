@@ -21,6 +21,46 @@ Deno.test("a task of Turns runs in a turn of its own, after all microtasks of th
   assertEquals(order, ["before has come to rest", "first has come to rest", "second has come to rest"]);
 });
 
+Deno.test("a task of Turns waits for microtasks that go on for long, by whatever means a turn begins", async () => {
+  const turns = new Turns();
+  const early: number[] = [];
+  // More turns than the first, light means are used for.
+  for (let turn = 0; turn < 150; turn++) {
+    let atRest = false;
+    const work = async () => {
+      for (let i = 0; i < 2_000; i++) await Promise.resolve();
+      atRest = true;
+    };
+    void work();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    turns.next(() => {
+      if (!atRest) early.push(turn);
+      resolve();
+    });
+    // Whatever goes on in another thread has come to its end by then.
+    for (const until = performance.now() + 1; performance.now() < until;);
+    await promise;
+  }
+  assertEquals(early, []);
+});
+
+for (const flag of ["--single-threaded", "--no-wasm-async-compilation", "--jitless"]) {
+  Deno.test(`a task of Turns waits for the microtasks before it with V8's ${flag}`, async () => {
+    const script = `import { Turns } from "${import.meta.resolve("../../engine/turns.ts")}";
+      const turns = new Turns();
+      let atRest = false;
+      turns.next(() => console.log(atRest));
+      for (let i = 0; i < 100; i++) await Promise.resolve();
+      atRest = true;`;
+    const file = await Deno.makeTempFile({ suffix: ".ts" });
+    await Deno.writeTextFile(file, script);
+    const args = ["run", "--quiet", "--no-check", "--no-config", `--v8-flags=${flag}`, file];
+    const { stdout } = await new Deno.Command(Deno.execPath(), { args }).output();
+    await Deno.remove(file);
+    assertEquals(new TextDecoder().decode(stdout), "true\n");
+  });
+}
+
 Deno.test("what waits for quiet runs once no other task is left", async () => {
   const turns = new Turns();
   const order: string[] = [];
