@@ -36,6 +36,8 @@ export {
   type AllOptions,
   type CannotBeStored,
   type ChildOptions,
+  type Compensate,
+  type CompensateOptions,
   type Context,
   isWorkflow,
   type Logger,

@@ -256,7 +256,10 @@ export class Engine implements AsyncDisposable {
     if (record.status !== "failed") throw new WorkflowStateError(id, "retry", "failed", record.status);
     const workflow = await this.#registered(record);
     this.#store.verifyOutcome(record);
-    const { completion } = JSON.parse(record.errorJson!) as StoredError;
+    const { completion, compensated } = JSON.parse(record.errorJson!) as StoredError;
+    if (compensated) {
+      throw new WorkflowStateError(id, "retry", "one whose steps have not been undone", "compensated");
+    }
     if (!await this.#store.retry(record, completion, this.#settings.clock.now())) {
       throw new WorkflowStateError(id, "retry", "failed", (await this.#find(id)).status);
     }

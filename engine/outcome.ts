@@ -41,6 +41,8 @@ export async function workflowOutcome(
   options: {
     at: number;
     maxValueBytes: number;
+    /** Whether its steps have been undone. */
+    isCompensated: boolean;
     interruption: { readonly error: Error; readonly isCancel: boolean } | undefined;
     failures: (error: object) => StepFailure | undefined;
     lastFailure: StepFailure | undefined;
@@ -64,7 +66,8 @@ export async function workflowOutcome(
     error = ended.error;
   }
   const retryFrom = failedStep(error, failures) ?? lastFailure ?? { completion: abandonedFrom };
-  const errorJson = JSON.stringify({ ...encodeError(error), ...retryFrom });
+  const compensated = options.isCompensated && { compensated: true };
+  const errorJson = JSON.stringify({ ...encodeError(error), ...retryFrom, ...compensated });
   const status = interruption?.isCancel ? "cancelled" : "failed";
   return { stored: { status, outputJson: null, errorJson, at }, error };
 }

@@ -1,5 +1,6 @@
 import type { ChildHost } from "./child.ts";
 import type { Clock } from "./clock.ts";
+import { type CompensationHost, Compensations } from "./compensations.ts";
 import { isWait } from "./arrivals.ts";
 import {
   CancelledError,
@@ -105,7 +106,7 @@ const REPLAY_PATIENCE_MS = 1_000;
  * 4. Once the run is over, nothing is stored and the workflow sees nothing more: what it waits for stays open,
  *    except that it is told of a lost lease.
  */
-export class Run implements StepHost, WaitsHost, ChildHost {
+export class Run implements StepHost, WaitsHost, ChildHost, CompensationHost {
   readonly workflowId: string;
   readonly run: number;
   readonly clock: Clock;
@@ -134,6 +135,10 @@ export class Run implements StepHost, WaitsHost, ChildHost {
   #isInterruptible = true;
   /** How the workflow was told that it is. */
   #interruption: Interruption | undefined;
+  #compensations: Compensations | undefined;
+  /** What steps are undone in. */
+  #undoScope: Scope | undefined;
+  #isCompensated = false;
   #bodyEnded = false;
   #hasChildren = false;
   readonly #ready: (() => void)[] = [];
@@ -279,13 +284,31 @@ export class Run implements StepHost, WaitsHost, ChildHost {
     }
     if (this.over || this.#stopping) return;
     if (this.#history.peek() === undefined) this.#goLive();
-    let output: unknown;
+    let ended: Ended;
     try {
-      output = await this.body();
+      ended = { output: await this.body() };
     } catch (error) {
-      return await this.#finish({ error });
+      ended = { error };
     }
-    await this.#finish({ output });
+    if (!this.#compensations?.isEmpty) await this.#compensate(ended);
+    await this.#finish(ended);
+  }
+
+  /** Undoes what can be undone, if the workflow has failed or was interrupted. A part of the workflow like its function. */
+  async #compensate(ended: Ended): Promise<void> {
+    const failure = this.#interruption?.error ?? ("error" in ended ? ended.error : undefined);
+    if (this.#compensations === undefined || this.#interruption === undefined && "output" in ended) return;
+    this.#isInterruptible = false;
+    this.scope.abort(failure);
+    await this.#compensations.settle();
+    this.#undoScope = new Scope();
+    await this.#compensations.undo(this, this.#undoScope, failure);
+    this.#isCompensated = true;
+  }
+
+  /** The steps that can be undone. */
+  get compensations(): Compensations {
+    return this.#compensations ??= new Compensations();
   }
 
   /**
@@ -672,6 +695,7 @@ export class Run implements StepHost, WaitsHost, ChildHost {
         at,
         maxValueBytes: this.maxValueBytes,
         interruption: this.#interruption,
+        isCompensated: this.#isCompensated,
         failures: (error) => this.#failures?.get(error),
         lastFailure: this.#lastFailure,
         abandonedFrom: steps.length > 0 ? this.#completions + 1 : undefined,
@@ -781,7 +805,10 @@ export class Run implements StepHost, WaitsHost, ChildHost {
     this.#phase = "over";
     this.#cancelPatience?.();
     this.#waits?.end();
-    if (reason !== undefined) this.scope.abort(reason);
+    if (reason !== undefined) {
+      this.scope.abort(reason);
+      this.#undoScope?.abort(reason);
+    }
     this.#ready.length = 0;
     this.#asked.clear();
     this.#rows.clear();

@@ -1,5 +1,6 @@
 import { callSite } from "./call_site.ts";
 import { performChild } from "./child.ts";
+import type { Compensation } from "./compensations.ts";
 import { type Duration, durationMs } from "./duration.ts";
 import type { LogLevel } from "./events.ts";
 import { checkName } from "./names.ts";
@@ -14,6 +15,8 @@ import type { CheckpointKind } from "./store/rows.ts";
 import {
   type AllOptions,
   type ChildOptions,
+  type Compensate,
+  type CompensateOptions,
   type Context,
   isWorkflow,
   type Logger,
@@ -22,6 +25,9 @@ import {
   type WaitOptions,
   type Workflow,
 } from "./workflow.ts";
+
+/** How often undoing a step is tried, where nothing else is said. */
+const COMPENSATION_ATTEMPTS = 10;
 
 /** The context that a run gives its workflow, or one branch of it. */
 export class RunContext implements Context {
@@ -51,7 +57,7 @@ export class RunContext implements Context {
     return this.#scope.signal;
   }
 
-  step<T>(id: string, fn: StepFunction<T>, options: StepOptions = {}): Promise<T> {
+  step<T>(id: string, fn: StepFunction<T>, options: StepOptions<NoInfer<T>> = {}): Promise<T> {
     return this.#asked(() => {
       const name = id === "" ? (callSite() ?? "step") : id;
       this.#checkCall(`run step "${name}"`);
@@ -66,10 +72,13 @@ export class RunContext implements Context {
       }
       const policy = retryPolicy(retry);
       const timeoutMs = timeout === undefined ? undefined : durationMs(timeout, `timeout of step "${name}"`);
+      const undo = options.compensate && compensation(name, options.compensate);
       return () => {
         const key = this.#run.keys.next(name);
         const atMostOnce = semantics === "at-most-once";
-        return this.#run.step({ key, fn, policy, timeoutMs, atMostOnce, scope: this.#scope });
+        const outcome = this.#run.step({ key, fn, policy, timeoutMs, atMostOnce, scope: this.#scope });
+        if (undo !== undefined) this.#run.compensations.add({ ...undo, key }, outcome);
+        return outcome;
       };
     });
   }
@@ -219,6 +228,22 @@ export class RunContext implements Context {
   uuid(): string {
     return this.#run.seeded.uuid();
   }
+}
+
+/** How a step is undone, checked. */
+function compensation<T>(
+  step: string,
+  compensate: Compensate<T> | CompensateOptions<T>,
+): Omit<Compensation, "key"> {
+  const { undo, retry, timeout } = typeof compensate === "function" ? { undo: compensate } : compensate;
+  if (typeof undo !== "function") {
+    throw new TypeError(`Cannot run step "${step}": wanted a function that undoes it, found ${typeof undo}`);
+  }
+  return {
+    undo: undo as Compensation["undo"],
+    policy: retryPolicy(retry ?? { maxAttempts: COMPENSATION_ATTEMPTS }),
+    timeoutMs: timeout === undefined ? undefined : durationMs(timeout, `timeout of undoing "${step}"`),
+  };
 }
 
 /** The promise itself, which does not end the process when nobody waits for it. */

@@ -4,6 +4,9 @@ import { checkName } from "./names.ts";
 /** The last number of a step id: keys have six digits. */
 const MAX_SEQUENCE = 999_999;
 
+/** What the keys of compensations begin with. */
+const UNDO = "compensate:";
+
 /** The keys of a workflow's steps: each call of an id gets the next number, in the order of the calls. */
 export class StepKeys {
   #count = 0;
@@ -19,7 +22,14 @@ export class StepKeys {
    * @throws {LimitExceededError} if there have been too many
    */
   next(id: string): string {
-    if (!this.#sequences.has(id)) checkName(id, "a step's id");
+    if (!this.#sequences.has(id)) {
+      checkName(id, "a step's id");
+      if (id.startsWith(UNDO)) {
+        throw new TypeError(
+          `Cannot use a step's id: wanted one that does not begin with "${UNDO}", found "${id}"`,
+        );
+      }
+    }
     return this.nextOf(id);
   }
 
@@ -35,5 +45,10 @@ export class StepKeys {
     this.#count++;
     this.#sequences.set(id, sequence);
     return `${id}#${String(sequence).padStart(6, "0")}`;
+  }
+
+  /** The key for undoing the step of a key. */
+  undo(key: string): string {
+    return UNDO + key;
   }
 }

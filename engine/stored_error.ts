@@ -27,6 +27,8 @@ export interface StoredError {
   readonly thrown?: string | number | boolean | null;
   /** Of the workflow's error: the key of the step whose failure it is. */
   readonly step?: string;
+  /** Of the workflow's error: whether the steps before it have been undone. */
+  readonly compensated?: boolean;
   /** Of the workflow's error: the place in the order of completions where a retry begins. */
   readonly completion?: number;
 }

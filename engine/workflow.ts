@@ -67,7 +67,13 @@ export interface StepInfo {
 export type StepFunction<T> = (info: StepInfo) => T | Promise<T>;
 
 /** How a step is run. */
-export interface StepOptions {
+export interface StepOptions<T = unknown> {
+  /**
+   * Undoes the step, once its workflow fails, is cancelled or runs out of time: a saga. The steps that were completed are
+   * undone in the reverse order, each as a step of its own, which is tried again as its options say. If that fails for
+   * good, the workflow is `blocked` with a `CompensationError`, and `engine.resume()` tries it again.
+   */
+  compensate?: Compensate<T> | CompensateOptions<T>;
   /** Whether and when a step that failed is tried again. By default it is not. */
   retry?: RetryOptions;
   /** How long an attempt may take. It is unlimited by default. */
@@ -77,6 +83,19 @@ export interface StepOptions {
    * `"at-most-once"` fails it with `StepInterruptedError`, and costs a commit before the step is started.
    */
   semantics?: "at-least-once" | "at-most-once";
+}
+
+/** Undoes a step. @param output what the step had returned */
+export type Compensate<T> = (output: T, info: StepInfo) => unknown;
+
+/** How a step is undone. */
+export interface CompensateOptions<T> {
+  /** Undoes it. */
+  undo: Compensate<T>;
+  /** Whether and when it is tried again. By default it is tried ten times. */
+  retry?: RetryOptions;
+  /** How long an attempt may take. It is unlimited by default. */
+  timeout?: Duration;
 }
 
 /** How `ctx.all()` runs its branches. */
@@ -121,7 +140,7 @@ export interface Context {
    * @param fn runs until it has succeeded, or failed for good; a crash before its outcome is stored runs it again
    * @throws what the step failed with, as it was stored
    */
-  step<T>(id: string, fn: StepFunction<T>, options?: StepOptions): Promise<T>;
+  step<T>(id: string, fn: StepFunction<T>, options?: StepOptions<NoInfer<T>>): Promise<T>;
 
   /**
    * Runs branches side by side. When one fails, the signals of the others are aborted; when all have ended, the first
@@ -266,7 +285,17 @@ export function step<T>(
   options?: StepOptions,
 ): Promise<CannotBeStored<T>>;
 /** Runs a step: the same as `ctx.step(id, fn, options)`. */
-export function step<T>(ctx: Context, id: string, fn: StepFunction<T>, options?: StepOptions): Promise<T>;
-export function step<T>(ctx: Context, id: string, fn: StepFunction<T>, options?: StepOptions): Promise<T> {
+export function step<T>(
+  ctx: Context,
+  id: string,
+  fn: StepFunction<T>,
+  options?: StepOptions<NoInfer<T>>,
+): Promise<T>;
+export function step<T>(
+  ctx: Context,
+  id: string,
+  fn: StepFunction<T>,
+  options?: StepOptions<NoInfer<T>>,
+): Promise<T> {
   return ctx.step(id, fn, options);
 }

@@ -1,0 +1,78 @@
+import { CompensationError } from "./errors.ts";
+import type { RetryPolicy } from "./retry.ts";
+import type { Scope } from "./scope.ts";
+import { performStep, type StepHost, type StepOutcome } from "./step.ts";
+import type { StepKeys } from "./step_keys.ts";
+import type { Checkpoint } from "./store/rows.ts";
+import { decodeError, type StoredError } from "./stored_error.ts";
+import type { StepInfo } from "./workflow.ts";
+
+/** How a step is undone. */
+export interface Compensation {
+  /** The key of the step. */
+  readonly key: string;
+  readonly undo: (output: unknown, info: StepInfo) => unknown;
+  readonly policy: RetryPolicy;
+  readonly timeoutMs: number | undefined;
+}
+
+/** What compensations need of their run. */
+export interface CompensationHost extends StepHost {
+  readonly keys: StepKeys;
+  ask(
+    kind: "compensation",
+    key: string,
+    perform: (row: Checkpoint | undefined) => Promise<StepOutcome>,
+  ): Promise<unknown>;
+}
+
+/**
+ * The steps of a workflow that can be undone: a saga (Garcia-Molina and Salem, 1987).
+ *
+ * Owns: which steps have been completed, in their order, and which may yet be. Does not own: whether they are undone.
+ *
+ * 1. Steps are undone in the reverse of the order in which they were completed, one after the other.
+ * 2. Undoing one is a step of its own: it has a checkpoint, and is tried again. One that fails for good is not a part of
+ *    the history: it blocks the workflow, and is tried again when that is resumed.
+ */
+export class Compensations {
+  readonly #completed: { readonly compensation: Compensation; readonly output: unknown }[] = [];
+  readonly #pending = new Set<Promise<unknown>>();
+
+  /** Whether anything is to be undone, or may be once it has ended. */
+  get isEmpty(): boolean {
+    return this.#completed.length === 0 && this.#pending.size === 0;
+  }
+
+  /** Notes a step that can be undone once it is completed. */
+  add(compensation: Compensation, outcome: Promise<unknown>): void {
+    const settled = outcome.then((output) => void this.#completed.push({ compensation, output }), () => {})
+      .then(() => void this.#pending.delete(settled));
+    this.#pending.add(settled);
+  }
+
+  /** Waits for the steps that still run: they may have had their effect. */
+  async settle(): Promise<void> {
+    await Promise.all(this.#pending);
+  }
+
+  /**
+   * Undoes the steps.
+   *
+   * @param scope what they are undone in; what they were done in may have been given up
+   * @param failure what the workflow has ended with
+   */
+  async undo(host: CompensationHost, scope: Scope, failure: unknown): Promise<void> {
+    for (const { compensation: { key, undo, policy, timeoutMs }, output } of this.#completed.toReversed()) {
+      const ownKey = host.keys.undo(key);
+      const fn = async (info: StepInfo) => void await undo(output, info);
+      const task = { key: ownKey, fn, policy, timeoutMs, atMostOnce: false, scope };
+      await host.ask("compensation", ownKey, async (row) => {
+        const outcome = await performStep(host, task, row);
+        if (outcome.errorJson === null) return outcome;
+        const thrown = decodeError(JSON.parse(outcome.errorJson) as StoredError);
+        throw new CompensationError(host.workflowId, key, thrown, failure);
+      });
+    }
+  }
+}
