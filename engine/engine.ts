@@ -324,14 +324,18 @@ export class Engine implements AsyncDisposable {
     const result = await this.#claims.claim(request);
     if ("ended" in result) return result.ended;
     const { owner, input: { inputJson } } = result.claimed;
-    const input = await decodeAnyValue(inputJson).catch((error) => {
+    let input: unknown;
+    try {
+      input = await decodeAnyValue(inputJson);
+    } catch (error) {
       this.#executor.drop(owner);
       throw error;
-    });
+    }
     const run = this.#newRun(workflow, result.claimed, input);
     this.#runs.set(request.workflowId, run);
     this.#executor.busy = true;
-    run.result.catch(() => {}).then(() => this.#ended(run));
+    const ended = () => this.#ended(run);
+    run.result.then(ended, ended);
     this.#services.turns.next(() => void run.begin());
     this.#wake(request.workflowId);
     return run;

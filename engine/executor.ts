@@ -40,9 +40,10 @@ export class Executor {
   /**
    * Makes sure that others see this process alive, for as long as a claim takes to be made.
    *
-   * @returns settled once the lease is written down: in the same commit as what is written right after this
+   * @returns settled once the lease is written down: in the same commit as what is written right after this; undefined if it
+   *   is already
    */
-  prepareClaim(): Promise<void> {
+  prepareClaim(): Promise<void> | undefined {
     const { store, clock, leaseMs } = this.options;
     if (!this.#registered) {
       store.holdLock(this.id);
@@ -50,7 +51,7 @@ export class Executor {
       // What is left over is swept up by the next executor.
       this.#sweep = store.removeGone(this.id).catch(() => {});
     }
-    if (this.#leaseUntil - clock.now() >= leaseMs * 2 / 3) return Promise.resolve();
+    if (this.#leaseUntil - clock.now() >= leaseMs * 2 / 3) return undefined;
     this.#renewing ??= this.#renew().finally(() => this.#renewing = undefined);
     return this.#renewing;
   }

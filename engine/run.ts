@@ -125,8 +125,6 @@ export class Run implements StepHost {
       lost: () => this.#loseLease("record the running steps"),
       failed: this.#failed,
     });
-    // Who is interested waits for it; the outcome is in the store for everybody else.
-    this.#result.promise.catch(ignore);
   }
 
   /** The right by which this run writes. */

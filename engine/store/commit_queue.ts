@@ -9,8 +9,9 @@ import { isBusy, type SqliteDriver, storeError } from "./sqlite_driver.ts";
 const MAX_WAITING = 200_000;
 /** How many batches share a transaction: more would not make it cheaper, and would hold the lock for longer. */
 const MAX_BATCHES_PER_COMMIT = 2_000;
-/** How many statements that can be made into one are: a row then takes half the time. */
-const MERGED = 8;
+/** How many statements that can be made into one are, of the largest number there is: a row then takes half the time. */
+const MERGED = [40, 8];
+const LEAST_MERGED = MERGED.at(-1)!;
 /** How long it is taken for granted that the file is still the one that was opened, in milliseconds. */
 const FILE_CHECK_INTERVAL_MS = 100;
 /** How long a rider waits for somebody else's commit before it gets one of its own, in milliseconds. */
@@ -134,7 +135,7 @@ export class CommitQueue {
   };
 
   /** Commits a group in one transaction. @throws what SQLite throws; nothing is committed then */
-  #commit(group: readonly Write[], merge = group.length >= MERGED): Results[] {
+  #commit(group: readonly Write[], merge = group.length >= LEAST_MERGED): Results[] {
     const { driver } = this;
     this.#checkFile();
     const [first] = group;
@@ -170,13 +171,14 @@ export class CommitQueue {
   #runMerged(group: readonly Write[]): Results[] | undefined {
     const results: Results[] = [];
     for (let i = 0; i < group.length;) {
-      const merged = mergedStatement(group, i);
-      if (merged === undefined) {
+      const count = countMergeable(group, i);
+      if (count === 1) {
         results.push(this.#runAll(group[i++]!.batch));
         continue;
       }
-      if (this.driver.run(merged.sql, merged.params) !== MERGED) return undefined;
-      for (const end = i + MERGED; i < end; i++) results.push(ONE_ROW);
+      const { sql, params } = merged(group, i, count);
+      if (this.driver.run(sql, params) !== count) return undefined;
+      for (const end = i + count; i < end; i++) results.push(ONE_ROW);
     }
     return results;
   }
@@ -242,17 +244,25 @@ export class CommitQueue {
   }
 }
 
-/** One statement for the next batches of a group, if they are of one statement each, and of the same. */
-function mergedStatement(group: readonly Write[], from: number): Statement | undefined {
+/** How many of the next batches of a group can be made into one statement, being of one each, and of the same. */
+function countMergeable(group: readonly Write[], from: number): number {
   const several = group[from]!.batch[0]?.several;
-  if (several === undefined || from + MERGED > group.length) return undefined;
-  const params: SqlValue[] = [];
-  for (let i = from; i < from + MERGED; i++) {
+  if (several === undefined) return 1;
+  let alike = 0;
+  for (let i = from; i < group.length && alike < MERGED[0]!; i++, alike++) {
     const { batch } = group[i]!;
-    if (batch.length !== 1 || batch[0]!.several !== several) return undefined;
-    params.push(...batch[0]!.params);
+    if (batch.length !== 1 || batch[0]!.several !== several) break;
   }
-  return { sql: several(MERGED), params };
+  return MERGED.find((count) => count <= alike) ?? 1;
+}
+
+/** One statement that does as much as the next batches of a group. */
+function merged(group: readonly Write[], from: number, count: number): Statement {
+  const params: SqlValue[] = [];
+  for (let i = from; i < from + count; i++) {
+    for (const param of group[i]!.batch[0]!.params) params.push(param);
+  }
+  return { sql: group[from]!.batch[0]!.several!(count), params };
 }
 
 /** Tells that a batch cannot even wait: later, as with one that fails. */
