@@ -394,8 +394,11 @@ export class Run implements StepHost {
       outputJson: outcome.outputJson,
       errorJson: outcome.errorJson,
     };
-    this.services.store.submitCheckpoint(this.start.owner, checkpoint, this.#rows.end(key), {
-      committed: (owned) => this.#committed(ask, checkpoint, owned),
+    const { store } = this.services;
+    store.submit({
+      batch: [store.checkpointStatement(this.start.owner, checkpoint, this.#rows.end(key))],
+      stream: this.run,
+      committed: (results) => this.#committed(ask, checkpoint, results[0] === 1),
       failed: this.#failed,
     });
   }

@@ -6,6 +6,8 @@ import { type Run, runName } from "./run.ts";
 import { Scope } from "./scope.ts";
 import type { AllOptions, Context, Logger, StepFunction, StepOptions } from "./workflow.ts";
 
+const NO_OPTIONS: StepOptions = {};
+
 /** The context that a run gives its workflow, or one branch of it. */
 export class RunContext implements Context {
   readonly #run: Run;
@@ -34,7 +36,7 @@ export class RunContext implements Context {
     return this.#scope.signal;
   }
 
-  step<T>(id: string, fn: StepFunction<T>, options: StepOptions = {}): Promise<T> {
+  step<T>(id: string, fn: StepFunction<T>, options: StepOptions = NO_OPTIONS): Promise<T> {
     try {
       const name = id === "" ? (callSite() ?? "step") : id;
       if (typeof fn !== "function") {

@@ -1,8 +1,9 @@
 import { LimitExceededError } from "./errors.ts";
 import { checkName } from "./workflow.ts";
 
-/** The last number of a step id: keys have six digits. */
-const MAX_SEQUENCE = 999_999;
+/** How many digits a key has, and the last number of a step id. */
+const DIGITS = 6;
+const MAX_SEQUENCE = 10 ** DIGITS - 1;
 
 /** The keys of a workflow's steps: each call of an id gets the next number, in the order of the calls. */
 export class StepKeys {
@@ -33,6 +34,6 @@ export class StepKeys {
     }
     this.#count++;
     this.#sequences.set(id, sequence);
-    return `${id}#${String(sequence).padStart(6, "0")}`;
+    return `${id}#${String(10 ** DIGITS + sequence).slice(1)}`;
   }
 }

@@ -258,11 +258,13 @@ function countMergeable(group: readonly Write[], from: number): number {
 
 /** One statement that does as much as the next batches of a group. */
 function merged(group: readonly Write[], from: number, count: number): Statement {
-  const params: SqlValue[] = [];
-  for (let i = from; i < from + count; i++) {
-    for (const param of group[i]!.batch[0]!.params) params.push(param);
+  const [{ several, params: { length } }] = group[from]!.batch as [Statement];
+  const params: SqlValue[] = new Array(count * length);
+  for (let i = 0; i < count; i++) {
+    const ofOne = group[from + i]!.batch[0]!.params;
+    for (let j = 0; j < length; j++) params[i * length + j] = ofOne[j]!;
   }
-  return { sql: group[from]!.batch[0]!.several!(count), params };
+  return { sql: several!(count), params };
 }
 
 /** Tells that a batch cannot even wait: later, as with one that fails. */

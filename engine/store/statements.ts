@@ -125,7 +125,8 @@ export function writeCheckpoint(
   replacesRunning: boolean,
 ): Statement {
   const { workflow, workflowId, run } = owner;
-  const columns = [
+  const params = [
+    checkpoint.key,
     kindCode(checkpoint.kind),
     statusCode(checkpoint.status),
     checkpoint.completion,
@@ -137,14 +138,12 @@ export function writeCheckpoint(
     checkpoint.outputJson,
     checkpoint.errorJson,
     checkpointChecksum(workflowId, checkpoint),
+    workflow,
+    run,
   ];
-  return replacesRunning
-    ? { sql: UPDATE_CHECKPOINT, params: [...columns, workflow, checkpoint.key, workflow, run] }
-    : {
-      sql: INSERT_CHECKPOINT,
-      params: [checkpoint.key, ...columns, workflow, run],
-      several: insertCheckpoints,
-    };
+  if (!replacesRunning) return { sql: INSERT_CHECKPOINT, params, several: insertCheckpoints };
+  const columns = params.slice(1, -2);
+  return { sql: UPDATE_CHECKPOINT, params: [...columns, workflow, checkpoint.key, workflow, run] };
 }
 
 /** {@linkcode INSERT_CHECKPOINT} for several rows. The cross join has every row look its owner up, not the other way. */
