@@ -22,8 +22,6 @@ const MAX_BUSY_PAUSE_MS = 50;
 
 /** The results of a batch's statements. */
 type Results = readonly number[];
-/** Those of one statement that has changed one row. */
-const ONE_ROW: Results = [1];
 
 export interface CommitQueueOptions {
   readonly location: string;
@@ -176,9 +174,25 @@ export class CommitQueue {
         results.push(this.#runAll(group[i++]!.batch));
         continue;
       }
-      const { sql, params } = merged(group, i, count);
+      const together = this.#runTogether(group, i, count);
+      if (together === undefined) return undefined;
+      for (const each of together) results.push(each);
+      i += count;
+    }
+    return results;
+  }
+
+  /** Runs the next batches of a group as one. @returns undefined if one of their statements has changed nothing */
+  #runTogether(group: readonly Write[], from: number, count: number): Results[] | undefined {
+    const results = Array.from({ length: count }, (): number[] => []);
+    const { batch } = group[from]!;
+    for (let place = 0; place < batch.length; place++) {
+      const { sql, params } = merged(group, place, { from, count });
       if (this.driver.run(sql, params) !== count) return undefined;
-      for (const end = i + count; i < end; i++) results.push(ONE_ROW);
+      const { givesKey } = batch[place]!;
+      // Rows that are inserted one after the other in a transaction get keys that follow each other.
+      const firstKey = givesKey ? this.driver.lastKey() - count + 1 : 0;
+      for (let i = 0; i < count; i++) results[i]!.push(givesKey ? firstKey + i : 1);
     }
     return results;
   }
@@ -244,24 +258,35 @@ export class CommitQueue {
   }
 }
 
-/** How many of the next batches of a group can be made into one statement, being of one each, and of the same. */
+/** How many of the next batches of a group can be made into one, being of the same statements. */
 function countMergeable(group: readonly Write[], from: number): number {
-  const several = group[from]!.batch[0]?.several;
-  if (several === undefined) return 1;
+  const first = group[from]!.batch;
+  if (first.length === 0) return 1;
   let alike = 0;
   for (let i = from; i < group.length && alike < MERGED[0]!; i++, alike++) {
-    const { batch } = group[i]!;
-    if (batch.length !== 1 || batch[0]!.several !== several) break;
+    if (!isMergeable(first, group[i]!.batch)) break;
   }
   return MERGED.find((count) => count <= alike) ?? 1;
 }
 
-/** One statement that does as much as the next batches of a group. */
-function merged(group: readonly Write[], from: number, count: number): Statement {
-  const [{ several, params: { length } }] = group[from]!.batch as [Statement];
+function isMergeable(one: Batch, other: Batch): boolean {
+  if (one.length !== other.length) return false;
+  for (let i = 0; i < one.length; i++) {
+    if (one[i]!.several === undefined || one[i]!.several !== other[i]!.several) return false;
+  }
+  return true;
+}
+
+/** One statement that does as much as those in the same place of the next batches. */
+function merged(
+  group: readonly Write[],
+  place: number,
+  { from, count }: { from: number; count: number },
+): Statement {
+  const { several, params: { length } } = group[from]!.batch[place]!;
   const params: SqlValue[] = new Array(count * length);
   for (let i = 0; i < count; i++) {
-    const ofOne = group[from + i]!.batch[0]!.params;
+    const ofOne = group[from + i]!.batch[place]!.params;
     for (let j = 0; j < length; j++) params[i * length + j] = ofOne[j]!;
   }
   return { sql: several!(count), params };
