@@ -220,7 +220,9 @@ export class Claims {
 
   /** Writes a claim, and the lease with it. */
   async #write<T>(write: () => Promise<T>): Promise<T> {
-    const [, result] = await Promise.all([this.options.executor.prepareClaim(), write()]);
+    const renewing = this.options.executor.prepareClaim();
+    if (renewing === undefined) return await write();
+    const [, result] = await Promise.all([renewing, write()]);
     return result;
   }
 }

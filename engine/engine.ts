@@ -150,7 +150,7 @@ export class Engine implements AsyncDisposable {
    */
   static async open(location: string, options: EngineOptions = {}): Promise<Engine> {
     const settings = engineSettings(options);
-    const turns = new Turns();
+    const turns = new Turns(settings.clock);
     const database = await openDatabase(location, { ...settings, turns });
     return new Engine(database, settings, turns);
   }
@@ -161,7 +161,7 @@ export class Engine implements AsyncDisposable {
     options: EngineOptions = {},
   ): Engine {
     const settings = engineSettings(options);
-    const turns = new Turns();
+    const turns = new Turns(settings.clock);
     return new Engine(open(settings, turns), settings, turns);
   }
 

@@ -40,15 +40,16 @@ export class Executor {
   /**
    * Makes sure that others see this process alive, for as long as a claim takes to be made.
    *
-   * @returns settled once the lease is written down: in the same commit as what is written right after this
+   * @returns settled once the lease is written down: in the same commit as what is written right after this; undefined if it
+   *   is already
    */
-  prepareClaim(): Promise<void> {
+  prepareClaim(): Promise<void> | undefined {
     const { store, clock, leaseMs } = this.options;
     if (!this.#registered) {
       store.holdLock(this.id);
       this.#registered = true;
     }
-    if (this.#leaseUntil - clock.now() >= leaseMs * 2 / 3) return Promise.resolve();
+    if (this.#leaseUntil - clock.now() >= leaseMs * 2 / 3) return undefined;
     this.#renewing ??= this.#renew().finally(() => this.#renewing = undefined);
     return this.#renewing;
   }

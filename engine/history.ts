@@ -31,7 +31,8 @@ export class History {
   #complete: boolean;
   #loading: Promise<void> | undefined;
   #aside: Map<string, Checkpoint> | undefined;
-  readonly #passed: string[] = [];
+  /** The last completions that were gone by, in a ring. */
+  readonly #passed: Checkpoint[] = [];
   /** The last keys that were asked for, in a ring. */
   readonly #asked: string[] = [];
   #asks = 0;
@@ -78,7 +79,7 @@ export class History {
   advance(): void {
     const passed = this.#page[this.#next++]!;
     this.#last = passed.completion!;
-    this.#passed[passed.completion! % SHOWN] = describe(passed);
+    this.#passed[passed.completion! % SHOWN] = passed;
   }
 
   /** Goes on, and keeps what is gone by for when it is asked for. */
@@ -130,7 +131,7 @@ export class History {
     return new NonDeterminismError(
       this.workflowId,
       reason,
-      [...unrolled(this.#passed, this.#last + 1), ...ahead],
+      [...unrolled(this.#passed, this.#last + 1).map(describe), ...ahead],
       unrolled(this.#asked, this.#asks),
     );
   }
@@ -145,7 +146,7 @@ function describe({ completion, kind, key }: Checkpoint): string {
 }
 
 /** The entries of a ring, the oldest first. */
-function unrolled(ring: readonly string[], next: number): string[] {
+function unrolled<T>(ring: readonly T[], next: number): T[] {
   const first = next % SHOWN;
   return [...ring.slice(first), ...ring.slice(0, first)].filter((entry) => entry !== undefined);
 }

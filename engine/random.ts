@@ -8,14 +8,28 @@
 /** Fills an array with random bytes, as `crypto.getRandomValues` does. */
 export type RandomSource = (bytes: Uint8Array<ArrayBuffer>) => void;
 
+/** Bytes that were drawn ahead: asking the machine for a few costs as much as asking for many. */
+const drawn = new Uint8Array(1_024);
+let used = drawn.length;
+
 /** The randomness of the machine. */
-export const systemRandom: RandomSource = (bytes): void => void crypto.getRandomValues(bytes);
+export const systemRandom: RandomSource = (bytes): void => {
+  if (bytes.length > drawn.length) return void crypto.getRandomValues(bytes);
+  if (used + bytes.length > drawn.length) {
+    crypto.getRandomValues(drawn);
+    used = 0;
+  }
+  for (let i = 0; i < bytes.length; i++) bytes[i] = drawn[used++]!;
+};
+
+/** Where an id is drawn. */
+const WORDS = new Uint32Array(2);
+const WORD_BYTES = new Uint8Array(WORDS.buffer);
 
 /** A random integer from 1 to 2^47: it identifies a run or an executor, and fits a number of any language. */
 export function randomId(random: RandomSource): number {
-  const words = new Uint32Array(2);
-  random(new Uint8Array(words.buffer));
-  return (words[0]! % 2 ** 15) * 2 ** 32 + words[1]! + 1;
+  random(WORD_BYTES);
+  return (WORDS[0]! % 2 ** 15) * 2 ** 32 + WORDS[1]! + 1;
 }
 
 /** A random number, at least 0 and less than 1. */

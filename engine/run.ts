@@ -172,8 +172,6 @@ export class Run implements StepHost, WaitsHost, ChildHost, CompensationHost {
       lost: () => this.loseLease("record the running steps"),
       failed: this.#failed,
     });
-    // Who is interested waits for it; the outcome is in the store for everybody else.
-    this.#result.promise.catch(ignore);
   }
 
   /** The right by which this run writes. */
@@ -540,8 +538,11 @@ export class Run implements StepHost, WaitsHost, ChildHost, CompensationHost {
       errorJson: outcome.errorJson,
       ...topic !== undefined && { topic },
     };
-    this.services.store.submitCheckpoint(this.start.owner, checkpoint, this.#rows.end(key), {
-      committed: (owned) => this.#committed(ask, checkpoint, owned),
+    const { store } = this.services;
+    store.submit({
+      batch: [store.checkpointStatement(this.start.owner, checkpoint, this.#rows.end(key))],
+      stream: this.run,
+      committed: (results) => this.#committed(ask, checkpoint, results[0] === 1),
       failed: this.#failed,
     });
   }

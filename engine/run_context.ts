@@ -29,6 +29,8 @@ import {
 /** How often undoing a step is tried, where nothing else is said. */
 const COMPENSATION_ATTEMPTS = 10;
 
+const NO_OPTIONS: StepOptions = {};
+
 /** The context that a run gives its workflow, or one branch of it. */
 export class RunContext implements Context {
   readonly #run: Run;
@@ -57,7 +59,7 @@ export class RunContext implements Context {
     return this.#scope.signal;
   }
 
-  step<T>(id: string, fn: StepFunction<T>, options: StepOptions<NoInfer<T>> = {}): Promise<T> {
+  step<T>(id: string, fn: StepFunction<T>, options: StepOptions<NoInfer<T>> = NO_OPTIONS): Promise<T> {
     return this.#asked(() => {
       const name = id === "" ? (callSite() ?? "step") : id;
       this.#checkCall(`run step "${name}"`);

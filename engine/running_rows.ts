@@ -17,8 +17,8 @@ const MAX_ROWS = 500;
  */
 export class RunningRows implements Rider {
   readonly stream: number;
-  readonly #begun = new Map<string, () => Checkpoint>();
-  /** By key; most runs never have one. */
+  /** By key, as those that follow; most runs never have one. */
+  #begun: Map<string, () => Checkpoint> | undefined;
   #stored: Map<string, Checkpoint> | undefined;
   #riding = false;
 
@@ -32,7 +32,7 @@ export class RunningRows implements Rider {
 
   /** Notes a row that is in the store, or on its way there. */
   stored(row: Checkpoint): void {
-    this.#begun.delete(row.key);
+    this.#begun?.delete(row.key);
     (this.#stored ??= new Map()).set(row.key, row);
   }
 
@@ -43,19 +43,19 @@ export class RunningRows implements Rider {
 
   /** Lets a step's row ride along with the next commit. */
   begin(key: string, row: () => Checkpoint): void {
-    this.#begun.set(key, row);
+    (this.#begun ??= new Map()).set(key, row);
     this.#ride();
   }
 
   /** The step has ended. @returns whether it has a row in the store, which its outcome replaces */
   end(key: string): boolean {
-    this.#begun.delete(key);
+    this.#begun?.delete(key);
     return this.#stored?.delete(key) ?? false;
   }
 
   /** Lets no further row ride along. */
   clear(): void {
-    this.#begun.clear();
+    this.#begun = undefined;
   }
 
   /** The rows that are in the store. */
@@ -66,7 +66,7 @@ export class RunningRows implements Rider {
   board(): Batch {
     this.#riding = false;
     const rows: Checkpoint[] = [];
-    for (const row of this.#begun.values()) {
+    for (const row of this.#begun?.values() ?? []) {
       if (rows.length === MAX_ROWS) break;
       rows.push(row());
     }
@@ -75,7 +75,7 @@ export class RunningRows implements Rider {
       this.stored(row);
       return this.store.checkpointStatement(this.owner, row, replaces);
     });
-    if (this.#begun.size > 0) this.#ride();
+    if (this.#begun?.size) this.#ride();
     return batch;
   }
 

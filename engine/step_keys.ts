@@ -1,8 +1,9 @@
 import { LimitExceededError } from "./errors.ts";
 import { checkName } from "./names.ts";
 
-/** The last number of a step id: keys have six digits. */
-const MAX_SEQUENCE = 999_999;
+/** How many digits a key has, and the last number of a step id. */
+const DIGITS = 6;
+const MAX_SEQUENCE = 10 ** DIGITS - 1;
 
 /** What the keys of compensations begin with. */
 const UNDO = "compensate:";
@@ -44,7 +45,7 @@ export class StepKeys {
     }
     this.#count++;
     this.#sequences.set(id, sequence);
-    return `${id}#${String(sequence).padStart(6, "0")}`;
+    return `${id}#${String(10 ** DIGITS + sequence).slice(1)}`;
   }
 
   /** The key for undoing the step of a key. */

@@ -24,20 +24,24 @@ export const fanOutOfMany: Target = {
       steps: () => timed(steps.writer("fanned out", { stepsOnly: true })),
     }, { rounds: 60 * effort, warmUp: 20 });
     return [
-      figure(`fan-out of ${STEPS} steps, to the same rows in the same commits`, times.engine, times.same),
+      figure(
+        `fan-out of ${STEPS} steps, to the same rows in the same commits`,
+        times.engine,
+        times.same,
+        0.4,
+      ),
       figure(`    to the rows of the steps alone, in one commit`, times.engine, times.steps),
     ];
   },
 };
 
-function figure(name: string, engine: readonly number[], raw: readonly number[]): Figure {
+function figure(name: string, engine: readonly number[], raw: readonly number[], wanted?: number): Figure {
   const found = ratio(raw, engine);
   return {
     name,
     engine: perSecond(STEPS, median(engine)),
     raw: perSecond(STEPS, median(raw)),
     ratio: found.toFixed(2),
-    wanted: `≥ 0.4`,
-    met: found >= 0.4,
+    ...wanted === undefined ? {} : { wanted: `≥ ${wanted}`, met: found >= wanted },
   };
 }

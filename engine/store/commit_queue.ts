@@ -9,8 +9,9 @@ import { isBusy, type SqliteDriver, storeError } from "./sqlite_driver.ts";
 const MAX_WAITING = 200_000;
 /** How many batches share a transaction: more would not make it cheaper, and would hold the lock for longer. */
 const MAX_BATCHES_PER_COMMIT = 2_000;
-/** How many statements that can be made into one are: a row then takes half the time. */
-const MERGED = 8;
+/** How many statements that can be made into one are, of the largest number there is: a row then takes half the time. */
+const MERGED = [40, 8];
+const LEAST_MERGED = MERGED.at(-1)!;
 /** How long it is taken for granted that the file is still the one that was opened, in milliseconds. */
 const FILE_CHECK_INTERVAL_MS = 100;
 /** How long a rider waits for somebody else's commit before it gets one of its own, in milliseconds. */
@@ -21,8 +22,6 @@ const MAX_BUSY_PAUSE_MS = 50;
 
 /** The results of a batch's statements. */
 type Results = readonly number[];
-/** Those of one statement that has changed one row. */
-const ONE_ROW: Results = [1];
 
 export interface CommitQueueOptions {
   readonly location: string;
@@ -134,7 +133,7 @@ export class CommitQueue {
   };
 
   /** Commits a group in one transaction. @throws what SQLite throws; nothing is committed then */
-  #commit(group: readonly Write[], merge = group.length >= MERGED): Results[] {
+  #commit(group: readonly Write[], merge = group.length >= LEAST_MERGED): Results[] {
     const { driver } = this;
     this.#checkFile();
     const [first] = group;
@@ -170,13 +169,30 @@ export class CommitQueue {
   #runMerged(group: readonly Write[]): Results[] | undefined {
     const results: Results[] = [];
     for (let i = 0; i < group.length;) {
-      const merged = mergedStatement(group, i);
-      if (merged === undefined) {
+      const count = countMergeable(group, i);
+      if (count === 1) {
         results.push(this.#runAll(group[i++]!.batch));
         continue;
       }
-      if (this.driver.run(merged.sql, merged.params) !== MERGED) return undefined;
-      for (const end = i + MERGED; i < end; i++) results.push(ONE_ROW);
+      const together = this.#runTogether(group, i, count);
+      if (together === undefined) return undefined;
+      for (const each of together) results.push(each);
+      i += count;
+    }
+    return results;
+  }
+
+  /** Runs the next batches of a group as one. @returns undefined if one of their statements has changed nothing */
+  #runTogether(group: readonly Write[], from: number, count: number): Results[] | undefined {
+    const results = Array.from({ length: count }, (): number[] => []);
+    const { batch } = group[from]!;
+    for (let place = 0; place < batch.length; place++) {
+      const { sql, params } = merged(group, place, { from, count });
+      if (this.driver.run(sql, params) !== count) return undefined;
+      const { givesKey } = batch[place]!;
+      // Rows that are inserted one after the other in a transaction get keys that follow each other.
+      const firstKey = givesKey ? this.driver.lastKey() - count + 1 : 0;
+      for (let i = 0; i < count; i++) results[i]!.push(givesKey ? firstKey + i : 1);
     }
     return results;
   }
@@ -242,17 +258,38 @@ export class CommitQueue {
   }
 }
 
-/** One statement for the next batches of a group, if they are of one statement each, and of the same. */
-function mergedStatement(group: readonly Write[], from: number): Statement | undefined {
-  const several = group[from]!.batch[0]?.several;
-  if (several === undefined || from + MERGED > group.length) return undefined;
-  const params: SqlValue[] = [];
-  for (let i = from; i < from + MERGED; i++) {
-    const { batch } = group[i]!;
-    if (batch.length !== 1 || batch[0]!.several !== several) return undefined;
-    params.push(...batch[0]!.params);
+/** How many of the next batches of a group can be made into one, being of the same statements. */
+function countMergeable(group: readonly Write[], from: number): number {
+  const first = group[from]!.batch;
+  if (first.length === 0) return 1;
+  let alike = 0;
+  for (let i = from; i < group.length && alike < MERGED[0]!; i++, alike++) {
+    if (!isMergeable(first, group[i]!.batch)) break;
   }
-  return { sql: several(MERGED), params };
+  return MERGED.find((count) => count <= alike) ?? 1;
+}
+
+function isMergeable(one: Batch, other: Batch): boolean {
+  if (one.length !== other.length) return false;
+  for (let i = 0; i < one.length; i++) {
+    if (one[i]!.several === undefined || one[i]!.several !== other[i]!.several) return false;
+  }
+  return true;
+}
+
+/** One statement that does as much as those in the same place of the next batches. */
+function merged(
+  group: readonly Write[],
+  place: number,
+  { from, count }: { from: number; count: number },
+): Statement {
+  const { several, params: { length } } = group[from]!.batch[place]!;
+  const params: SqlValue[] = new Array(count * length);
+  for (let i = 0; i < count; i++) {
+    const ofOne = group[from + i]!.batch[place]!.params;
+    for (let j = 0; j < length; j++) params[i * length + j] = ofOne[j]!;
+  }
+  return { sql: several!(count), params };
 }
 
 /** Tells that a batch cannot even wait: later, as with one that fails. */

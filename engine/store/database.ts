@@ -16,7 +16,10 @@ export interface Statement {
   readonly params: readonly SqlValue[];
   /** Whether its result is not the number of rows it changed but the key of the row it inserted, 0 if none. */
   readonly givesKey?: boolean;
-  /** For one that changes one row at most: the SQL that does as much as several of them, given all their parameters. */
+  /**
+   * For one that changes one row at most: the SQL that does as much as several of them, given all their parameters. It is
+   * the same function for statements that may be made into one.
+   */
   readonly several?: (count: number) => string;
 }
 

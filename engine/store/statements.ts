@@ -33,12 +33,47 @@ const CREATE_INPUT =
   `INSERT INTO inputs (workflow, seed, input_json, version, deadline_at, parent_id, detached, checksum)
   SELECT workflow, ?, ?, ?, ?, ?, ?, ? FROM workflows WHERE workflow_id = ? AND run = ? AND status = 'running'`;
 
+/** {@linkcode CREATE_WORKFLOW} and {@linkcode CREATE_INPUT} for several rows. */
+const createWorkflows = several((count) =>
+  `INSERT INTO workflows (workflow_id, name, status, run, executor, created_at, updated_at)
+  VALUES ${rows(count, "(?, ?, 'running', ?, ?, ?, ?)")} ON CONFLICT (workflow_id) DO NOTHING`
+);
+const createInputs = several((count) =>
+  `INSERT INTO inputs (workflow, seed, input_json, version, deadline_at, parent_id, detached, checksum)
+  SELECT w.workflow, v.column1, v.column2, v.column3, v.column4, v.column5, v.column6, v.column7
+  FROM (VALUES ${rows(count, "(?, ?, ?, ?, ?, ?, ?, ?, ?)")}) v CROSS JOIN workflows w
+  WHERE w.workflow_id = v.column8 AND w.run = v.column9 AND w.status = 'running'`
+);
+
+/** {@linkcode Statement.several}, which puts each text together once. */
+function several(sqlOf: (count: number) => string): (count: number) => string {
+  const texts = new Map<number, string>();
+  return (count) => {
+    let sql = texts.get(count);
+    if (sql === undefined) texts.set(count, sql = sqlOf(count));
+    return sql;
+  };
+}
+
+function rows(count: number, row: string): string {
+  return Array(count).fill(row).join(", ");
+}
+
 /** Makes a workflow that this run owns, and gives its short key; changes nothing where the id is taken. */
 export function createWorkflow(input: WorkflowInput, run: number, executor: number): Statement[] {
   const { workflowId, name, createdAt } = input;
   return [
-    { sql: CREATE_WORKFLOW, params: [workflowId, name, run, executor, createdAt, createdAt], givesKey: true },
-    { sql: CREATE_INPUT, params: [...inputColumns(input), workflowId, run] },
+    {
+      sql: CREATE_WORKFLOW,
+      params: [workflowId, name, run, executor, createdAt, createdAt],
+      givesKey: true,
+      several: createWorkflows,
+    },
+    {
+      sql: CREATE_INPUT,
+      params: [...inputColumns(input), workflowId, run],
+      several: createInputs,
+    },
   ];
 }
 
@@ -129,8 +164,6 @@ const INSERT_CHECKPOINT = `INSERT INTO checkpoints (workflow, step_key, kind, st
     started_at, duration_ms, next_attempt_at, run, output_json, error_json, checksum)
   SELECT workflow, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM workflows
   WHERE workflow = ? AND run = ? AND status = 'running'`;
-const INSERTED_PARAMETERS = 14;
-const INSERT_SEVERAL = new Map<number, string>();
 const UPDATE_CHECKPOINT =
   `UPDATE checkpoints INDEXED BY checkpoints_running SET kind = ?, status = ?, completion = ?, attempt = ?,
     started_at = ?, duration_ms = ?, next_attempt_at = ?, run = ?, output_json = ?, error_json = ?, checksum = ?
@@ -149,7 +182,8 @@ export function writeCheckpoint(
 ): Statement {
   const { workflow, workflowId, run } = owner;
   if (!replacesRunning && checkpoint.topic !== undefined) return writeWait(owner, checkpoint);
-  const columns = [
+  const params = [
+    checkpoint.key,
     kindCode(checkpoint.kind),
     statusCode(checkpoint.status),
     checkpoint.completion,
@@ -161,33 +195,22 @@ export function writeCheckpoint(
     checkpoint.outputJson,
     checkpoint.errorJson,
     checkpointChecksum(workflowId, checkpoint),
+    workflow,
+    run,
   ];
-  return replacesRunning
-    ? { sql: UPDATE_CHECKPOINT, params: [...columns, workflow, checkpoint.key, workflow, run] }
-    : {
-      sql: INSERT_CHECKPOINT,
-      params: [checkpoint.key, ...columns, workflow, run],
-      several: insertCheckpoints,
-    };
+  if (!replacesRunning) return { sql: INSERT_CHECKPOINT, params, several: insertCheckpoints };
+  const columns = params.slice(1, -2);
+  return { sql: UPDATE_CHECKPOINT, params: [...columns, workflow, checkpoint.key, workflow, run] };
 }
 
 /** {@linkcode INSERT_CHECKPOINT} for several rows. The cross join has every row look its owner up, not the other way. */
-function insertCheckpoints(count: number): string {
-  let sql = INSERT_SEVERAL.get(count);
-  if (sql === undefined) {
-    const row = `(${Array(INSERTED_PARAMETERS).fill("?").join(", ")})`;
-    const inserted = Array.from({ length: INSERTED_PARAMETERS - 2 }, (_, i) => `v.column${i + 1}`).join(", ");
-    sql =
-      `INSERT INTO checkpoints (workflow, step_key, kind, status, completion, attempt, started_at, duration_ms,
-        next_attempt_at, run, output_json, error_json, checksum)
-      SELECT w.workflow, ${inserted} FROM (VALUES ${
-        Array(count).fill(row).join(", ")
-      }) v CROSS JOIN workflows w
-      WHERE w.workflow = v.column13 AND w.run = v.column14 AND w.status = 'running'`;
-    INSERT_SEVERAL.set(count, sql);
-  }
-  return sql;
-}
+const insertCheckpoints = several((count) =>
+  `INSERT INTO checkpoints (workflow, step_key, kind, status, completion, attempt, started_at, duration_ms,
+    next_attempt_at, run, output_json, error_json, checksum)
+  SELECT w.workflow, ${Array.from({ length: 12 }, (_, i) => `v.column${i + 1}`).join(", ")}
+  FROM (VALUES ${rows(count, "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")}) v CROSS JOIN workflows w
+  WHERE w.workflow = v.column13 AND w.run = v.column14 AND w.status = 'running'`
+);
 
 const INSERT_WAIT = `INSERT INTO checkpoints (workflow, step_key, kind, status, completion, attempt,
     started_at, duration_ms, next_attempt_at, run, output_json, error_json, topic, checksum)

@@ -6,7 +6,7 @@
  */
 
 import { CorruptCheckpointError, StoreError } from "../errors.ts";
-import type { Database, Liveness, Rider, Row, Statement } from "./database.ts";
+import type { Database, Liveness, Rider, Row, Statement, Write } from "./database.ts";
 import {
   type Checkpoint,
   inputChecksum,
@@ -65,13 +65,6 @@ export interface ArrivedRow {
   readonly replacesRunning: boolean;
   /** The message that it was, if it was one. */
   readonly message: KeptMessage | undefined;
-}
-
-/** Hears what has become of a checkpoint. */
-export interface CheckpointListener {
-  /** @param owned whether the run still owned the workflow; nothing was written if it did not */
-  readonly committed: (owned: boolean) => void;
-  readonly failed: (error: Error) => void;
 }
 
 /** See the module. */
@@ -352,29 +345,17 @@ export class Store {
    * @returns whether the run still owns the workflow
    */
   checkpoint(owner: Ownership, checkpoint: Checkpoint, replacesRunning: boolean): Promise<boolean> {
-    return new Promise((committed, failed) =>
-      this.submitCheckpoint(owner, checkpoint, replacesRunning, { committed, failed })
-    );
+    return this.#changed(statements.writeCheckpoint(owner, checkpoint, replacesRunning), owner.run);
   }
 
-  /** {@linkcode Store.checkpoint}, which calls back. */
-  submitCheckpoint(
-    owner: Ownership,
-    checkpoint: Checkpoint,
-    replacesRunning: boolean,
-    on: CheckpointListener,
-  ): void {
-    this.database.submit({
-      batch: [statements.writeCheckpoint(owner, checkpoint, replacesRunning)],
-      stream: owner.run,
-      committed: (results) => on.committed(results[0] === 1),
-      failed: on.failed,
-    });
-  }
-
-  /** The statement of {@linkcode Store.checkpoint}, for a rider. */
+  /** The statement of {@linkcode Store.checkpoint}, for a rider or for {@linkcode Store.submit}. */
   checkpointStatement(owner: Ownership, checkpoint: Checkpoint, replacesRunning: boolean): Statement {
     return statements.writeCheckpoint(owner, checkpoint, replacesRunning);
+  }
+
+  /** Writes what calls back; see {@linkcode Database.submit}. */
+  submit(write: Write): void {
+    this.database.submit(write);
   }
 
   /** Lets the row of a running step ride along with the next commit; see {@linkcode Database.rideAlong}. */
@@ -548,8 +529,8 @@ export class Store {
     return this.database.close();
   }
 
-  async #changed(statement: Statement): Promise<boolean> {
-    return (await this.database.write([statement]))[0] === 1;
+  async #changed(statement: Statement, stream?: number): Promise<boolean> {
+    return (await this.database.write([statement], stream))[0] === 1;
   }
 }
 

@@ -131,6 +131,30 @@ testEachDriver(
   },
 );
 
+testEachDriver(
+  "many equal batches of several statements in one commit are told the key that each was given",
+  async ({ open }) => {
+    const database = await open();
+    await makeTable(database);
+    const insertSeveral = (count: number) =>
+      `INSERT INTO t (value) VALUES ${Array(count).fill("(?)").join(", ")}`;
+    const updateSeveral = (count: number) =>
+      `UPDATE t SET value = value || '!' WHERE value IN (${Array(count).fill("?").join(", ")})`;
+    const batch = (value: string) => [
+      { sql: insertSeveral(1), params: [value], givesKey: true, several: insertSeveral },
+      { sql: updateSeveral(1), params: [value], several: updateSeveral },
+    ];
+    const write = (names: string[]) => Promise.all(names.map((name) => database.write(batch(name))));
+    const stored = async () => await database.read(sql("SELECT id, value FROM t ORDER BY id"));
+    const names = Array.from({ length: 60 }, (_, i) => `${i}`);
+    const keys = (await write(names)).map(([key]) => key);
+    assertEquals((await stored()).slice(1), names.map((name, i) => ({ id: keys[i], value: `${name}!` })));
+    // This one changes two rows, as the value is there already.
+    assertEquals((await write([...names, "first"])).at(-1)![1], 2);
+    assertEquals((await stored()).at(-1), { id: keys.at(-1)! + 61, value: "first!" });
+  },
+);
+
 testEachDriver("read() sees what was written before, and throws for what is no query", async ({ open }) => {
   const database = await open();
   await makeTable(database);
