@@ -14,9 +14,11 @@ import type { Executor } from "./executor.ts";
 import { randomId, type RandomSource } from "./random.ts";
 import { runName, type RunStart } from "./run.ts";
 import { checkInput, checkWorkflow } from "./started_with.ts";
+import type { ExecutorRegistry } from "./store/executor_registry.ts";
 import { type Mailbox, PAUSE_TOPIC } from "./store/mailbox.ts";
 import type { WorkflowInput } from "./store/rows.ts";
-import { type ArrivedRow, hasEnded, type Store, type WorkflowRecord } from "./store/store.ts";
+import { hasEnded, type WorkflowRecord } from "./store/records.ts";
+import { type ArrivedRow, type Store } from "./store/store.ts";
 import { decodeError, encodeError, type StoredError } from "./stored_error.ts";
 
 /** What is asked for. */
@@ -53,6 +55,7 @@ export class Claims {
     private readonly options: {
       store: Store;
       mailbox: Mailbox;
+      executors: ExecutorRegistry;
       executor: Executor;
       clock: Clock;
       random: RandomSource;
@@ -171,11 +174,11 @@ export class Claims {
    * @throws {WorkflowBusyError} if it may not
    */
   #lostOwner({ workflowId, run, executor, leaseUntil }: WorkflowRecord): "gone" | "slow" | "own" {
-    const { store, clock, executor: self, leaseMs } = this.options;
+    const { executors, clock, executor: self, leaseMs } = this.options;
     // Its run has ended here without being able to say so; otherwise the engine would have joined it.
     if (executor === self.id) return "own";
     if (executor === null) return "gone";
-    const liveness = store.liveness(executor);
+    const liveness = executors.liveness(executor);
     if (liveness === "gone" || leaseUntil === null && liveness === "unknown") return "gone";
     // It lives, and its lease is not written down: it will be with its next heartbeat.
     if (leaseUntil === null) {
@@ -207,6 +210,7 @@ export class Claims {
     const gone = lost === "gone" && record.leaseUntil !== null ? record.executor! : undefined;
     const claim = { run, executor: executor.id, recoveries, recoveredCompletion, gone, arrivals };
     const owner = await this.#write(() => store.claim(record, { ...claim, now: clock.now() }));
+    if (gone !== undefined) this.options.executors.clearLock(gone);
     return owner && { claimed: { owner, input, record, recovered } };
   }
 

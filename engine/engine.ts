@@ -25,10 +25,12 @@ import { Runs } from "./runs.ts";
 import { decodeAnyValue, encodeValue } from "./serialize.ts";
 import type { Database } from "./store/database.ts";
 import { type Signal, signalName } from "./signal.ts";
+import { ExecutorRegistry } from "./store/executor_registry.ts";
 import { Mailbox, signalTopic } from "./store/mailbox.ts";
 import { WORKFLOW_STATUSES, type WorkflowOutcome, type WorkflowStatus } from "./store/rows.ts";
 import { openDatabase } from "./store/open.ts";
-import { hasEnded, Store, type WorkflowRecord } from "./store/store.ts";
+import { hasEnded, type WorkflowRecord } from "./store/records.ts";
+import { Store } from "./store/store.ts";
 import { decodeError, encodeError, type StoredError } from "./stored_error.ts";
 import { Turns } from "./turns.ts";
 import { isWorkflow, type Workflow } from "./workflow.ts";
@@ -91,13 +93,15 @@ export class Engine implements AsyncDisposable {
     this.#settings = settings;
     this.#store = new Store(database);
     this.#mailbox = new Mailbox(database);
+    const executors = new ExecutorRegistry(database);
     this.#events = new Events();
     if (settings.onEvent !== undefined) this.#events.observe(settings.onEvent);
     const onBeat = () => this.#runs.checkLeases();
-    this.#executor = new Executor({ store: this.#store, clock, random, leaseMs, onBeat });
+    this.#executor = new Executor({ store: this.#store, executors, clock, random, leaseMs, onBeat });
     this.#claims = new Claims({
       store: this.#store,
       mailbox: this.#mailbox,
+      executors,
       executor: this.#executor,
       clock,
       random,

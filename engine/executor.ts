@@ -1,7 +1,8 @@
 import type { Clock } from "./clock.ts";
 import { StoreError } from "./errors.ts";
 import { randomId, type RandomSource } from "./random.ts";
-import type { Ownership } from "./store/statements.ts";
+import type { Ownership } from "./store/ownership.ts";
+import type { ExecutorRegistry } from "./store/executor_registry.ts";
 import type { Store } from "./store/store.ts";
 
 /**
@@ -28,6 +29,7 @@ export class Executor {
   constructor(
     private readonly options: {
       store: Store;
+      executors: ExecutorRegistry;
       clock: Clock;
       random: RandomSource;
       leaseMs: number;
@@ -44,9 +46,9 @@ export class Executor {
    *   is already
    */
   prepareClaim(): Promise<void> | undefined {
-    const { store, clock, leaseMs } = this.options;
+    const { executors, clock, leaseMs } = this.options;
     if (!this.#registered) {
-      store.holdLock(this.id);
+      executors.holdLock(this.id);
       this.#registered = true;
     }
     if (this.#leaseUntil - clock.now() >= leaseMs * 2 / 3) return undefined;
@@ -55,9 +57,9 @@ export class Executor {
   }
 
   async #renew(): Promise<void> {
-    const { store, clock, leaseMs } = this.options;
+    const { executors, clock, leaseMs } = this.options;
     const leaseUntil = clock.now() + leaseMs;
-    await store.renew(this.id, leaseUntil);
+    await executors.renew(this.id, leaseUntil);
     this.#leaseUntil = leaseUntil;
   }
 
@@ -67,7 +69,7 @@ export class Executor {
     if (busy) {
       this.#cancelHeartbeat ??= this.#beatLater();
       // What is left over is swept up by the next executor.
-      this.#sweep ??= this.options.store.removeGone(this.id).catch(() => {});
+      this.#sweep ??= this.options.executors.removeGone(this.id).catch(() => {});
     } else if (this.#dropped.size === 0) {
       this.#cancelHeartbeat?.();
       this.#cancelHeartbeat = undefined;
@@ -116,6 +118,6 @@ export class Executor {
     if (!this.#registered) return;
     await this.#sweep;
     await this.#releaseDropped();
-    await this.options.store.retire(this.id);
+    await this.options.executors.retire(this.id);
   }
 }

@@ -1,7 +1,8 @@
 import { NonDeterminismError } from "./errors.ts";
 import { loadDecoder } from "./serialize.ts";
 import type { Checkpoint } from "./store/rows.ts";
-import type { Store, WorkflowRecord } from "./store/store.ts";
+import type { WorkflowRecord } from "./store/records.ts";
+import type { Store } from "./store/store.ts";
 
 /** How many completions are held in memory at a time. */
 const PAGE = 1_000;

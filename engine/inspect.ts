@@ -8,7 +8,8 @@ import { type CorruptCheckpointError, StepwellError } from "./errors.ts";
 import { runName } from "./run.ts";
 import { decodeAnyValue } from "./serialize.ts";
 import type { Checkpoint, CheckpointKind, WorkflowStatus } from "./store/rows.ts";
-import type { Store, WorkflowRecord } from "./store/store.ts";
+import type { WorkflowRecord } from "./store/records.ts";
+import type { Store } from "./store/store.ts";
 import { encodeError, type StoredError } from "./stored_error.ts";
 
 /** A workflow, in a list. */

@@ -22,8 +22,9 @@ import { performStep, runningRow, type StepHost, type StepOutcome, type StepTask
 import { StepKeys } from "./step_keys.ts";
 import type { Checkpoint, CheckpointKind, WorkflowInput, WorkflowOutcome } from "./store/rows.ts";
 import type { Mailbox } from "./store/mailbox.ts";
-import type { Ownership } from "./store/statements.ts";
-import type { ArrivedRow, Store, WorkflowRecord } from "./store/store.ts";
+import type { Ownership } from "./store/ownership.ts";
+import type { WorkflowRecord } from "./store/records.ts";
+import type { ArrivedRow, Store } from "./store/store.ts";
 import { decodeError, encodeError, type StoredError } from "./stored_error.ts";
 import type { Turns } from "./turns.ts";
 import { Waits, type WaitsHost } from "./waits.ts";

@@ -1,6 +1,6 @@
 import type { Batch, Rider } from "./store/database.ts";
 import type { Checkpoint } from "./store/rows.ts";
-import type { Ownership } from "./store/statements.ts";
+import type { Ownership } from "./store/ownership.ts";
 import type { Store } from "./store/store.ts";
 
 /** How many rows go with one commit. */

@@ -13,7 +13,7 @@ import { Run, type RunServices, type RunStart } from "./run.ts";
 import { RunContext } from "./run_context.ts";
 import { decodeAnyValue } from "./serialize.ts";
 import { checkInput, checkWorkflow } from "./started_with.ts";
-import type { WorkflowRecord } from "./store/store.ts";
+import type { WorkflowRecord } from "./store/records.ts";
 import { Wakeups } from "./wakeups.ts";
 import type { Workflow } from "./workflow.ts";
 

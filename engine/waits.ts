@@ -4,7 +4,7 @@ import type { RunningRows } from "./running_rows.ts";
 import { Scope } from "./scope.ts";
 import { CANCEL_TOPIC, type Mailbox, PAUSE_TOPIC } from "./store/mailbox.ts";
 import type { Checkpoint, WorkflowInput } from "./store/rows.ts";
-import type { Ownership } from "./store/statements.ts";
+import type { Ownership } from "./store/ownership.ts";
 import type { ArrivedRow, Store } from "./store/store.ts";
 import type { Turns } from "./turns.ts";
 

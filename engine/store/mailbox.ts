@@ -2,7 +2,7 @@ import { CorruptCheckpointError } from "../errors.ts";
 import type { Database, Row, Statement } from "./database.ts";
 import * as statements from "./message_statements.ts";
 import { type Message, messageChecksum, textOrNull } from "./rows.ts";
-import type { Ownership } from "./statements.ts";
+import type { Ownership } from "./ownership.ts";
 
 /** A message that is kept, with its number. */
 export interface KeptMessage extends Message {

@@ -6,7 +6,7 @@
 
 import type { Statement } from "./database.ts";
 import { type Message, messageChecksum } from "./rows.ts";
-import type { Ownership, Seen } from "./statements.ts";
+import type { Ownership, Seen } from "./ownership.ts";
 
 const SEND = `INSERT INTO messages (workflow_id, topic, payload_json, idempotency_key, sent_at, checksum)
   SELECT ?, ?, ?, ?, ?, ?
@@ -41,25 +41,25 @@ export function sendMessage(message: Message, options: { key: string | undefined
   };
 }
 
-const SEND_FROM = `INSERT INTO messages (workflow_id, topic, payload_json, idempotency_key, sent_at, checksum)
+const sendFromWhere = (condition: string) =>
+  `INSERT INTO messages (workflow_id, topic, payload_json, idempotency_key, sent_at, checksum)
   SELECT ?, ?, ?, ?, ?, ? FROM workflows w
-  WHERE w.workflow = ? AND w.run IS ? AND (w.status = 'running' OR w.completed_at = ?)
-    AND EXISTS (
+  WHERE w.workflow = ? AND w.run IS ? AND ${condition} AND EXISTS (
       SELECT 1 FROM workflows r WHERE r.workflow_id = ? AND r.status NOT IN ('completed', 'failed', 'cancelled'))
   ON CONFLICT DO NOTHING`;
+const SEND_FROM_RUN = sendFromWhere("w.status = 'running'");
+const SEND_FROM_UNOWNED = sendFromWhere("(w.status = 'blocked' OR w.status = 'pending' AND w.run IS NULL)");
 
 /**
- * Keeps a message that a workflow sends to another one which has not ended: if its run owns the sender, or has ended it
- * in this very batch.
+ * Keeps a message that a workflow sends to another one which has not ended.
+ *
+ * @param sender the run that owns the workflow; or the workflow as it was seen, if nobody runs it
+ * @param key another message with the same topic and key is this one
  */
-export function sendFrom(
-  { workflow, run }: Pick<Seen, "workflow" | "run">,
-  message: Message,
-  key: string | null,
-): Statement {
+export function sendFrom(sender: Ownership | Seen, message: Message, key: string | null): Statement {
   const { workflowId, topic, payloadJson, sentAt } = message;
   return {
-    sql: SEND_FROM,
+    sql: "status" in sender ? SEND_FROM_UNOWNED : SEND_FROM_RUN,
     params: [
       workflowId,
       topic,
@@ -67,9 +67,8 @@ export function sendFrom(
       key,
       sentAt,
       messageChecksum(message),
-      workflow,
-      run,
-      sentAt,
+      sender.workflow,
+      sender.run,
       workflowId,
     ],
   };

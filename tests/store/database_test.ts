@@ -1,3 +1,4 @@
+import { holdProcess, systemClock } from "../../engine/clock.ts";
 import { LimitExceededError, StoreError } from "@stepwell/stepwell";
 import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
 import type { Database, SqlValue, Statement } from "../../engine/store/database.ts";
@@ -222,6 +223,8 @@ testEachDriver(
     const database = await open();
     await makeTable(database);
     const other = connect();
+    // Watching alone does not keep a process alive.
+    const release = holdProcess(systemClock);
     let told = 0;
     let wake = () => {};
     const stop = database.watch(() => {
@@ -234,6 +237,7 @@ testEachDriver(
     await changed;
     assertEquals(told, 1);
     stop();
+    release();
   },
 );
 
@@ -241,6 +245,7 @@ testEachDriver("watch() tells nobody any more who has stopped it", async ({ open
   const database = await open();
   await makeTable(database);
   const other = connect();
+  const release = holdProcess(systemClock);
   const told: string[] = [];
   const last = Promise.withResolvers<void>();
   const stopFirst = database.watch(() => told.push("first"));
@@ -253,6 +258,7 @@ testEachDriver("watch() tells nobody any more who has stopped it", async ({ open
   other.exec("INSERT INTO t (value) VALUES ('other')");
   await last.promise;
   stopSecond();
+  release();
   assertEquals(told, ["second"]);
 });
 

@@ -1,30 +1,20 @@
 /**
- * The statements of the store. Each write that a run makes names, in its own `WHERE`, the run that must own the
+ * The statements about workflows. Each write that a run makes names, in its own `WHERE`, the run that must own the
  * workflow for it to have an effect (the fence): the number of changed rows tells whether it had.
  *
  * @module
  */
 
 import type { SqlValue, Statement } from "./database.ts";
+import type { Ownership, Seen } from "./ownership.ts";
 import {
-  type Checkpoint,
-  checkpointChecksum,
   inputChecksum,
-  kindCode,
   outcomeChecksum,
-  statusCode,
   type WorkflowInput,
   type WorkflowOutcome,
   type WorkflowStatus,
 } from "./rows.ts";
-
-/** The right to write to a workflow. */
-export interface Ownership {
-  readonly workflowId: string;
-  /** The short key of the workflow. */
-  readonly workflow: number;
-  readonly run: number;
-}
+import { rows, several } from "./several.ts";
 
 const CREATE_WORKFLOW =
   `INSERT INTO workflows (workflow_id, name, status, run, executor, created_at, updated_at)
@@ -44,20 +34,6 @@ const createInputs = several((count) =>
   FROM (VALUES ${rows(count, "(?, ?, ?, ?, ?, ?, ?, ?, ?)")}) v CROSS JOIN workflows w
   WHERE w.workflow_id = v.column8 AND w.run = v.column9 AND w.status = 'running'`
 );
-
-/** {@linkcode Statement.several}, which puts each text together once. */
-function several(sqlOf: (count: number) => string): (count: number) => string {
-  const texts = new Map<number, string>();
-  return (count) => {
-    let sql = texts.get(count);
-    if (sql === undefined) texts.set(count, sql = sqlOf(count));
-    return sql;
-  };
-}
-
-function rows(count: number, row: string): string {
-  return Array(count).fill(row).join(", ");
-}
 
 /** Makes a workflow that this run owns, and gives its short key; changes nothing where the id is taken. */
 export function createWorkflow(input: WorkflowInput, run: number, executor: number): Statement[] {
@@ -104,13 +80,6 @@ const CLAIM = `UPDATE workflows SET status = 'running', run = ?, executor = ?, r
   WHERE workflow = ? AND status = ? AND run IS ? AND NOT EXISTS (
     SELECT 1 FROM executors e WHERE e.executor = workflows.executor AND e.executor <> ? AND e.lease_until > ?)`;
 
-/** What a workflow looked like when it was decided to take it over. */
-export interface Seen {
-  readonly workflow: number;
-  readonly status: WorkflowStatus;
-  readonly run: number | null;
-}
-
 /** Takes a workflow over, if it is still as it was seen and nobody with a lease owns it. */
 export function claimWorkflow(
   seen: Seen,
@@ -141,7 +110,7 @@ export function claimWorkflow(
 }
 
 const BLOCK_UNOWNED =
-  `UPDATE workflows SET status = 'blocked', executor = NULL, updated_at = ?, error_json = ?,
+  `UPDATE workflows SET status = 'blocked', executor = NULL, due_at = NULL, updated_at = ?, error_json = ?,
     checksum = ?
   WHERE workflow = ? AND status = ? AND run IS ?`;
 
@@ -156,87 +125,6 @@ export function blockUnowned(seen: Seen, workflowId: string, outcome: WorkflowOu
       seen.workflow,
       seen.status,
       seen.run,
-    ],
-  };
-}
-
-const INSERT_CHECKPOINT = `INSERT INTO checkpoints (workflow, step_key, kind, status, completion, attempt,
-    started_at, duration_ms, next_attempt_at, run, output_json, error_json, checksum)
-  SELECT workflow, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM workflows
-  WHERE workflow = ? AND run = ? AND status = 'running'`;
-const UPDATE_CHECKPOINT =
-  `UPDATE checkpoints INDEXED BY checkpoints_running SET kind = ?, status = ?, completion = ?, attempt = ?,
-    started_at = ?, duration_ms = ?, next_attempt_at = ?, run = ?, output_json = ?, error_json = ?, checksum = ?
-  WHERE workflow = ? AND completion IS NULL AND step_key = ? AND EXISTS (
-    SELECT 1 FROM workflows w WHERE w.workflow = ? AND w.run = ? AND w.status = 'running')`;
-
-/**
- * Writes a checkpoint.
- *
- * @param replacesRunning whether the step has a row already, which says that it is running
- */
-export function writeCheckpoint(
-  owner: Ownership,
-  checkpoint: Checkpoint,
-  replacesRunning: boolean,
-): Statement {
-  const { workflow, workflowId, run } = owner;
-  if (!replacesRunning && checkpoint.topic !== undefined) return writeWait(owner, checkpoint);
-  const params = [
-    checkpoint.key,
-    kindCode(checkpoint.kind),
-    statusCode(checkpoint.status),
-    checkpoint.completion,
-    checkpoint.attempt,
-    checkpoint.startedAt,
-    checkpoint.durationMs,
-    checkpoint.nextAttemptAt,
-    checkpoint.run,
-    checkpoint.outputJson,
-    checkpoint.errorJson,
-    checkpointChecksum(workflowId, checkpoint),
-    workflow,
-    run,
-  ];
-  if (!replacesRunning) return { sql: INSERT_CHECKPOINT, params, several: insertCheckpoints };
-  const columns = params.slice(1, -2);
-  return { sql: UPDATE_CHECKPOINT, params: [...columns, workflow, checkpoint.key, workflow, run] };
-}
-
-/** {@linkcode INSERT_CHECKPOINT} for several rows. The cross join has every row look its owner up, not the other way. */
-const insertCheckpoints = several((count) =>
-  `INSERT INTO checkpoints (workflow, step_key, kind, status, completion, attempt, started_at, duration_ms,
-    next_attempt_at, run, output_json, error_json, checksum)
-  SELECT w.workflow, ${Array.from({ length: 12 }, (_, i) => `v.column${i + 1}`).join(", ")}
-  FROM (VALUES ${rows(count, "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")}) v CROSS JOIN workflows w
-  WHERE w.workflow = v.column13 AND w.run = v.column14 AND w.status = 'running'`
-);
-
-const INSERT_WAIT = `INSERT INTO checkpoints (workflow, step_key, kind, status, completion, attempt,
-    started_at, duration_ms, next_attempt_at, run, output_json, error_json, topic, checksum)
-  SELECT workflow, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM workflows
-  WHERE workflow = ? AND run = ? AND status = 'running'`;
-
-/** Writes the first row of something that waits for a message. */
-function writeWait({ workflow, workflowId, run }: Ownership, checkpoint: Checkpoint): Statement {
-  return {
-    sql: INSERT_WAIT,
-    params: [
-      checkpoint.key,
-      kindCode(checkpoint.kind),
-      statusCode(checkpoint.status),
-      checkpoint.completion,
-      checkpoint.attempt,
-      checkpoint.startedAt,
-      checkpoint.durationMs,
-      checkpoint.nextAttemptAt,
-      checkpoint.run,
-      checkpoint.outputJson,
-      checkpoint.errorJson,
-      checkpoint.topic ?? null,
-      checkpointChecksum(workflowId, checkpoint),
-      workflow,
-      run,
     ],
   };
 }
@@ -333,14 +221,6 @@ export function pauseUnowned(seen: Seen, workflowId: string, outcome: WorkflowOu
   };
 }
 
-const FORGET_WAITS = `DELETE FROM checkpoints WHERE workflow = ? AND completion IS NULL AND kind IN (1, 2, 3)
-  AND EXISTS (SELECT 1 FROM workflows w WHERE w.workflow = ? AND w.run = ? AND w.status = 'running')`;
-
-/** Takes out the rows that say the workflow waits: it ends, and nobody will know what they would have brought. */
-export function forgetWaits({ workflow, run }: Ownership): Statement {
-  return { sql: FORGET_WAITS, params: [workflow, workflow, run] };
-}
-
 /** The children of a workflow that have not ended and end with it. */
 export function selectOpenChildren(workflowId: string): Statement {
   return {
@@ -368,55 +248,13 @@ export function unblockWorkflow({ workflow, run }: Seen, now: number): Statement
   return { sql: UNBLOCK, params: [now, workflow, run] };
 }
 
-const AMEND_CHECKPOINT = `UPDATE checkpoints SET status = ?, checksum = ?
-  WHERE workflow = ? AND completion = ? AND EXISTS (
-    SELECT 1 FROM workflows w WHERE w.workflow = ? AND w.status = 'failed' AND w.run IS ?)`;
 const RETRY = `UPDATE workflows SET status = 'pending', updated_at = ?, completed_at = NULL,
     error_json = NULL, checksum = NULL
   WHERE workflow = ? AND status = 'failed' AND run IS ?`;
 
-/**
- * Makes a failed workflow ready to run again.
- *
- * @param amended the checkpoints whose status changes, with their new status
- */
-export function retryWorkflow(
-  seen: Seen,
-  workflowId: string,
-  amended: readonly Checkpoint[],
-  now: number,
-): Statement[] {
-  const { workflow, run } = seen;
-  const statements = amended.map((checkpoint) => ({
-    sql: AMEND_CHECKPOINT,
-    params: [
-      statusCode(checkpoint.status),
-      checkpointChecksum(workflowId, checkpoint),
-      workflow,
-      checkpoint.completion,
-      workflow,
-      run,
-    ],
-  }));
-  return [...statements, { sql: RETRY, params: [now, workflow, run] }];
-}
-
-const RENEW = `INSERT INTO executors (executor, lease_until) VALUES (?, ?)
-  ON CONFLICT (executor) DO UPDATE SET lease_until = excluded.lease_until`;
-
-/** Registers an executor, or renews its lease. */
-export function renewLease(executor: number, leaseUntil: number): Statement {
-  return { sql: RENEW, params: [executor, leaseUntil] };
-}
-
-/** Strikes an executor off, whose process has ended: what it owned is free. */
-export function removeExecutor(executor: number): Statement {
-  return { sql: "DELETE FROM executors WHERE executor = ?", params: [executor] };
-}
-
-/** The executors that are registered. */
-export function selectExecutors(limit: number): Statement {
-  return { sql: "SELECT executor FROM executors LIMIT ?", params: [limit] };
+/** Makes a failed workflow ready to run again. */
+export function retryWorkflow({ workflow, run }: Seen, now: number): Statement {
+  return { sql: RETRY, params: [now, workflow, run] };
 }
 
 const WORKFLOW_COLUMNS = `w.workflow, w.workflow_id, w.name, w.status, w.run, w.executor, w.recoveries,
@@ -477,46 +315,6 @@ export function selectInput(workflow: number): Statement {
   return {
     sql:
       "SELECT seed, input_json, version, deadline_at, parent_id, detached, checksum FROM inputs WHERE workflow = ?",
-    params: [workflow],
-  };
-}
-
-const CHECKPOINT_COLUMNS =
-  `step_key, kind, status, completion, attempt, started_at, duration_ms, next_attempt_at,
-  run, output_json, error_json, topic, checksum`;
-
-/** The completions of a workflow after one of them, in their order. */
-export function selectCompletions(workflow: number, after: number, limit: number): Statement {
-  return {
-    sql: `SELECT ${CHECKPOINT_COLUMNS} FROM checkpoints WHERE workflow = ? AND completion > ?
-      ORDER BY completion LIMIT ?`,
-    params: [workflow, after, limit],
-  };
-}
-
-/** All checkpoints of a workflow: the completions in their order, then what runs. */
-export function selectCheckpoints(workflow: number): Statement {
-  return {
-    sql: `SELECT ${CHECKPOINT_COLUMNS} FROM checkpoints WHERE workflow = ?
-      ORDER BY completion IS NULL, completion, checkpoint`,
-    params: [workflow],
-  };
-}
-
-/** The steps of a workflow that were running when it was last heard of, and any row that is out of the order. */
-export function selectRunning(workflow: number): Statement {
-  return {
-    sql:
-      `SELECT ${CHECKPOINT_COLUMNS} FROM checkpoints WHERE workflow = ? AND (completion IS NULL OR completion < 1)
-      ORDER BY checkpoint`,
-    params: [workflow],
-  };
-}
-
-/** The number of the last completion of a workflow. */
-export function selectLastCompletion(workflow: number): Statement {
-  return {
-    sql: "SELECT max(completion) AS completion FROM checkpoints WHERE workflow = ?",
     params: [workflow],
   };
 }

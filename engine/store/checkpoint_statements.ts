@@ -1,0 +1,159 @@
+/**
+ * The statements about checkpoints. Each write that a run makes names, in its own `WHERE`, the run that must own the
+ * workflow for it to have an effect (the fence): the number of changed rows tells whether it had.
+ *
+ * @module
+ */
+
+import type { Statement } from "./database.ts";
+import type { Ownership, Seen } from "./ownership.ts";
+import { type Checkpoint, checkpointChecksum, kindCode, statusCode } from "./rows.ts";
+import { rows, several } from "./several.ts";
+
+const INSERT_CHECKPOINT = `INSERT INTO checkpoints (workflow, step_key, kind, status, completion, attempt,
+    started_at, duration_ms, next_attempt_at, run, output_json, error_json, checksum)
+  SELECT workflow, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM workflows
+  WHERE workflow = ? AND run = ? AND status = 'running'`;
+const UPDATE_CHECKPOINT =
+  `UPDATE checkpoints INDEXED BY checkpoints_running SET kind = ?, status = ?, completion = ?, attempt = ?,
+    started_at = ?, duration_ms = ?, next_attempt_at = ?, run = ?, output_json = ?, error_json = ?, checksum = ?
+  WHERE workflow = ? AND completion IS NULL AND step_key = ? AND EXISTS (
+    SELECT 1 FROM workflows w WHERE w.workflow = ? AND w.run = ? AND w.status = 'running')`;
+
+/**
+ * Writes a checkpoint.
+ *
+ * @param replacesRunning whether the step has a row already, which says that it is running
+ */
+export function writeCheckpoint(
+  owner: Ownership,
+  checkpoint: Checkpoint,
+  replacesRunning: boolean,
+): Statement {
+  const { workflow, workflowId, run } = owner;
+  if (!replacesRunning && checkpoint.topic !== undefined) return writeWait(owner, checkpoint);
+  const params = [
+    checkpoint.key,
+    kindCode(checkpoint.kind),
+    statusCode(checkpoint.status),
+    checkpoint.completion,
+    checkpoint.attempt,
+    checkpoint.startedAt,
+    checkpoint.durationMs,
+    checkpoint.nextAttemptAt,
+    checkpoint.run,
+    checkpoint.outputJson,
+    checkpoint.errorJson,
+    checkpointChecksum(workflowId, checkpoint),
+    workflow,
+    run,
+  ];
+  if (!replacesRunning) return { sql: INSERT_CHECKPOINT, params, several: insertCheckpoints };
+  const columns = params.slice(1, -2);
+  return { sql: UPDATE_CHECKPOINT, params: [...columns, workflow, checkpoint.key, workflow, run] };
+}
+
+/** {@linkcode INSERT_CHECKPOINT} for several rows. The cross join has every row look its owner up, not the other way. */
+const insertCheckpoints = several((count) =>
+  `INSERT INTO checkpoints (workflow, step_key, kind, status, completion, attempt, started_at, duration_ms,
+    next_attempt_at, run, output_json, error_json, checksum)
+  SELECT w.workflow, ${Array.from({ length: 12 }, (_, i) => `v.column${i + 1}`).join(", ")}
+  FROM (VALUES ${rows(count, "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")}) v CROSS JOIN workflows w
+  WHERE w.workflow = v.column13 AND w.run = v.column14 AND w.status = 'running'`
+);
+
+const INSERT_WAIT = `INSERT INTO checkpoints (workflow, step_key, kind, status, completion, attempt,
+    started_at, duration_ms, next_attempt_at, run, output_json, error_json, topic, checksum)
+  SELECT workflow, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM workflows
+  WHERE workflow = ? AND run = ? AND status = 'running'`;
+
+/** Writes the first row of something that waits for a message. */
+function writeWait({ workflow, workflowId, run }: Ownership, checkpoint: Checkpoint): Statement {
+  return {
+    sql: INSERT_WAIT,
+    params: [
+      checkpoint.key,
+      kindCode(checkpoint.kind),
+      statusCode(checkpoint.status),
+      checkpoint.completion,
+      checkpoint.attempt,
+      checkpoint.startedAt,
+      checkpoint.durationMs,
+      checkpoint.nextAttemptAt,
+      checkpoint.run,
+      checkpoint.outputJson,
+      checkpoint.errorJson,
+      checkpoint.topic ?? null,
+      checkpointChecksum(workflowId, checkpoint),
+      workflow,
+      run,
+    ],
+  };
+}
+
+const FORGET_WAITS = `DELETE FROM checkpoints WHERE workflow = ? AND completion IS NULL AND kind IN (1, 2, 3)
+  AND EXISTS (SELECT 1 FROM workflows w WHERE w.workflow = ? AND w.run = ? AND w.status = 'running')`;
+
+/** Takes out the rows that say the workflow waits: it ends, and nobody will know what they would have brought. */
+export function forgetWaits({ workflow, run }: Ownership): Statement {
+  return { sql: FORGET_WAITS, params: [workflow, workflow, run] };
+}
+
+const AMEND_CHECKPOINT = `UPDATE checkpoints SET status = ?, checksum = ?
+  WHERE workflow = ? AND completion = ? AND EXISTS (
+    SELECT 1 FROM workflows w WHERE w.workflow = ? AND w.status = 'failed' AND w.run IS ?)`;
+
+/** Changes the status of a checkpoint of a workflow that has failed. */
+export function amendCheckpoint(seen: Seen, workflowId: string, checkpoint: Checkpoint): Statement {
+  return {
+    sql: AMEND_CHECKPOINT,
+    params: [
+      statusCode(checkpoint.status),
+      checkpointChecksum(workflowId, checkpoint),
+      seen.workflow,
+      checkpoint.completion,
+      seen.workflow,
+      seen.run,
+    ],
+  };
+}
+
+const CHECKPOINT_COLUMNS =
+  `step_key, kind, status, completion, attempt, started_at, duration_ms, next_attempt_at,
+  run, output_json, error_json, topic, checksum`;
+
+/** The completions of a workflow after one of them, in their order. */
+export function selectCompletions(workflow: number, after: number, limit: number): Statement {
+  return {
+    sql: `SELECT ${CHECKPOINT_COLUMNS} FROM checkpoints WHERE workflow = ? AND completion > ?
+      ORDER BY completion LIMIT ?`,
+    params: [workflow, after, limit],
+  };
+}
+
+/** All checkpoints of a workflow: the completions in their order, then what runs. */
+export function selectCheckpoints(workflow: number): Statement {
+  return {
+    sql: `SELECT ${CHECKPOINT_COLUMNS} FROM checkpoints WHERE workflow = ?
+      ORDER BY completion IS NULL, completion, checkpoint`,
+    params: [workflow],
+  };
+}
+
+/** The steps of a workflow that were running when it was last heard of, and any row that is out of the order. */
+export function selectRunning(workflow: number): Statement {
+  return {
+    sql:
+      `SELECT ${CHECKPOINT_COLUMNS} FROM checkpoints WHERE workflow = ? AND (completion IS NULL OR completion < 1)
+      ORDER BY checkpoint`,
+    params: [workflow],
+  };
+}
+
+/** The number of the last completion of a workflow. */
+export function selectLastCompletion(workflow: number): Statement {
+  return {
+    sql: "SELECT max(completion) AS completion FROM checkpoints WHERE workflow = ?",
+    params: [workflow],
+  };
+}

@@ -1,0 +1,252 @@
+import { CorruptCheckpointError } from "../errors.ts";
+import * as checkpoints from "./checkpoint_statements.ts";
+import type { Database, Row } from "./database.ts";
+import type { Ownership, Seen } from "./ownership.ts";
+import {
+  type Checkpoint,
+  inputChecksum,
+  outcomeChecksum,
+  readCheckpoint,
+  textOrNull,
+  WORKFLOW_STATUSES,
+  type WorkflowInput,
+  type WorkflowStatus,
+} from "./rows.ts";
+import * as workflows from "./workflow_statements.ts";
+import type { WorkflowFilter } from "./workflow_statements.ts";
+
+/** A workflow as the store has it. */
+export interface WorkflowRecord extends Seen {
+  readonly workflowId: string;
+  readonly name: string;
+  /** The process that owns it; null when nobody does. */
+  readonly executor: number | null;
+  /** The end of that process's lease; null when it is not registered (any more). */
+  readonly leaseUntil: number | null;
+  readonly recoveries: number;
+  readonly recoveredCompletion: number | null;
+  readonly createdAt: number;
+  readonly updatedAt: number;
+  readonly completedAt: number | null;
+  /** Waiting: when it is to be looked at; null where only a message can move it on. */
+  readonly dueAt: number | null;
+  readonly outputJson: string | null;
+  readonly errorJson: string | null;
+  /** Of its outcome; null while it has none. */
+  readonly checksum: number | null;
+}
+
+/** A checkpoint, and why it cannot be used, if it cannot. */
+export interface InspectedCheckpoint {
+  readonly checkpoint: Checkpoint;
+  readonly corrupt: CorruptCheckpointError | undefined;
+}
+
+/** A workflow that is waiting and due. */
+export interface DueWorkflow {
+  readonly workflow: number;
+  readonly workflowId: string;
+  readonly name: string;
+  readonly dueAt: number;
+}
+
+/** How many completions are read at a time. */
+const PAGE = 1_000;
+
+/** What is stored of workflows, to be read; nothing is taken for read that is not as it was written. */
+export class Records {
+  constructor(protected readonly database: Database) {}
+
+  /** Where the store is, for messages. */
+  get location(): string {
+    return this.database.location;
+  }
+
+  /** The workflow of this id. */
+  async find(workflowId: string): Promise<WorkflowRecord | undefined> {
+    const [row] = await this.database.read(workflows.selectWorkflow(workflowId));
+    return row && readWorkflow(row);
+  }
+
+  /** Workflows, the newest first. */
+  async list(filter: WorkflowFilter): Promise<WorkflowRecord[]> {
+    const rows = await this.database.read(workflows.selectWorkflows(filter));
+    return rows.map(readWorkflow);
+  }
+
+  /** Checks that a workflow's outcome is as it was written. @throws {CorruptCheckpointError} if it is not */
+  verifyOutcome(record: WorkflowRecord): void {
+    const { workflowId, status, outputJson, errorJson } = record;
+    if (!WORKFLOW_STATUSES.includes(status)) {
+      throw this.corrupt(workflowId, "outcome", `the status "${status}"`);
+    }
+    if (!hasEnded(status) && status !== "blocked") {
+      if (record.checksum !== null) {
+        throw this.corrupt(workflowId, "outcome", `an outcome, and the status "${status}"`);
+      }
+      return;
+    }
+    const at = status === "blocked" ? record.updatedAt : record.completedAt!;
+    if (record.checksum !== outcomeChecksum(workflowId, { status, outputJson, errorJson, at })) {
+      throw this.corrupt(workflowId, "outcome", "a row with another checksum");
+    }
+  }
+
+  /** What the workflow was started with. @throws {CorruptCheckpointError} if it is not as it was written */
+  async input(record: WorkflowRecord): Promise<WorkflowInput> {
+    const { workflowId, name, createdAt } = record;
+    const [row] = await this.database.read(workflows.selectInput(record.workflow));
+    if (row === undefined) throw this.corrupt(workflowId, "input", "no row");
+    const input = {
+      workflowId,
+      name,
+      createdAt,
+      seed: row.seed as number,
+      inputJson: textOrNull(row.input_json),
+      ...row.version !== null && { version: String(row.version) },
+      ...row.deadline_at !== null && { deadlineAt: row.deadline_at as number },
+      ...row.parent_id !== null && { parentId: String(row.parent_id) },
+      ...row.detached !== 0 && { detached: true },
+    };
+    if (typeof (row.input_json ?? "") !== "string" || inputChecksum(input) !== row.checksum) {
+      throw this.corrupt(workflowId, "input", "a row with another checksum");
+    }
+    return input;
+  }
+
+  /** The number of the last completion of a workflow, 0 where there is none. */
+  async lastCompletion(workflow: number): Promise<number> {
+    const [row] = await this.database.read(checkpoints.selectLastCompletion(workflow));
+    return row!.completion as number | null ?? 0;
+  }
+
+  /**
+   * The completions of a workflow after one of them, in their order.
+   *
+   * @throws {CorruptCheckpointError} at the first that is missing or not as it was written
+   */
+  async completions(
+    owner: Seen & { workflowId: string },
+    after: number,
+    limit: number,
+  ): Promise<Checkpoint[]> {
+    const rows = await this.database.read(checkpoints.selectCompletions(owner.workflow, after, limit));
+    return rows.map((row, i) => {
+      const checkpoint = this.#readCheckpoint(owner.workflowId, row);
+      if (checkpoint.completion !== after + 1 + i) {
+        throw this.corrupt(owner.workflowId, checkpoint.key, `no completion ${after + 1 + i} before it`);
+      }
+      return checkpoint;
+    });
+  }
+
+  /** The steps that were running when the workflow was last heard of. @throws {CorruptCheckpointError} likewise */
+  async running(owner: Seen & { workflowId: string }): Promise<Checkpoint[]> {
+    const rows = await this.database.read(checkpoints.selectRunning(owner.workflow));
+    const keys = new Set<string>();
+    return rows.map((row) => {
+      const checkpoint = this.#readCheckpoint(owner.workflowId, row);
+      if (keys.has(checkpoint.key)) {
+        throw this.corrupt(owner.workflowId, checkpoint.key, "two rows of a running step");
+      }
+      keys.add(checkpoint.key);
+      return checkpoint;
+    });
+  }
+
+  #readCheckpoint(workflowId: string, row: Row): Checkpoint {
+    const { checkpoint, wrong } = readCheckpoint(workflowId, row);
+    if (wrong !== undefined) throw this.corrupt(workflowId, String(row.step_key), wrong);
+    return checkpoint;
+  }
+
+  /** All checkpoints of a workflow, for people: each as its row says, with what is wrong with it. */
+  async inspect({ workflow, workflowId }: WorkflowRecord): Promise<InspectedCheckpoint[]> {
+    const rows = await this.database.read(checkpoints.selectCheckpoints(workflow));
+    return rows.map((row) => {
+      const { checkpoint, wrong } = readCheckpoint(workflowId, row);
+      return {
+        checkpoint,
+        corrupt: wrong === undefined ? undefined : this.corrupt(workflowId, checkpoint.key, wrong),
+      };
+    });
+  }
+
+  /** The error for something of a workflow that cannot be read back as it was written. */
+  corrupt(workflowId: string, key: string, found: string, cause?: unknown): CorruptCheckpointError {
+    return new CorruptCheckpointError(this.location, workflowId, key, found, { cause });
+  }
+
+  /**
+   * The workflows that are waiting and due, the longest due first.
+   *
+   * @param after the last one of the page before this one
+   */
+  async due(
+    now: number,
+    after: { dueAt: number; workflow: number },
+    limit: number,
+  ): Promise<DueWorkflow[]> {
+    const rows = await this.database.read(workflows.selectDue(now, after, limit));
+    return rows.map((row) => ({
+      workflow: row.workflow as number,
+      workflowId: String(row.workflow_id),
+      name: String(row.name),
+      dueAt: row.due_at as number,
+    }));
+  }
+
+  /** When the next workflow is due that is waiting, and is not due yet. */
+  async nextDue(now: number): Promise<number | undefined> {
+    const [row] = await this.database.read(workflows.selectNextDue(now));
+    return row!.due_at as number | null ?? undefined;
+  }
+
+  /** Whether a run owns its workflow still. */
+  async owns(owner: Ownership): Promise<boolean> {
+    return (await this.database.read(workflows.selectOwnership(owner))).length === 1;
+  }
+
+  /** All completions from one on. */
+  async completionsFrom(record: WorkflowRecord, from: number): Promise<Checkpoint[]> {
+    const all: Checkpoint[] = [];
+    for (let after = from - 1;;) {
+      const page = await this.completions(record, after, PAGE);
+      all.push(...page);
+      if (page.length < PAGE) return all;
+      after += PAGE;
+    }
+  }
+
+  /** The children of a workflow that have not ended and end with it. */
+  async openChildren(workflowId: string): Promise<string[]> {
+    const rows = await this.database.read(workflows.selectOpenChildren(workflowId));
+    return rows.map((row) => String(row.workflow_id));
+  }
+}
+
+/** Whether a workflow of this status has an outcome. */
+export function hasEnded(status: WorkflowStatus): status is "completed" | "failed" | "cancelled" {
+  return status === "completed" || status === "failed" || status === "cancelled";
+}
+
+function readWorkflow(row: Row): WorkflowRecord {
+  return {
+    workflow: row.workflow as number,
+    workflowId: String(row.workflow_id),
+    name: String(row.name),
+    status: String(row.status) as WorkflowStatus,
+    run: row.run as number | null,
+    executor: row.executor as number | null,
+    leaseUntil: row.lease_until as number | null ?? null,
+    recoveries: row.recoveries as number,
+    recoveredCompletion: row.recovered_completion as number | null,
+    createdAt: row.created_at as number,
+    updatedAt: row.updated_at as number,
+    completedAt: row.completed_at as number | null,
+    dueAt: row.due_at as number | null,
+    outputJson: textOrNull(row.output_json),
+    errorJson: textOrNull(row.error_json),
+    checksum: row.checksum as number | null,
+  };
+}
