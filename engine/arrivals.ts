@@ -2,7 +2,7 @@ import { CancelledError, WorkflowTimeoutError } from "./errors.ts";
 import { CANCEL_TOPIC, type KeptMessage, type Mailbox } from "./store/mailbox.ts";
 import type { Checkpoint, WorkflowInput } from "./store/rows.ts";
 import { hasEnded } from "./store/records.ts";
-import { type ArrivedRow, type Store } from "./store/store.ts";
+import type { ArrivedRow, Store } from "./store/store.ts";
 import { encodeError } from "./stored_error.ts";
 
 /** The key of the completion by which a workflow is told that it is cancelled, or out of time. */

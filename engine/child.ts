@@ -7,7 +7,7 @@ import { childTopic } from "./store/mailbox.ts";
 import type { Checkpoint, WorkflowInput } from "./store/rows.ts";
 import type { Ownership } from "./store/ownership.ts";
 import { hasEnded, type WorkflowRecord } from "./store/records.ts";
-import { type Store } from "./store/store.ts";
+import type { Store } from "./store/store.ts";
 import { encodeError, type StoredError } from "./stored_error.ts";
 import type { Workflow } from "./workflow.ts";
 

@@ -18,7 +18,7 @@ import type { ExecutorRegistry } from "./store/executor_registry.ts";
 import { type Mailbox, PAUSE_TOPIC } from "./store/mailbox.ts";
 import type { WorkflowInput } from "./store/rows.ts";
 import { hasEnded, type WorkflowRecord } from "./store/records.ts";
-import { type ArrivedRow, type Store } from "./store/store.ts";
+import type { ArrivedRow, Store } from "./store/store.ts";
 import { decodeError, encodeError, type StoredError } from "./stored_error.ts";
 
 /** What is asked for. */

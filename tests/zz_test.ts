@@ -2,7 +2,7 @@ import {
   CancelledError,
   Engine,
   type EngineEvent,
-  signal,
+  type signal,
   workflow,
   WorkflowTimeoutError,
 } from "@stepwell/stepwell";

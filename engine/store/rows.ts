@@ -32,12 +32,23 @@ export const WORKFLOW_STATUSES: readonly WorkflowStatus[] = [
 ];
 
 /** The kinds of checkpoints; the number of one in the store is its place here. */
-const KINDS = ["step", "sleep", "signal", "child", "cancel", "compensation"] as const;
+const KINDS = [
+  "step",
+  "sleep",
+  "signal",
+  "child",
+  "cancel",
+  "compensation",
+  "publish",
+  "emit",
+  "transaction",
+] as const;
 
 /**
  * What a checkpoint is of: a `step`; a `sleep`, the wait for a `signal` or for a `child` workflow, which have come to
  * an end; the instant at which the workflow was told that it is cancelled, or out of time (`cancel`); the
- * `compensation` of a step.
+ * `compensation` of a step; a value that was published (`publish`) or added to a stream (`emit`); a `transaction` on the
+ * store itself.
  */
 export type CheckpointKind = typeof KINDS[number];
 

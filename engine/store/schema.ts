@@ -117,7 +117,7 @@ const MIGRATIONS: readonly string[] = [
   CREATE VIEW steps AS
   SELECT w.workflow_id, c.step_key,
     CASE c.kind WHEN 0 THEN 'step' WHEN 1 THEN 'sleep' WHEN 2 THEN 'signal' WHEN 3 THEN 'child' WHEN 4 THEN 'cancel'
-      WHEN 5 THEN 'compensation' END AS kind,
+      WHEN 5 THEN 'compensation' WHEN 6 THEN 'publish' WHEN 7 THEN 'emit' WHEN 8 THEN 'transaction' END AS kind,
     CASE c.status WHEN 0 THEN 'running' WHEN 1 THEN 'completed' WHEN 4 THEN 'completed' ELSE 'failed' END
       AS status,
     c.output_json, c.error_json, printf('r_%012x', c.run) AS run_id, c.attempt, c.started_at,

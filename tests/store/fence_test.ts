@@ -8,7 +8,7 @@ import { Mailbox } from "../../engine/store/mailbox.ts";
 import * as messages from "../../engine/store/message_statements.ts";
 import type { Ownership } from "../../engine/store/ownership.ts";
 import * as workflows from "../../engine/store/workflow_statements.ts";
-import { type WorkflowRecord } from "../../engine/store/records.ts";
+import type { WorkflowRecord } from "../../engine/store/records.ts";
 import { Store } from "../../engine/store/store.ts";
 import { testEachDriver } from "./each_driver.ts";
 
