@@ -16,7 +16,7 @@ import { type EngineOptions, type EngineSettings, engineSettings } from "./optio
 import { randomUuid } from "./random.ts";
 import { Run, runName, type RunServices, type RunStart } from "./run.ts";
 import { RunContext } from "./run_context.ts";
-import { decodeAnyValue, encodeValue } from "./serialize.ts";
+import { decodeAnyValue, decodeValue, encodeValue, loadDecoder } from "./serialize.ts";
 import type { Database } from "./store/database.ts";
 import { WORKFLOW_STATUSES, type WorkflowStatus } from "./store/rows.ts";
 import { openDatabase } from "./store/open.ts";
@@ -326,7 +326,9 @@ export class Engine implements AsyncDisposable {
     const { owner, input: { inputJson } } = result.claimed;
     let input: unknown;
     try {
-      input = await decodeAnyValue(inputJson);
+      const loading = loadDecoder(inputJson);
+      if (loading !== undefined) await loading;
+      input = decodeValue(inputJson);
     } catch (error) {
       this.#executor.drop(owner);
       throw error;
