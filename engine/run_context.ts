@@ -6,10 +6,11 @@ import type { LogLevel } from "./events.ts";
 import { checkName } from "./names.ts";
 import { retryPolicy } from "./retry.ts";
 import { type Run, runName } from "./run.ts";
+import type { Execution } from "./execution.ts";
 import { Scope } from "./scope.ts";
 import { encodeValue } from "./serialize.ts";
 import { type Signal, signalName } from "./signal.ts";
-import { runningRow } from "./step.ts";
+import { performStep, runningRow } from "./step.ts";
 import { signalTopic } from "./store/mailbox.ts";
 import type { CheckpointKind } from "./store/rows.ts";
 import {
@@ -34,17 +35,19 @@ const NO_OPTIONS: StepOptions = {};
 /** The context that a run gives its workflow, or one branch of it. */
 export class RunContext implements Context {
   readonly #run: Run;
+  readonly #execution: Execution;
   readonly #scope: Scope;
   #log: Logger | undefined;
 
   /** @param scope the part of the workflow that the context is for */
-  constructor(run: Run, scope: Scope = run.scope) {
+  constructor(run: Run, execution: Execution, scope: Scope = execution.scope) {
     this.#run = run;
+    this.#execution = execution;
     this.#scope = scope;
   }
 
   get log(): Logger {
-    return this.#log ??= logger(this.#run);
+    return this.#log ??= logger(this.#run, this.#execution);
   }
 
   get workflowId(): string {
@@ -76,10 +79,16 @@ export class RunContext implements Context {
       const timeoutMs = timeout === undefined ? undefined : durationMs(timeout, `timeout of step "${name}"`);
       const undo = options.compensate && compensation(name, options.compensate);
       return () => {
-        const key = this.#run.keys.next(name);
+        const key = this.#execution.keys.next(name);
         const atMostOnce = semantics === "at-most-once";
-        const outcome = this.#run.step({ key, fn, policy, timeoutMs, atMostOnce, scope: this.#scope });
-        if (undo !== undefined) this.#run.compensations.add({ ...undo, key }, outcome);
+        const task = { key, fn, policy, timeoutMs, atMostOnce, scope: this.#scope };
+        const outcome = this.#execution.ask(
+          "step",
+          key,
+          this.#scope,
+          (row) => performStep(this.#run, task, row),
+        );
+        if (undo !== undefined) this.#execution.compensations.add({ ...undo, key }, outcome);
         return outcome;
       };
     });
@@ -121,8 +130,8 @@ export class RunContext implements Context {
     until: (now: number) => { dueAt: number | null; topic?: string },
   ): Promise<unknown> {
     const run = this.#run;
-    const key = run.keys.nextOf(id);
-    return run.ask(kind, key, (row) => {
+    const key = this.#execution.keys.nextOf(id);
+    return this.#execution.ask(kind, key, this.#scope, (row) => {
       const now = run.clock.now();
       const { dueAt, ...topic } = until(now);
       run.wait(row ?? { ...runningRow(run, key, 1, now), kind, nextAttemptAt: dueAt, ...topic }, this.#scope);
@@ -142,9 +151,9 @@ export class RunContext implements Context {
         : durationMs(timeout, `timeout of child "${name}"`);
       const encoded = encodeValue(input, `the input of child "${name}"`, this.#run.maxValueBytes);
       return () => {
-        const key = this.#run.keys.nextOf(`child:${name}`);
+        const key = this.#execution.keys.nextOf(`child:${name}`);
         const task = { key, workflow, id, detached, timeoutMs, scope: this.#scope };
-        return this.#run.ask("child", key, async (row) => {
+        return this.#execution.ask("child", key, this.#scope, async (row) => {
           const inputJson = encoded instanceof Promise ? await encoded : encoded;
           return await performChild(this.#run, { ...task, inputJson }, row);
         });
@@ -171,7 +180,7 @@ export class RunContext implements Context {
     try {
       const ask = check();
       // A branch that is given up begins nothing more; it is given up at the same place in every replay.
-      if (this.#scope.aborted && !this.#run.over) return handled(Promise.reject(this.#scope.reason));
+      if (this.#scope.aborted && !this.#execution.dropped) return handled(Promise.reject(this.#scope.reason));
       return ask() as Promise<T>;
     } catch (error) {
       return handled(Promise.reject(error));
@@ -206,7 +215,7 @@ export class RunContext implements Context {
       while (next < branches.length && failures.length === 0) {
         const index = next++;
         try {
-          results[index] = await branches[index]!(new RunContext(this.#run, scope));
+          results[index] = await branches[index]!(new RunContext(this.#run, this.#execution, scope));
         } catch (error) {
           failures.push(error);
           scope.abort(error);
@@ -220,15 +229,15 @@ export class RunContext implements Context {
   }
 
   now(): Date {
-    return new Date(this.#run.now());
+    return new Date(this.#execution.now);
   }
 
   random(): number {
-    return this.#run.seeded.fraction();
+    return this.#execution.seeded.fraction();
   }
 
   uuid(): string {
-    return this.#run.seeded.uuid();
+    return this.#execution.seeded.uuid();
   }
 }
 
@@ -254,9 +263,9 @@ function handled<T>(promise: Promise<T>): Promise<T> {
   return promise;
 }
 
-function logger(run: Run): Logger {
+function logger(run: Run, execution: Execution): Logger {
   const at = (level: LogLevel) => (message: string, fields?: Record<string, unknown>) => {
-    if (!run.replaying && run.observed) run.tell({ type: "log", level, message, fields });
+    if (!execution.replaying && run.observed) run.tell({ type: "log", level, message, fields });
   };
   return { debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error") };
 }

@@ -11,7 +11,7 @@ import {
 import type { Executor } from "./executor.ts";
 import { Run, type RunServices, type RunStart } from "./run.ts";
 import { RunContext } from "./run_context.ts";
-import { decodeAnyValue } from "./serialize.ts";
+import { decodeValue, loadDecoder } from "./serialize.ts";
 import { checkInput, checkWorkflow } from "./started_with.ts";
 import type { WorkflowRecord } from "./store/records.ts";
 import { Wakeups } from "./wakeups.ts";
@@ -134,10 +134,15 @@ export class Runs {
       return result.waiting;
     }
     const { owner, input: { inputJson } } = result.claimed;
-    const input = await decodeAnyValue(inputJson).catch((error) => {
+    let input: unknown;
+    try {
+      const loading = loadDecoder(inputJson);
+      if (loading !== undefined) await loading;
+      input = decodeValue(inputJson);
+    } catch (error) {
       executor.drop(owner);
       throw error;
-    });
+    }
     const run = this.#newRun(workflow, result.claimed, input);
     this.#runs.set(request.workflowId, run);
     this.#waiting.delete(request.workflowId);
@@ -153,7 +158,11 @@ export class Runs {
   }
 
   #newRun(workflow: Workflow, start: RunStart, input: unknown): Run {
-    const run: Run = new Run(this.#services, start, () => workflow.run(new RunContext(run), input));
+    const run: Run = new Run(
+      this.#services,
+      start,
+      (execution) => workflow.run(new RunContext(run, execution), input),
+    );
     return run;
   }
 
