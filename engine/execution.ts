@@ -103,7 +103,12 @@ export class Execution {
   #lastFailure: StepFailure | undefined;
   #droppedFor: Error | undefined;
 
-  constructor(private readonly host: ExecutionHost, private readonly history: History) {
+  /** @param isAgain whether the run has called the function before: then what follows its history is done for the first time */
+  constructor(
+    private readonly host: ExecutionHost,
+    private readonly history: History,
+    private readonly isAgain: boolean,
+  ) {
     const { input, maxSteps } = host;
     this.#now = input.createdAt;
     this.seeded = new SeededRandom(input.seed);
@@ -113,6 +118,12 @@ export class Execution {
   /** Whether the workflow is seeing again what it has seen before. */
   get replaying(): boolean {
     return this.#phase === "replaying";
+  }
+
+  /** Whether what the code does just now was done before: it is not told of again. */
+  get isRepeating(): boolean {
+    if (!this.replaying || !this.isAgain) return this.replaying;
+    return this.history.mustLoad || this.history.peek() !== undefined;
   }
 
   /** Whether the workflow does what it has not done before. */

@@ -136,7 +136,7 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost {
       lost: () => this.loseLease("record the running steps"),
       failed: this.#failed,
     });
-    this.#execution = new Execution(this, new History(services.store, this.workflowId, start.record));
+    this.#execution = new Execution(this, new History(services.store, this.workflowId, start.record), false);
   }
 
   /** The right by which this run writes. */
@@ -267,7 +267,7 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost {
     this.turns.next(() => {
       if (this.stopping) return;
       const record = { ...this.start.owner, status: "running" } as const;
-      this.#execution = new Execution(this, new History(this.store, this.workflowId, record));
+      this.#execution = new Execution(this, new History(this.store, this.workflowId, record), true);
       void this.#execute(this.#execution);
     });
   }
@@ -322,7 +322,8 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost {
       this.#begun?.set(key, scope);
       return false;
     }
-    new Scope(scope).onabort = () => begun.abort(scope.reason);
+    if (scope.aborted) begun.abort(scope.reason);
+    else new Scope(scope).onabort = () => begun.abort(scope.reason);
     return true;
   }
 

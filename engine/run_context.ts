@@ -265,7 +265,7 @@ function handled<T>(promise: Promise<T>): Promise<T> {
 
 function logger(run: Run, execution: Execution): Logger {
   const at = (level: LogLevel) => (message: string, fields?: Record<string, unknown>) => {
-    if (!execution.replaying && run.observed) run.tell({ type: "log", level, message, fields });
+    if (!execution.isRepeating && run.observed) run.tell({ type: "log", level, message, fields });
   };
   return { debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error") };
 }
