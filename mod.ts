@@ -56,4 +56,4 @@ export type { CheckpointKind, WorkflowStatus } from "./engine/store/rows.ts";
 export type { StepDetail, WorkflowDetail, WorkflowSummary } from "./engine/inspect.ts";
 export { Handle, type HandleSource, type SignalOptions } from "./engine/handle.ts";
 export type { EngineOptions } from "./engine/options.ts";
-export { Engine, type ListFilter, type StartOptions } from "./engine/engine.ts";
+export { Engine, type ListFilter, type StartOptions, type WorkOptions } from "./engine/engine.ts";

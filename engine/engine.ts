@@ -45,6 +45,12 @@ export interface StartOptions<I> {
   input?: I;
 }
 
+/** How an engine takes up workflows that nobody runs. */
+export interface WorkOptions {
+  /** How many at a time: an integer from 1. 100 by default. */
+  concurrency?: number;
+}
+
 /** Which workflows to list. */
 export interface ListFilter {
   /** Only those of this status, or one of these. */
@@ -85,6 +91,7 @@ export class Engine implements AsyncDisposable {
   /** Who waits for something to happen to a workflow. */
   readonly #awaiting = new Map<string, Set<() => void>>();
   #closing: Promise<void> | undefined;
+  #working: PromiseWithResolvers<void> | undefined;
 
   /** @ignore Engines come from {@linkcode Engine.open}. */
   private constructor(database: Database, settings: EngineSettings, turns: Turns) {
@@ -123,6 +130,7 @@ export class Engine implements AsyncDisposable {
       },
       claims: this.#claims,
       executor: this.#executor,
+      executors,
       maxRunning,
       onChange: (workflowId) => this.#wake(workflowId),
     });
@@ -377,6 +385,25 @@ export class Engine implements AsyncDisposable {
   }
 
   /**
+   * Takes up workflows of the engine's `workflows` that nobody runs, until the engine is closed: those that have not begun
+   * or were stopped at a checkpoint, those that wait and are due, and those whose process is gone.
+   *
+   * @param options.concurrency how many at a time; one that is let go while it waits does not count. 100 by default
+   * @returns settled once the engine is closed
+   */
+  async work({ concurrency = 100 }: WorkOptions = {}): Promise<void> {
+    if (!(Number.isSafeInteger(concurrency) && concurrency >= 1)) {
+      throw new RangeError(`Cannot work: wanted a concurrency of 1 or more, found ${concurrency}`);
+    }
+    if (this.#closing !== undefined) throw this.#closedError();
+    if (this.#working === undefined) {
+      this.#working = Promise.withResolvers<void>();
+      this.#runs.work(this.#workflows, concurrency);
+    }
+    await this.#working.promise;
+  }
+
+  /**
    * Closes the engine. Workflows that run stop at a checkpoint, for which their steps have the time of `closeGrace`,
    * and can be resumed at once, by any process. Who waits for them gets an `EngineClosedError`.
    */
@@ -400,6 +427,7 @@ export class Engine implements AsyncDisposable {
       // The lock goes with the connection, and tells the others what could not be written down.
       if (!(error instanceof StoreError)) throw error;
     } finally {
+      this.#working?.resolve();
       await this.#store.close();
     }
   }

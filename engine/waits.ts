@@ -60,6 +60,8 @@ export class Waits {
   #timerAt = Infinity;
   #looking = false;
   #lookAgain = false;
+  /** Whether requests are to be looked for as well: somebody has sent something, or may have. */
+  #lookForRequests = false;
   #restScheduled = false;
   #parking = false;
   #ended = false;
@@ -107,7 +109,7 @@ export class Waits {
     if (rows.get(key) === undefined) rows.begin(key, () => row);
     if (row.topic !== undefined) this.run.host.listen();
     this.#setTimer();
-    this.look();
+    this.#lookSoon();
   }
 
   /** Has a step wait for its next attempt. @returns settled at that time, or once the step is given up */
@@ -142,11 +144,14 @@ export class Waits {
    * @returns whether it will be seen: not if the run is over, or is being let go
    */
   look(): boolean {
-    if (this.#ended || this.#parking) {
-      this.#lookAgain = true;
-      return false;
-    }
+    this.#lookForRequests = true;
+    return this.#lookSoon();
+  }
+
+  /** Looks what has come of what is waited for. */
+  #lookSoon(): boolean {
     this.#lookAgain = true;
+    if (this.#ended || this.#parking) return false;
     if (this.#looking) return true;
     this.#looking = true;
     // Not at once: what the workflow asks for together is looked for together.
@@ -158,12 +163,14 @@ export class Waits {
     const { host } = this.run;
     while (this.#lookAgain && host.live && !this.#ended) {
       this.#lookAgain = false;
+      const requests = this.#lookForRequests;
+      this.#lookForRequests = false;
       this.#wakePauses();
-      if (await this.#isPaused()) {
+      if (requests && await this.#isPaused()) {
         this.#looking = false;
         return await host.hold();
       }
-      const arrivals = await this.#findArrivals();
+      const arrivals = await this.#findArrivals(requests);
       if (arrivals.length === 0 || !host.live || this.#ended) continue;
       for (const { checkpoint } of arrivals) this.#rows.delete(checkpoint.key);
       this.#lookAgain = true;
@@ -184,9 +191,9 @@ export class Waits {
     return (await this.services.mailbox.kept(this.run.owner.workflowId, PAUSE_TOPIC, 1)).length > 0;
   }
 
-  async #findArrivals(): Promise<ArrivedRow[]> {
+  async #findArrivals(requests: boolean): Promise<ArrivedRow[]> {
     const { input, owner, rows, host } = this.run;
-    const { interruptible } = host;
+    const interruptible = host.interruptible && (requests || input.deadlineAt !== undefined);
     const waits = [...this.#rows.values()];
     if (waits.length === 0 && !interruptible) return [];
     const now = this.services.clock.now();
@@ -216,7 +223,7 @@ export class Waits {
     this.#cancelTimer = clock.setTimer(Math.max(0, at - clock.now()), () => {
       this.#cancelTimer = undefined;
       if (at > clock.now()) this.#setTimer();
-      else this.look();
+      else this.#lookSoon();
     });
   }
 

@@ -85,6 +85,9 @@ const MIGRATIONS: readonly string[] = [
   ALTER TABLE workflows ADD COLUMN due_at INTEGER;
   CREATE INDEX workflows_due ON workflows (due_at) WHERE status = 'waiting' AND due_at IS NOT NULL;
 
+  CREATE INDEX workflows_pending ON workflows (workflow) WHERE status = 'pending';
+  CREATE INDEX workflows_running ON workflows (executor) WHERE status = 'running';
+
   ALTER TABLE inputs ADD COLUMN version TEXT;         -- of the workflow's code
   ALTER TABLE inputs ADD COLUMN deadline_at INTEGER;  -- when it is cut off
   ALTER TABLE inputs ADD COLUMN parent_id TEXT;       -- the id of the workflow that started it
