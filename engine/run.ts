@@ -14,6 +14,7 @@ import {
 import type { EventDetail, Events } from "./events.ts";
 import { History } from "./history.ts";
 import { abandonedStep, type Ended, type StepFailure, workflowOutcome } from "./outcome.ts";
+import { isPublication } from "./publisher.ts";
 import { randomId, type RandomSource, SeededRandom } from "./random.ts";
 import { RunningRows } from "./running_rows.ts";
 import { Scope } from "./scope.ts";
@@ -50,6 +51,8 @@ export interface RunServices {
 export interface RunHost {
   /** Tells a workflow that it was sent something, if it is here. */
   told(workflowId: string): void;
+  /** Tells those who read what a workflow shows to the outside that there is more of it. */
+  published(workflowId: string): void;
   /** Runs a workflow that is stored, if it can be run here. */
   runChild(workflow: Workflow, workflowId: string): void;
   /** Has messages of other processes be looked for. */
@@ -541,7 +544,7 @@ export class Run implements StepHost, WaitsHost, ChildHost, CompensationHost {
     };
     const { store } = this.services;
     store.submit({
-      batch: [store.checkpointStatement(this.start.owner, checkpoint, this.#rows.end(key))],
+      batch: store.completing(this.start.owner, checkpoint, this.#rows.end(key), outcome.publication),
       stream: this.run,
       committed: (results) => this.#committed(ask, checkpoint, results[0] === 1),
       failed: this.#failed,
@@ -552,6 +555,7 @@ export class Run implements StepHost, WaitsHost, ChildHost, CompensationHost {
   #committed(ask: Ask, checkpoint: Checkpoint, owned: boolean): void {
     if (!owned) return this.loseLease(`record step "${ask.key}"`);
     this.#heard = true;
+    if (isPublication(ask.kind)) this.services.host.published(this.workflowId);
     if (this.#phase === "over") return;
     if (this.observed) this.#tellOutcome(checkpoint);
     this.#give(ask, checkpoint);

@@ -152,6 +152,25 @@ export function messageChecksum({ workflowId, topic, payloadJson, sentAt }: Mess
   );
 }
 
+/** What a checkpoint shows to the outside: a value that was published, or added to a stream. */
+export interface Publication {
+  /** What it was published under, or the name of the stream. */
+  readonly name: string;
+  readonly valueJson: string | null;
+}
+
+/** The checksum of a publication. @param checkpoint the one that it was committed with */
+export function publicationChecksum(
+  workflowId: string,
+  { kind, completion, startedAt }: Pick<Checkpoint, "kind" | "completion" | "startedAt">,
+  { name, valueJson }: Publication,
+): number {
+  return payloadsChecksum(
+    { outputJson: valueJson, errorJson: null },
+    crc32(`${workflowId}\n${kind}:${name}\n${completion} ${startedAt}\n`),
+  );
+}
+
 /** The checksum of how a workflow ended. */
 export function outcomeChecksum(workflowId: string, outcome: WorkflowOutcome): number {
   return payloadsChecksum(outcome, crc32(`${workflowId}\n${outcome.status} ${outcome.at}\n`));

@@ -6,13 +6,14 @@
  */
 
 import * as checkpoints from "./checkpoint_statements.ts";
-import type { Rider, Statement, Write } from "./database.ts";
+import type { Batch, Rider, Statement, Write } from "./database.ts";
 import { removeExecutor } from "./executor_statements.ts";
 import { CANCEL_TOPIC, childTopic, type KeptMessage, PAUSE_TOPIC } from "./mailbox.ts";
 import * as messages from "./message_statements.ts";
 import type { Ownership, Seen } from "./ownership.ts";
+import * as publications from "./publication_statements.ts";
 import { Records, type WorkflowRecord } from "./records.ts";
-import type { Checkpoint, WorkflowInput, WorkflowOutcome } from "./rows.ts";
+import type { Checkpoint, Publication, WorkflowInput, WorkflowOutcome } from "./rows.ts";
 import * as workflows from "./workflow_statements.ts";
 
 /** What has come of what a workflow waits for, as it is written down. */
@@ -140,7 +141,20 @@ export class Store extends Records {
     return this.#changed(checkpoints.writeCheckpoint(owner, checkpoint, replacesRunning), owner.run);
   }
 
-  /** The statement of {@linkcode Store.checkpoint}, for a rider or for {@linkcode Store.submit}. */
+  /** What completes a step, for {@linkcode Store.submit}: its checkpoint, and what is shown to the outside with it. */
+  completing(
+    owner: Ownership,
+    checkpoint: Checkpoint,
+    replacesRunning: boolean,
+    publication: Publication | undefined,
+  ): Batch {
+    const written = checkpoints.writeCheckpoint(owner, checkpoint, replacesRunning);
+    return publication === undefined
+      ? [written]
+      : [written, publications.writePublication(owner, checkpoint, publication)];
+  }
+
+  /** The statement of {@linkcode Store.checkpoint}, for a rider. */
   checkpointStatement(owner: Ownership, checkpoint: Checkpoint, replacesRunning: boolean): Statement {
     return checkpoints.writeCheckpoint(owner, checkpoint, replacesRunning);
   }
