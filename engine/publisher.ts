@@ -2,7 +2,6 @@ import { StoreError } from "./errors.ts";
 import type { Scope } from "./scope.ts";
 import { encodeValue } from "./serialize.ts";
 import type { StepOutcome } from "./step.ts";
-import type { CheckpointKind } from "./store/rows.ts";
 import { encodeError } from "./stored_error.ts";
 
 /** What is to be shown to the outside. */
@@ -19,11 +18,6 @@ export interface PublishTask {
 export interface PublishHost {
   readonly clock: { now(): number };
   readonly maxValueBytes: number;
-}
-
-/** Whether a checkpoint of this kind shows something to the outside. */
-export function isPublication(kind: CheckpointKind): kind is PublishTask["kind"] {
-  return kind === "publish" || kind === "emit";
 }
 
 /**

@@ -14,14 +14,19 @@ import {
 import type { EventDetail, Events } from "./events.ts";
 import { History } from "./history.ts";
 import { abandonedStep, type Ended, type StepFailure, workflowOutcome } from "./outcome.ts";
-import { isPublication } from "./publisher.ts";
 import { randomId, type RandomSource, SeededRandom } from "./random.ts";
 import { RunningRows } from "./running_rows.ts";
 import { Scope } from "./scope.ts";
 import { decodeValue } from "./serialize.ts";
 import { performStep, runningRow, type StepHost, type StepOutcome, type StepTask } from "./step.ts";
 import { StepKeys } from "./step_keys.ts";
-import type { Checkpoint, CheckpointKind, WorkflowInput, WorkflowOutcome } from "./store/rows.ts";
+import {
+  type Checkpoint,
+  type CheckpointKind,
+  isPublication,
+  type WorkflowInput,
+  type WorkflowOutcome,
+} from "./store/rows.ts";
 import type { Mailbox } from "./store/mailbox.ts";
 import type { Ownership } from "./store/ownership.ts";
 import type { WorkflowRecord } from "./store/records.ts";

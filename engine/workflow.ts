@@ -216,7 +216,8 @@ export interface Context {
   /**
    * Adds a value to a stream of the workflow's, for others to read with `handle.stream()`: its progress, say. It is
    * added exactly once, in one commit with the checkpoint that says so; the entries of a stream are in the order of the
-   * calls. Counts as a step.
+   * calls. Counts as a step. What a workflow emits after the step that fails it stays in the stream; a workflow that is
+   * retried goes on behind it.
    *
    * @param value data, as the result of a step
    * @throws {SerializationError | LimitExceededError} if the value cannot be stored, or is too large

@@ -55,13 +55,13 @@ export function selectEmitted(
   return {
     sql: `SELECT e.position, e.value_json, e.emitted_at AS at, e.completion, e.checksum
       FROM (
-        SELECT entry, sum(size) OVER (ORDER BY position) - size AS before
+        SELECT position, sum(size) OVER (ORDER BY position) - size AS before
         FROM (
-          SELECT entry, position, coalesce(length(value_json), 0) AS size FROM emitted
+          SELECT position, coalesce(length(value_json), 0) AS size FROM emitted
           WHERE workflow = ? AND stream = ? AND position >= ? ORDER BY position LIMIT ?
         )
-      ) p CROSS JOIN emitted e ON e.entry = p.entry
+      ) p CROSS JOIN emitted e ON e.workflow = ? AND e.stream = ? AND e.position = p.position
       WHERE p.before < ? ORDER BY e.position`,
-    params: [workflow, stream, limits.from, limits.rows, limits.characters],
+    params: [workflow, stream, limits.from, limits.rows, workflow, stream, limits.characters],
   };
 }

@@ -56,7 +56,8 @@ export type CheckpointKind = typeof KINDS[number];
 const CHECKPOINT_STATUSES = ["running", "completed", "failed", "retried", "kept"] as const;
 /**
  * The status of a checkpoint. Two of them come from a retry of the workflow, for what followed the failure:
- * `retried` is a failure that is out of force; `kept` a result that still stands, but need not be asked for again.
+ * `retried` is out of force: a failure, or what the workflow showed to the outside in view of it; `kept` is a result that
+ * still stands, but need not be asked for again.
  */
 export type CheckpointStatus = typeof CHECKPOINT_STATUSES[number];
 
@@ -157,6 +158,11 @@ export interface Publication {
   /** What it was published under, or the name of the stream. */
   readonly name: string;
   readonly valueJson: string | null;
+}
+
+/** Whether a checkpoint of this kind shows something to the outside. */
+export function isPublication(kind: CheckpointKind): kind is "publish" | "emit" {
+  return kind === "publish" || kind === "emit";
 }
 
 /** The checksum of a publication. @param checkpoint the one that it was committed with */

@@ -147,6 +147,33 @@ Deno.test("ctx.publish() publishes exactly once, at whatever call of the store i
   assertGreater(calls, 8);
 });
 
+Deno.test("ctx.publish() publishes anew what it had published after the failure that a retry goes back to", async () => {
+  let broken = true;
+  const failing = workflow("failing", async (ctx) => {
+    await ctx.publish("state", "begun");
+    try {
+      await ctx.step("fragile", () => {
+        if (broken) throw new Error("Broken");
+      });
+    } catch (error) {
+      await ctx.publish("state", "failed");
+      throw error;
+    }
+    await ctx.publish("state", "done");
+  });
+  await using engine = await Engine.open(":memory:", { workflows: [failing] });
+  await assertRejects(() => engine.run(failing, { id: "w" }), Error, "Broken");
+  assertEquals(await engine.handle("w").read("state"), "failed");
+  broken = false;
+  await (await engine.retry("w")).result();
+  assertEquals(await engine.handle("w").read("state"), "done");
+  assertEquals((await engine.get("w"))!.steps.map(({ key, status }) => `${key} ${status}`), [
+    "publish:state#000001 completed",
+    "fragile#000001 completed",
+    "publish:state#000002 completed",
+  ]);
+});
+
 Deno.test("ctx.publish() refuses what cannot be stored or named, and the workflow may go on", async () => {
   await using engine = await Engine.open(":memory:", { maxValueBytes: 20 });
   const attempts: [string, unknown][] = [

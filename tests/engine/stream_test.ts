@@ -208,19 +208,24 @@ Deno.test("ctx.emit() goes on at the next position when a workflow that has fail
   let broken = true;
   const failing = workflow("failing", async (ctx) => {
     await ctx.emit("s", "before");
-    await ctx.step("fragile", () => {
-      if (broken) throw new Error("Broken");
-    });
+    try {
+      await ctx.step("fragile", () => {
+        if (broken) throw new Error("Broken");
+      });
+    } catch (error) {
+      await ctx.emit("s", "failed");
+      throw error;
+    }
     await ctx.emit("s", "after");
   });
   await using engine = await Engine.open(":memory:", { workflows: [failing] });
   await assertRejects(() => engine.run(failing, { id: "w" }));
   const values = async () =>
     (await Array.fromAsync(engine.handle("w").stream("s"))).map(({ value }) => value);
-  assertEquals(await values(), ["before"]);
+  assertEquals(await values(), ["before", "failed"]);
   broken = false;
   await (await engine.retry("w")).result();
-  assertEquals(await values(), ["before", "after"]);
+  assertEquals(await values(), ["before", "failed", "after"]);
 });
 
 Deno.test("ctx.emit() counts for maxSteps: so a stream has a limit", async () => {
