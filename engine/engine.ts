@@ -15,10 +15,12 @@ import {
 } from "./errors.ts";
 import { type EngineEvent, Events } from "./events.ts";
 import { Executor } from "./executor.ts";
+import type { FollowHost } from "./follow.ts";
 import { Handle, type HandleSource, type SignalOptions } from "./handle.ts";
 import type { WorkflowDetail, WorkflowSummary } from "./inspect.ts";
 import { checkName } from "./names.ts";
 import { type EngineOptions, type EngineSettings, engineSettings } from "./options.ts";
+import { readPublished } from "./published.ts";
 import { randomUuid } from "./random.ts";
 import { Parked, Run, runName } from "./run.ts";
 import { Runs } from "./runs.ts";
@@ -30,8 +32,10 @@ import { Mailbox, signalTopic } from "./store/mailbox.ts";
 import { WORKFLOW_STATUSES, type WorkflowOutcome, type WorkflowStatus } from "./store/rows.ts";
 import { openDatabase } from "./store/open.ts";
 import { hasEnded, type WorkflowRecord } from "./store/records.ts";
+import { Publications } from "./store/publications.ts";
 import { Store } from "./store/store.ts";
 import { decodeError, encodeError, type StoredError } from "./stored_error.ts";
+import { StreamReader } from "./stream_reader.ts";
 import { Turns } from "./turns.ts";
 import { isWorkflow, type Workflow } from "./workflow.ts";
 
@@ -134,12 +138,20 @@ export class Engine implements AsyncDisposable {
       maxRunning,
       onChange: (workflowId) => this.#wake(workflowId),
     });
+    const reading: FollowHost = {
+      clock,
+      publications: new Publications(database),
+      find: (id) => this.#findOpen(id),
+      changeOf: (id) => this.#changeOf(id),
+    };
     this.#source = {
       resultOf: (id) => this.#resultOf(id),
       signal: (id, signal, payload, options) => this.signal(id, signal, payload, options),
       cancel: (id) => this.cancel(id),
       pause: (id) => this.pause(id),
       statusOf: async (id) => (await this.#find(id)).status,
+      readOf: (id, key, options) => readPublished(reading, id, key, options),
+      streamOf: (id, name, options) => new StreamReader(reading, id, name, options),
       eventsOf: (id) => this.#eventsOf(id),
     };
     for (const workflow of settings.workflows) this.#workflows.set(workflow.name, workflow);
@@ -481,7 +493,6 @@ export class Engine implements AsyncDisposable {
     while (true) {
       const result = await this.#runs.get(id)?.result;
       if (result !== undefined && !(result instanceof Parked)) return result;
-      if (this.#closing !== undefined) throw this.#closedError();
       const { promise: changed, stop } = this.#changeOf(id);
       try {
         const record = await this.#find(id);
@@ -495,8 +506,9 @@ export class Engine implements AsyncDisposable {
     }
   }
 
-  /** Waits until a run of a workflow begins here, or another process changes the store. */
+  /** Waits until something happens to a workflow here, or another process changes the store. */
   #changeOf(id: string): { promise: Promise<void>; stop: () => void } {
+    if (this.#closing !== undefined) throw this.#closedError();
     const { promise, resolve } = Promise.withResolvers<void>();
     const wakes = this.#awaiting.get(id) ?? new Set();
     this.#awaiting.set(id, wakes.add(resolve));
@@ -526,6 +538,12 @@ export class Engine implements AsyncDisposable {
     const record = await this.#store.find(id);
     if (record === undefined) throw new WorkflowNotFoundError(id, this.#store.location);
     return record;
+  }
+
+  /** {@linkcode Engine.#find}, for those who wait: they are to hear that the engine was closed, not that its store was. */
+  async #findOpen(id: string): Promise<WorkflowRecord> {
+    if (this.#closing !== undefined) throw this.#closedError();
+    return await this.#find(id);
   }
 
   /** The code of a stored workflow. */

@@ -21,7 +21,13 @@ import { runningRow, type StepHost, type StepOutcome } from "./step.ts";
 import type { Mailbox } from "./store/mailbox.ts";
 import type { Ownership } from "./store/ownership.ts";
 import type { WorkflowRecord } from "./store/records.ts";
-import type { Checkpoint, CheckpointKind, WorkflowInput, WorkflowOutcome } from "./store/rows.ts";
+import {
+  type Checkpoint,
+  type CheckpointKind,
+  isPublication,
+  type WorkflowInput,
+  type WorkflowOutcome,
+} from "./store/rows.ts";
 import type { ArrivedRow, Store } from "./store/store.ts";
 import { decodeError, encodeError, type StoredError } from "./stored_error.ts";
 import type { Turns } from "./turns.ts";
@@ -48,6 +54,8 @@ export interface RunServices {
 export interface RunHost {
   /** Tells a workflow that it was sent something, if it is here. */
   told(workflowId: string): void;
+  /** Tells those who read what a workflow shows to the outside that there is more of it. */
+  published(workflowId: string): void;
   /** Runs a workflow that is stored, if it can be run here. */
   runChild(workflow: Workflow, workflowId: string): void;
   /** Has messages of other processes be looked for. */
@@ -366,7 +374,7 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost {
     };
     const { store } = this.services;
     store.submit({
-      batch: [store.checkpointStatement(this.start.owner, checkpoint, this.rows.end(key))],
+      batch: store.completing(this.start.owner, checkpoint, this.rows.end(key), outcome.publication),
       stream: this.run,
       committed: (results) => this.#committed(checkpoint, results[0] === 1),
       failed: this.#failed,
@@ -377,6 +385,7 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost {
   #committed(checkpoint: Checkpoint, owned: boolean): void {
     if (!owned) return this.loseLease(`record step "${checkpoint.key}"`);
     this.#heard = true;
+    if (isPublication(checkpoint.kind)) this.services.host.published(this.workflowId);
     if (this.#over) return;
     this.#give(checkpoint);
     this.idle(1);

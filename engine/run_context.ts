@@ -4,6 +4,7 @@ import type { Compensation } from "./compensations.ts";
 import { type Duration, durationMs } from "./duration.ts";
 import type { LogLevel } from "./events.ts";
 import { checkName } from "./names.ts";
+import { Publisher } from "./publisher.ts";
 import { retryPolicy } from "./retry.ts";
 import { type Run, runName } from "./run.ts";
 import type { Execution } from "./execution.ts";
@@ -37,13 +38,23 @@ export class RunContext implements Context {
   readonly #run: Run;
   readonly #execution: Execution;
   readonly #scope: Scope;
+  readonly #publisher: Publisher;
   #log: Logger | undefined;
 
-  /** @param scope the part of the workflow that the context is for */
-  constructor(run: Run, execution: Execution, scope: Scope = execution.scope) {
+  /**
+   * @param scope the part of the workflow that the context is for
+   * @param publisher that of the whole workflow
+   */
+  constructor(
+    run: Run,
+    execution: Execution,
+    scope: Scope = execution.scope,
+    publisher: Publisher = new Publisher(run),
+  ) {
     this.#run = run;
     this.#execution = execution;
     this.#scope = scope;
+    this.#publisher = publisher;
   }
 
   get log(): Logger {
@@ -161,6 +172,26 @@ export class RunContext implements Context {
     });
   }
 
+  publish(key: string, value: unknown): Promise<void> {
+    return this.#publish("publish", key, value);
+  }
+
+  emit(stream: string, value: unknown): Promise<void> {
+    return this.#publish("emit", stream, value);
+  }
+
+  #publish(kind: "publish" | "emit", name: string, value: unknown): Promise<void> {
+    return this.#asked(() => {
+      checkName(name, kind === "publish" ? "a key to publish under" : "a stream's name");
+      this.#checkCall(`${kind} "${name}"`);
+      return () => {
+        const key = this.#execution.keys.nextOf(`${kind}:${name}`);
+        const task = { kind, name, value, scope: this.#scope };
+        return this.#execution.ask(kind, key, this.#scope, this.#publisher.publishing(task));
+      };
+    });
+  }
+
   /** Refuses what a step's function asks for. @param what it is, for the message */
   #checkCall(what: string): void {
     const { calling } = this.#run;
@@ -215,7 +246,9 @@ export class RunContext implements Context {
       while (next < branches.length && failures.length === 0) {
         const index = next++;
         try {
-          results[index] = await branches[index]!(new RunContext(this.#run, this.#execution, scope));
+          results[index] = await branches[index]!(
+            new RunContext(this.#run, this.#execution, scope, this.#publisher),
+          );
         } catch (error) {
           failures.push(error);
           scope.abort(error);

@@ -58,7 +58,7 @@ export class Runs {
       executor: Executor;
       executors: ExecutorRegistry;
       maxRunning: number;
-      /** Called when a run of a workflow has begun here, or its store has news of it. */
+      /** Called when a run of a workflow has begun or ended here, or there is news of it. */
       onChange: (workflowId: string) => void;
     },
   ) {
@@ -67,6 +67,7 @@ export class Runs {
       ...services,
       host: {
         told: (workflowId) => this.told(workflowId),
+        published: (workflowId) => options.onChange(workflowId),
         runChild: (workflow, workflowId) => void this.#runChild(workflow, workflowId),
         listen: () => this.#wakeups.start(),
         linger: () => this.#linger(),

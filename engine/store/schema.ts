@@ -116,6 +116,30 @@ const MIGRATIONS: readonly string[] = [
   SELECT message AS signal, workflow_id, substr(topic, 8) AS name, payload_json, idempotency_key, sent_at, consumed
   FROM messages WHERE topic LIKE 'signal:%';
 
+  -- What workflows show of themselves: the latest value under each key.
+  CREATE TABLE published (
+    workflow INTEGER NOT NULL,
+    key TEXT NOT NULL,
+    value_json TEXT,                   -- null is undefined
+    published_at INTEGER NOT NULL,
+    completion INTEGER NOT NULL,       -- that of the checkpoint which it was committed with
+    checksum INTEGER NOT NULL,
+    PRIMARY KEY (workflow, key)
+  );
+
+  -- The streams of workflows. A position is the next one when its row is committed: so there are no gaps, and who has
+  -- read up to one has seen all that is before it. In the order of its key, which saves a page a commit.
+  CREATE TABLE emitted (
+    workflow INTEGER NOT NULL,
+    stream TEXT NOT NULL,
+    position INTEGER NOT NULL,         -- from 0
+    value_json TEXT,                   -- null is undefined
+    emitted_at INTEGER NOT NULL,
+    completion INTEGER NOT NULL,       -- that of the checkpoint which it was committed with: it rises with the position
+    checksum INTEGER NOT NULL,
+    PRIMARY KEY (workflow, stream, position)
+  ) WITHOUT ROWID;
+
   DROP VIEW steps;
   CREATE VIEW steps AS
   SELECT w.workflow_id, c.step_key,
@@ -137,6 +161,8 @@ const OWN_NAMES = [
   "checkpoints",
   "executors",
   "messages",
+  "published",
+  "emitted",
   "wal_growth",
   "signals",
   "steps",

@@ -6,13 +6,20 @@
  */
 
 import * as checkpoints from "./checkpoint_statements.ts";
-import type { Rider, Statement, Write } from "./database.ts";
+import type { Batch, Rider, Statement, Write } from "./database.ts";
 import { removeExecutor } from "./executor_statements.ts";
 import { CANCEL_TOPIC, childTopic, type KeptMessage, PAUSE_TOPIC } from "./mailbox.ts";
 import * as messages from "./message_statements.ts";
 import type { Ownership, Seen } from "./ownership.ts";
+import * as publications from "./publication_statements.ts";
 import { Records, type WorkflowRecord } from "./records.ts";
-import type { Checkpoint, WorkflowInput, WorkflowOutcome } from "./rows.ts";
+import {
+  type Checkpoint,
+  isPublication,
+  type Publication,
+  type WorkflowInput,
+  type WorkflowOutcome,
+} from "./rows.ts";
 import * as workflows from "./workflow_statements.ts";
 
 /** What has come of what a workflow waits for, as it is written down. */
@@ -115,15 +122,18 @@ export class Store extends Records {
   /**
    * Makes a failed workflow ready to run again.
    *
-   * @param from the completion that failed it: failures from there on are put out of force, and results that came
-   *   after it need not be asked for again; undefined if the workflow failed by itself
+   * @param from the completion that failed it: failures from there on are put out of force, with what the workflow
+   *   showed to the outside, and results that came after it need not be asked for again; undefined if the workflow failed
+   *   by itself
    * @returns whether it was still as it was seen
    */
   async retry(record: WorkflowRecord, from: number | undefined, now: number): Promise<boolean> {
     const tail = from === undefined ? [] : await this.completionsFrom(record, from);
     const amended = tail.filter(({ status }) => status === "failed" || status === "completed");
     const batch = amended.map((checkpoint) => {
-      const status = checkpoint.status === "failed" ? "retried" : "kept";
+      const { kind } = checkpoint;
+      // Kept, "failed" would stand for what the workflow shows next under the same name.
+      const status = checkpoint.status === "failed" || isPublication(kind) ? "retried" : "kept";
       return checkpoints.amendCheckpoint(record, record.workflowId, { ...checkpoint, status });
     });
     batch.push(workflows.retryWorkflow(record, now));
@@ -140,7 +150,20 @@ export class Store extends Records {
     return this.#changed(checkpoints.writeCheckpoint(owner, checkpoint, replacesRunning), owner.run);
   }
 
-  /** The statement of {@linkcode Store.checkpoint}, for a rider or for {@linkcode Store.submit}. */
+  /** What completes a step, for {@linkcode Store.submit}: its checkpoint, and what is shown to the outside with it. */
+  completing(
+    owner: Ownership,
+    checkpoint: Checkpoint,
+    replacesRunning: boolean,
+    publication: Publication | undefined,
+  ): Batch {
+    const written = checkpoints.writeCheckpoint(owner, checkpoint, replacesRunning);
+    return publication === undefined
+      ? [written]
+      : [written, publications.writePublication(owner, checkpoint, publication)];
+  }
+
+  /** The statement of {@linkcode Store.checkpoint}, for a rider. */
   checkpointStatement(owner: Ownership, checkpoint: Checkpoint, replacesRunning: boolean): Statement {
     return checkpoints.writeCheckpoint(owner, checkpoint, replacesRunning);
   }
