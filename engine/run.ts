@@ -644,6 +644,11 @@ export class Run implements StepHost, WaitsHost, ChildHost, CompensationHost {
       !this.#scheduled;
   }
 
+  /** Whether the workflow has seen a completion in this turn. */
+  get moved(): boolean {
+    return this.#lastTurn === this.services.turns.number;
+  }
+
   /** Whether it may still be cancelled, or run out of time. */
   get interruptible(): boolean {
     return this.#isInterruptible && !this.#bodyEnded;
@@ -734,6 +739,7 @@ export class Run implements StepHost, WaitsHost, ChildHost, CompensationHost {
   /** Ends the run for an error that is not the workflow's: it is blocked, or left as its last checkpoint has it. */
   async stopFor(error: unknown): Promise<void> {
     if (this.#phase === "over") return this.#leave(error);
+    const waits = this.#waits?.unwritten;
     this.#end(error);
     if (error instanceof WorkflowBlockedError) {
       const errorJson = JSON.stringify(encodeError(error));
@@ -744,7 +750,7 @@ export class Run implements StepHost, WaitsHost, ChildHost, CompensationHost {
         at: this.clock.now(),
       };
       try {
-        if (await this.services.store.block(this.start.owner, outcome)) {
+        if (await this.services.store.block(this.start.owner, outcome, waits)) {
           this.#settled = true;
           if (this.observed) this.tell({ type: "blocked", error });
           return this.#result.reject(error);
@@ -828,9 +834,10 @@ export class Run implements StepHost, WaitsHost, ChildHost, CompensationHost {
     const error = new EngineClosedError(
       `Cannot go on with workflow "${this.workflowId}": its engine was closed; it can be resumed`,
     );
+    const waits = this.#waits?.unwritten;
     this.#end(error);
     try {
-      await this.services.store.release(this.start.owner, this.clock.now());
+      await this.services.store.release(this.start.owner, this.clock.now(), waits);
       this.#reject(error);
     } catch (storeError) {
       this.#leave(storeError);
