@@ -140,6 +140,11 @@ export class Execution {
     return this.live && this.#ready.length === 0 && !this.#scheduled;
   }
 
+  /** Whether the workflow has seen a completion in this turn. */
+  get moved(): boolean {
+    return this.#lastTurn === this.host.turns.number;
+  }
+
   /** The time of the last completion that the workflow has seen. */
   get now(): number {
     return this.#now;

@@ -478,6 +478,11 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost {
     return !this.stopping && this.#execution.resting && !this.#bodyEnded && this.#inFlight === 0;
   }
 
+  /** Whether the workflow has seen a completion in this turn. */
+  get moved(): boolean {
+    return this.#execution.moved;
+  }
+
   /** Whether it may still be cancelled, or run out of time. */
   get interruptible(): boolean {
     return this.#isInterruptible && !this.#bodyEnded && this.#execution.interruption === undefined;
@@ -556,6 +561,7 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost {
   /** Ends the run for an error that is not the workflow's: it is blocked, or left as its last checkpoint has it. */
   async stopFor(error: unknown): Promise<void> {
     if (this.#over) return this.#leave(error);
+    const waits = this.#waits?.unwritten;
     this.#end(error);
     if (error instanceof WorkflowBlockedError) {
       const errorJson = JSON.stringify(encodeError(error));
@@ -566,7 +572,7 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost {
         at: this.clock.now(),
       };
       try {
-        if (await this.store.block(this.start.owner, outcome)) {
+        if (await this.store.block(this.start.owner, outcome, waits)) {
           this.#settled = true;
           if (this.observed) this.tell({ type: "blocked", error });
           return this.#result.reject(error);
@@ -648,9 +654,10 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost {
     const error = new EngineClosedError(
       `Cannot go on with workflow "${this.workflowId}": its engine was closed; it can be resumed`,
     );
+    const waits = this.#waits?.unwritten;
     this.#end(error);
     try {
-      await this.store.release(this.start.owner, this.clock.now());
+      await this.store.release(this.start.owner, this.clock.now(), waits);
       this.#reject(error);
     } catch (storeError) {
       this.#leave(storeError);

@@ -31,6 +31,9 @@ import {
 /** How often undoing a step is tried, where nothing else is said. */
 const COMPENSATION_ATTEMPTS = 10;
 
+/** The last time that there is: that of a `Date`. */
+const MAX_TIME_MS = 8_640_000_000_000_000;
+
 const NO_OPTIONS: StepOptions = {};
 
 /** The context that a run gives its workflow, or one branch of it. */
@@ -117,7 +120,7 @@ export class RunContext implements Context {
     return this.#asked(() => {
       this.#checkCall("sleep");
       const dueAt = Number(time);
-      if (!Number.isFinite(dueAt)) {
+      if (!(Math.abs(dueAt) <= MAX_TIME_MS)) {
         throw new TypeError(`Cannot sleep: wanted a Date or milliseconds since 1970, found ${String(time)}`);
       }
       return () => this.#wait("sleep", "sleep", () => ({ dueAt }));
@@ -145,7 +148,8 @@ export class RunContext implements Context {
     return this.#execution.ask(kind, key, this.#scope, (row) => {
       const now = run.clock.now();
       const { dueAt, ...topic } = until(now);
-      run.wait(row ?? { ...runningRow(run, key, 1, now), kind, nextAttemptAt: dueAt, ...topic }, this.#scope);
+      const nextAttemptAt = dueAt && Math.ceil(dueAt);
+      run.wait(row ?? { ...runningRow(run, key, 1, now), kind, nextAttemptAt, ...topic }, this.#scope);
       return undefined;
     });
   }

@@ -221,13 +221,23 @@ export class Store extends Records {
     return [messages.sendFrom(owner, message, CANCEL_TOPIC), messages.wakeWorkflow(workflowId, at)];
   }
 
-  /** Blocks the workflow: the run ends, and nothing of what it has begun is lost. @returns whether it still owned it */
-  async block(owner: Ownership, outcome: WorkflowOutcome): Promise<boolean> {
+  /**
+   * Blocks the workflow: the run ends, and nothing of what it has begun is lost.
+   *
+   * @param waits what it waits for, where no row says so yet
+   * @returns whether it still owned it
+   */
+  async block(
+    owner: Ownership,
+    outcome: WorkflowOutcome,
+    waits: readonly Checkpoint[] = [],
+  ): Promise<boolean> {
     const batch = [
+      ...waits.map((row) => checkpoints.writeCheckpoint(owner, row, false)),
       workflows.finishWorkflow(owner, outcome),
       messages.discardMessages(owner.workflowId, PAUSE_TOPIC),
     ];
-    return (await this.database.write(batch, owner.run))[0] === 1;
+    return (await this.database.write(batch, owner.run)).at(-2) === 1;
   }
 
   /** Requests the children of a workflow to be cancelled. */
@@ -286,9 +296,11 @@ export class Store extends Records {
     return paused === 1 || told === 1;
   }
 
-  /** Ends the run without an outcome. @returns whether it still owned the workflow */
-  release(owner: Ownership, now: number): Promise<boolean> {
-    return this.#changed(workflows.releaseWorkflow(owner, now));
+  /** Ends the run without an outcome. @param waits as of {@linkcode Store.block}. @returns whether it still owned it */
+  async release(owner: Ownership, now: number, waits: readonly Checkpoint[] = []): Promise<boolean> {
+    const batch = waits.map((row) => checkpoints.writeCheckpoint(owner, row, false));
+    batch.push(workflows.releaseWorkflow(owner, now));
+    return (await this.database.write(batch)).at(-1) === 1;
   }
 
   /** Calls back whenever another process may have changed the store. @returns a function that ends it */
