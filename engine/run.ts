@@ -403,14 +403,25 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost {
   }
 
   /** Makes what has come a part of the history, and has the workflow see it. */
-  async arrive(arrivals: readonly ArrivedRow[]): Promise<void> {
+  arrive(arrivals: readonly ArrivedRow[]): Promise<void> {
     const numbered = arrivals.map((arrival) => {
       this.rows.end(arrival.checkpoint.key);
       return { ...arrival, checkpoint: { ...arrival.checkpoint, completion: ++this.#completions } };
     });
     this.#inFlight++;
     if (numbered.some(({ checkpoint }) => checkpoint.kind === "cancel")) this.#isInterruptible = false;
-    const owned = await this.store.arrive(this.start.owner, numbered);
+    const batch = this.store.arrivalStatements(this.start.owner, numbered);
+    return new Promise((resolve, failed) => {
+      const committed = (results: readonly number[]) => {
+        this.#arrived(numbered, results[0] === 1);
+        resolve();
+      };
+      // Not as a promise: what is committed together is seen in the order in which it is called back.
+      this.store.submit({ batch, stream: this.run, committed, failed });
+    });
+  }
+
+  #arrived(numbered: readonly ArrivedRow[], owned: boolean): void {
     if (!owned) return this.loseLease("record what has come");
     this.#heard = true;
     this.idle(1);

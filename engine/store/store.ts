@@ -66,17 +66,13 @@ export class Store extends Records {
     const batch = [
       ...gone,
       workflows.claimWorkflow(record, claim),
-      ...this.#arriving(owner, claim.arrivals ?? []),
+      ...this.arrivalStatements(owner, claim.arrivals ?? []),
     ];
     return (await this.database.write(batch))[gone.length] === 1 ? owner : undefined;
   }
 
-  /** Makes what has come a part of the workflow's history. @returns whether the run still owns the workflow */
-  async arrive(owner: Ownership, arrivals: readonly ArrivedRow[]): Promise<boolean> {
-    return (await this.database.write(this.#arriving(owner, arrivals), owner.run))[0] === 1;
-  }
-
-  #arriving(owner: Ownership, arrivals: readonly ArrivedRow[]): Statement[] {
+  /** The statements that make what has come a part of the workflow's history, for {@linkcode Store.submit}. */
+  arrivalStatements(owner: Ownership, arrivals: readonly ArrivedRow[]): Statement[] {
     return arrivals.flatMap(({ checkpoint, replacesRunning, message }) => [
       checkpoints.writeCheckpoint(owner, checkpoint, replacesRunning),
       ...message === undefined ? [] : [messages.consumeMessage(owner, message, checkpoint.completion!)],

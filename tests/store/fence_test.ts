@@ -149,11 +149,16 @@ const runWrites: Record<string, (store: Store, owner: Ownership) => Promise<bool
   "the row of what it waits for": (store, owner) => store.checkpoint(owner, waiting, false),
   "what has come of it": (store, owner) => {
     const message = { message: 1, workflowId: "w", topic: "signal:go", payloadJson: "1", sentAt: 900 };
-    return store.arrive(owner, [{
-      checkpoint: { ...waiting, completion: 2 },
-      replacesRunning: false,
-      message,
-    }]);
+    const arrival = { checkpoint: { ...waiting, completion: 2 }, replacesRunning: false, message };
+    return new Promise((resolve, failed) => {
+      const committed = (counts: readonly number[]) => resolve(counts[0] === 1);
+      store.submit({
+        batch: store.arrivalStatements(owner, [arrival]),
+        stream: owner.run,
+        committed,
+        failed,
+      });
+    });
   },
   "a child": async (store, owner) => {
     const input = { workflowId: "new", name: "n", createdAt: 1_000, seed: 7, inputJson: null, parentId: "w" };
