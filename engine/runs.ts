@@ -213,13 +213,17 @@ export class Runs {
   told(workflowId: string): void {
     const run = this.#runs.get(workflowId);
     if (run === undefined) {
-      if (this.#waiting.has(workflowId)) void this.#wake(workflowId);
-      else this.#worker?.look();
+      this.#takeUpTold(workflowId);
     } else if (!run.look()) {
       // It is being let go just now, and may not have seen it.
-      run.ended.then(() => this.#waiting.has(workflowId) && void this.#wake(workflowId));
+      run.ended.then(() => this.#takeUpTold(workflowId));
     }
     this.options.onChange(workflowId);
+  }
+
+  #takeUpTold(workflowId: string): void {
+    if (this.#waiting.has(workflowId)) void this.#wake(workflowId);
+    else this.#worker?.look();
   }
 
   /**
