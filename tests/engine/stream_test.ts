@@ -228,6 +228,38 @@ Deno.test("ctx.emit() goes on at the next position when a workflow that has fail
   assertEquals(await values(), ["before", "failed", "after"]);
 });
 
+Deno.test("ctx.emit() that was asked for, and is begun after its branch was given up, adds nothing", async () => {
+  await using folder = temporaryFolder();
+  const file = folder.file("a.db");
+  const errors: string[] = [];
+  const failing = workflow("failing", async (ctx) => {
+    await ctx.all([
+      (ctx) => ctx.step("too long", () => "long".repeat(30)),
+      (ctx) => ctx.emit("s", 1).catch((error) => void errors.push(error.name)),
+    ]).catch(() => {});
+    await ctx.waitForSignal("end");
+  });
+  const options = { maxValueBytes: 100, workflows: [failing] };
+  {
+    await using engine = await Engine.open(file, options);
+    const handle = await engine.start(failing, { id: "w" });
+    assertEquals((await handle.stream("s").next()).value!.value, 1);
+    await eventually(() => query(file, "SELECT 1 FROM checkpoints WHERE completion = 2").length === 1);
+  }
+  // As if the process had been lost before this was committed.
+  execute(file, "DELETE FROM checkpoints WHERE completion = 2; DELETE FROM emitted");
+  await using engine = await Engine.open(file, options);
+  const handle = await engine.resume("w");
+  await handle.signal("end");
+  await handle.result();
+  assertEquals(errors, ["LimitExceededError"]);
+  assertEquals(await Array.fromAsync(handle.stream("s")), []);
+  assertEquals((await engine.get("w"))!.steps.map(({ key, status }) => `${key} ${status}`).slice(0, 2), [
+    "too long#000001 failed",
+    "emit:s#000001 failed",
+  ]);
+});
+
 Deno.test("ctx.emit() counts for maxSteps: so a stream has a limit", async () => {
   await using engine = await Engine.open(":memory:", { maxSteps: 3 });
   const endless = workflow("endless", async (ctx) => {
