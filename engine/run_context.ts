@@ -165,13 +165,12 @@ export class RunContext implements Context {
         ? workflow.timeoutMs
         : durationMs(timeout, `timeout of child "${name}"`);
       const encoded = encodeValue(input, `the input of child "${name}"`, this.#run.maxValueBytes);
+      // A replay that finds the child in its history has no use for it.
+      if (encoded instanceof Promise) encoded.catch(() => {});
       return () => {
         const key = this.#execution.keys.nextOf(`child:${name}`);
-        const task = { key, workflow, id, detached, timeoutMs, scope: this.#scope };
-        return this.#execution.ask("child", key, this.#scope, async (row) => {
-          const inputJson = encoded instanceof Promise ? await encoded : encoded;
-          return await performChild(this.#run, { ...task, inputJson }, row);
-        });
+        const task = { key, workflow, id, detached, timeoutMs, input: encoded, scope: this.#scope };
+        return this.#execution.ask("child", key, this.#scope, (row) => performChild(this.#run, task, row));
       };
     });
   }

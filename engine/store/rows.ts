@@ -31,8 +31,25 @@ export const WORKFLOW_STATUSES: readonly WorkflowStatus[] = [
   "blocked",
 ];
 
+/**
+ * What a checkpoint is of: a `step`; a `sleep`, the wait for a `signal` or for a `child` workflow, which have come to
+ * an end; the instant at which the workflow was told that it is cancelled, or out of time (`cancel`); the
+ * `compensation` of a step; a value that was published (`publish`) or added to a stream (`emit`); a `transaction` on the
+ * store itself.
+ */
+export type CheckpointKind =
+  | "step"
+  | "sleep"
+  | "signal"
+  | "child"
+  | "cancel"
+  | "compensation"
+  | "publish"
+  | "emit"
+  | "transaction";
+
 /** The kinds of checkpoints; the number of one in the store is its place here. */
-const KINDS = [
+const KINDS: readonly CheckpointKind[] = [
   "step",
   "sleep",
   "signal",
@@ -42,15 +59,7 @@ const KINDS = [
   "publish",
   "emit",
   "transaction",
-] as const;
-
-/**
- * What a checkpoint is of: a `step`; a `sleep`, the wait for a `signal` or for a `child` workflow, which have come to
- * an end; the instant at which the workflow was told that it is cancelled, or out of time (`cancel`); the
- * `compensation` of a step; a value that was published (`publish`) or added to a stream (`emit`); a `transaction` on the
- * store itself.
- */
-export type CheckpointKind = typeof KINDS[number];
+];
 
 /** The status of a checkpoint; its number in the store is its place here. */
 const CHECKPOINT_STATUSES = ["running", "completed", "failed", "retried", "kept"] as const;
