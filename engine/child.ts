@@ -1,4 +1,4 @@
-import { WorkflowConflictError } from "./errors.ts";
+import { StoreError, WorkflowConflictError } from "./errors.ts";
 import { checkInput, checkWorkflow } from "./started_with.ts";
 import type { RunningRows } from "./running_rows.ts";
 import type { Scope } from "./scope.ts";
@@ -17,7 +17,8 @@ export interface ChildTask {
   readonly workflow: Workflow;
   /** The child's id; by default one that is made of the parent's id and the key. */
   readonly id: string | undefined;
-  readonly inputJson: string | null;
+  /** The text of its input, or a promise of it: the child has failed where there is none. */
+  readonly input: string | null | Promise<string>;
   readonly detached: boolean;
   /** How long it may take, in milliseconds. */
   readonly timeoutMs: number | undefined;
@@ -60,12 +61,14 @@ export async function performChild(
   task: ChildTask,
   row: Checkpoint | undefined,
 ): Promise<StepOutcome | undefined> {
+  const inputJson = await textOf(task.input, host.clock.now());
+  if (typeof inputJson === "object" && inputJson !== null) return inputJson;
   const id = row?.topic?.slice(childTopic("").length) ?? task.id ?? await childId(host.workflowId, task.key);
   const now = host.clock.now();
   const wait = row ??
     { ...runningRow(host, task.key, 1, now), kind: "child", topic: childTopic(id) } as const;
   if (row === undefined) {
-    const child = childInput(host, task, { id, now });
+    const child = childInput(host, task, { id, now, inputJson });
     host.rows.stored(wait);
     const made = await host.store.createChild(host.owner, child, wait);
     if (made === "lost") {
@@ -88,12 +91,23 @@ async function childId(parentId: string, key: string): Promise<string> {
   return `child-${Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
 }
 
+/** The text of an input; an outcome for one that cannot be stored. */
+async function textOf(input: ChildTask["input"], now: number): Promise<string | null | StepOutcome> {
+  try {
+    return await input;
+  } catch (error) {
+    if (error instanceof StoreError) throw error;
+    const errorJson = JSON.stringify(encodeError(error));
+    return { attempt: 1, startedAt: now, durationMs: 0, outputJson: null, errorJson };
+  }
+}
+
 function childInput(
   host: ChildHost,
   task: ChildTask,
-  { id, now }: { id: string; now: number },
+  { id, now, inputJson }: { id: string; now: number; inputJson: string | null },
 ): WorkflowInput {
-  const { workflow: { name, version }, inputJson, detached, timeoutMs = Infinity } = task;
+  const { workflow: { name, version }, detached, timeoutMs = Infinity } = task;
   const deadlineAt = Math.min(detached ? Infinity : host.input.deadlineAt ?? Infinity, now + timeoutMs);
   return {
     workflowId: id,
