@@ -134,6 +134,7 @@ export class Waits {
   goLive(look: boolean): void {
     this.#setTimer();
     if (look || this.#lookAgain) this.look();
+    else this.rest();
   }
 
   /**
@@ -164,6 +165,8 @@ export class Waits {
         return await host.hold();
       }
       const arrivals = await this.#findArrivals();
+      // Where the function was called again meanwhile, they are looked for once it is as far as it was.
+      if (!host.live) this.#lookAgain = true;
       if (arrivals.length === 0 || !host.live || this.#ended) continue;
       for (const { checkpoint } of arrivals) this.#rows.delete(checkpoint.key);
       this.#lookAgain = true;
