@@ -123,8 +123,6 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost {
   #idled: (() => void) | undefined;
   /** What is being done, by key, where the workflow's function is called again meanwhile. */
   readonly #begun: Map<string, Scope> | undefined;
-  /** The last completion that this run has told of. */
-  #told = 0;
 
   constructor(
     private readonly services: RunServices,
@@ -144,7 +142,7 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost {
       lost: () => this.loseLease("record the running steps"),
       failed: this.#failed,
     });
-    this.#execution = new Execution(this, new History(services.store, this.workflowId, start.record), false);
+    this.#execution = new Execution(this, new History(services.store, this.workflowId, start.record));
   }
 
   /** The right by which this run writes. */
@@ -270,12 +268,13 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost {
 
   /** Calls the workflow's function again, as if this process had only now come by the workflow. */
   #startOver(): void {
-    if (this.#execution.dropped) return;
+    const { dropped, reached } = this.#execution;
+    if (dropped || this.#bodyEnded) return;
     this.#execution.drop(undefined);
     this.turns.next(() => {
       if (this.stopping) return;
       const record = { ...this.start.owner, status: "running" } as const;
-      this.#execution = new Execution(this, new History(this.store, this.workflowId, record), true);
+      this.#execution = new Execution(this, new History(this.store, this.workflowId, record), reached);
       void this.#execute(this.#execution);
     });
   }
@@ -297,8 +296,9 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost {
     this.#waits?.rest();
   }
 
-  replayed({ key, attempt, durationMs, status, completion }: Checkpoint): void {
-    if (!this.observed || completion! <= this.#told) return;
+  replayed({ key, attempt, durationMs, status, run }: Checkpoint): void {
+    // What is of this run was told when it was committed.
+    if (!this.observed || run === this.run) return;
     this.tell({
       type: "replayed",
       key,
@@ -394,10 +394,10 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost {
   #give(checkpoint: Checkpoint): void {
     const isInterruption = checkpoint.kind === "cancel";
     if (this.observed && !isInterruption) this.#tellOutcome(checkpoint);
-    this.#told = checkpoint.completion!;
     if (this.#begun !== undefined) {
       this.#begun.delete(checkpoint.key);
       this.#startOver();
+      if (isInterruption) this.interrupted();
     } else if (isInterruption) this.#execution.interrupt(checkpoint);
     else this.#execution.give(checkpoint);
   }

@@ -168,7 +168,12 @@ export class Runs {
     const run: Run = new Run(
       this.#services,
       start,
-      (execution) => workflow.run(new RunContext(run, execution), input),
+      // Each call has an input of its own, whatever one before it has done to it.
+      (execution) =>
+        workflow.run(
+          new RunContext(run, execution),
+          execution.isAgain ? decodeValue(start.input.inputJson) : input,
+        ),
     );
     return run;
   }

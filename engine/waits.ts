@@ -154,6 +154,7 @@ export class Waits {
   goLive(look: boolean): void {
     this.#setTimer();
     if (look || this.#lookAgain) this.look();
+    else this.rest();
   }
 
   /**
@@ -189,6 +190,11 @@ export class Waits {
         return await host.hold();
       }
       const arrivals = await this.#findArrivals(requests);
+      // Where the function was called again meanwhile, they are looked for once it is as far as it was.
+      if (!host.live) {
+        this.#lookAgain = true;
+        this.#lookForRequests ||= requests;
+      }
       if (arrivals.length === 0 || !host.live || this.#ended) continue;
       for (const { checkpoint } of arrivals) this.#remove(checkpoint.key);
       this.#lookAgain = true;
