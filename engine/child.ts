@@ -40,6 +40,8 @@ export interface ChildHost {
   runChild(workflow: Workflow, workflowId: string): void;
   /** Has the run wait. */
   wait(row: Checkpoint, scope: Scope): void;
+  /** Whether the run begins nothing more. */
+  readonly stopping: boolean;
   loseLease(doing: string): void;
 }
 
@@ -65,6 +67,7 @@ export async function performChild(
   const wait = row ??
     { ...runningRow(host, task.key, 1, now), kind: "child", topic: childTopic(id) } as const;
   if (row === undefined) {
+    if (host.stopping) return await new Promise<never>(() => {});
     const child = childInput(host, task, { id, now });
     host.rows.stored(wait);
     const made = await host.store.createChild(host.owner, child, wait);
@@ -110,7 +113,7 @@ function childInput(
 
 /**
  * Takes a workflow for the child that has the child's id: it must be one that this parent has started before. One that
- * has failed since is tried again.
+ * has failed since, or was cancelled, is tried again.
  *
  * @returns its outcome, if it has one that stands
  */
@@ -132,17 +135,18 @@ async function adopt(
     if (!(error instanceof WorkflowConflictError)) throw error;
     return outcome(wait, clock.now(), { outputJson: null, errorJson: JSON.stringify(encodeError(error)) });
   }
-  if (!hasEnded(record.status)) return undefined;
-  store.verifyOutcome(record);
-  if (record.status === "failed" && await store.retry(record, failedAt(record), clock.now())) {
-    return undefined;
-  }
-  return outcome(wait, clock.now(), record);
+  // Right before the parent begins to wait: what has ended by then does not tell it any more.
+  const latest = hasEnded(record.status) ? record : (await store.find(child.workflowId))!;
+  if (!hasEnded(latest.status)) return undefined;
+  store.verifyOutcome(latest);
+  if (latest.status !== "completed" && await tryAgain(host, latest)) return undefined;
+  return outcome(wait, clock.now(), latest);
 }
 
-/** The completion that failed a workflow. */
-function failedAt({ errorJson }: WorkflowRecord): number | undefined {
-  return (JSON.parse(errorJson!) as StoredError).completion;
+/** Has a child that failed or was cancelled be tried again, unless its steps have been undone. @returns whether it is */
+async function tryAgain({ store, clock, workflowId }: ChildHost, record: WorkflowRecord): Promise<boolean> {
+  const { completion: from, compensated } = JSON.parse(record.errorJson!) as StoredError;
+  return !compensated && await store.retry(record, { from, parentId: workflowId, now: clock.now() });
 }
 
 function outcome(

@@ -13,7 +13,13 @@ import {
 } from "./errors.ts";
 import type { EventDetail, Events } from "./events.ts";
 import { History } from "./history.ts";
-import { abandonedStep, type Ended, type StepFailure, workflowOutcome } from "./outcome.ts";
+import {
+  abandonedStep,
+  type Ended,
+  type StepFailure,
+  withStorableOutput,
+  workflowOutcome,
+} from "./outcome.ts";
 import { randomId, type RandomSource, SeededRandom } from "./random.ts";
 import { RunningRows } from "./running_rows.ts";
 import { Scope } from "./scope.ts";
@@ -205,7 +211,7 @@ export class Run implements StepHost, WaitsHost, ChildHost, CompensationHost {
   }
 
   get stopping(): boolean {
-    return this.#stopping || this.#phase === "over";
+    return this.#stopping || this.#bodyEnded || this.#phase === "over";
   }
 
   get observed(): boolean {
@@ -289,19 +295,22 @@ export class Run implements StepHost, WaitsHost, ChildHost, CompensationHost {
     } catch (error) {
       ended = { error };
     }
-    if (!this.#compensations?.isEmpty) await this.#compensate(ended);
+    if (this.#compensations !== undefined && !this.#compensations.isEmpty) {
+      ended = await withStorableOutput(this.workflowId, ended, this.maxValueBytes);
+      await this.#compensate(this.#compensations, ended);
+    }
     await this.#finish(ended);
   }
 
   /** Undoes what can be undone, if the workflow has failed or was interrupted. A part of the workflow like its function. */
-  async #compensate(ended: Ended): Promise<void> {
+  async #compensate(compensations: Compensations, ended: Ended): Promise<void> {
     const failure = this.#interruption?.error ?? ("error" in ended ? ended.error : undefined);
-    if (this.#compensations === undefined || this.#interruption === undefined && "output" in ended) return;
+    if (this.#interruption === undefined && "output" in ended) return;
     this.#isInterruptible = false;
     this.scope.abort(failure);
-    await this.#compensations.settle();
+    await compensations.settle();
     this.#undoScope = new Scope();
-    await this.#compensations.undo(this, this.#undoScope, failure);
+    await compensations.undo(this, this.#undoScope, failure);
     this.#isCompensated = true;
   }
 
@@ -479,6 +488,7 @@ export class Run implements StepHost, WaitsHost, ChildHost, CompensationHost {
     this.#phase = "live";
     this.#completions = this.#history.last;
     for (const ask of [...this.#asked.values()]) this.#perform(ask);
+    if (this.#interruption !== undefined) this.#cancelChildren().catch(this.#failed);
     if (this.start.record !== undefined || this.start.input.deadlineAt !== undefined) {
       this.waits.goLive(this.start.record !== undefined);
     } else this.#waits?.goLive(false);
@@ -558,7 +568,7 @@ export class Run implements StepHost, WaitsHost, ChildHost, CompensationHost {
     this.idle(1);
   }
 
-  /** Makes what has come a part of the history, and has the workflow see it. */
+  /** Makes what has come a part of the history, and has the workflow see it. @returns settled once that is in the store */
   async arrive(arrivals: readonly ArrivedRow[]): Promise<void> {
     const numbered = arrivals.map((arrival) => {
       this.#rows.end(arrival.checkpoint.key);
@@ -566,12 +576,27 @@ export class Run implements StepHost, WaitsHost, ChildHost, CompensationHost {
     });
     this.#inFlight++;
     if (numbered.some(({ checkpoint }) => checkpoint.kind === "cancel")) this.#isInterruptible = false;
-    const owned = await this.services.store.arrive(this.start.owner, numbered);
+    const { store } = this.services;
+    await new Promise<void>((settled, failed) =>
+      store.submit({
+        batch: store.arrivalStatements(this.start.owner, numbered),
+        stream: this.run,
+        // At once: the workflow is to see it before what is committed after it, as in every replay.
+        committed: (results) => {
+          this.#arrived(numbered.map(({ checkpoint }) => checkpoint), results[0] === 1);
+          settled();
+        },
+        failed,
+      })
+    );
+  }
+
+  #arrived(checkpoints: readonly Checkpoint[], owned: boolean): void {
     if (!owned) return this.loseLease("record what has come");
     this.#heard = true;
     this.idle(1);
     if (this.over) return;
-    for (const { checkpoint } of numbered) {
+    for (const checkpoint of checkpoints) {
       if (checkpoint.kind === "cancel") {
         this.#ready.push(() => this.#interrupt(checkpoint));
         this.#schedule();
@@ -603,7 +628,8 @@ export class Run implements StepHost, WaitsHost, ChildHost, CompensationHost {
     this.tell({ type: "stepFailed", ...detail, error: decodeError(JSON.parse(errorJson!) as StoredError) });
   }
 
-  async saveRunning(row: Checkpoint): Promise<void> {
+  async saveRunning(running: Checkpoint): Promise<void> {
+    const row = this.#ofItsKind(running);
     if (this.#phase !== "over") {
       const replacesRunning = this.#rows.get(row.key) !== undefined;
       this.#rows.stored(row);
@@ -618,7 +644,13 @@ export class Run implements StepHost, WaitsHost, ChildHost, CompensationHost {
   }
 
   saveRunningSoon(key: string, attempt: number, startedAt: number): void {
-    this.#rows.begin(key, () => runningRow(this, key, attempt, startedAt));
+    this.#rows.begin(key, () => this.#ofItsKind(runningRow(this, key, attempt, startedAt)));
+  }
+
+  /** Whatever is run as a step is has its own kind. */
+  #ofItsKind(row: Checkpoint): Checkpoint {
+    const kind = this.#asked.get(row.key)?.kind ?? row.kind;
+    return kind === row.kind ? row : { ...row, kind };
   }
 
   idle(change: 1 | -1): void {
@@ -707,6 +739,8 @@ export class Run implements StepHost, WaitsHost, ChildHost, CompensationHost {
         lastFailure: this.#lastFailure,
         abandonedFrom: steps.length > 0 ? this.#completions + 1 : undefined,
       });
+      // A child may be on its way into the store just now.
+      if (this.#hasChildren) await this.services.store.settled(this.start.owner);
       const children = await this.#openChildren();
       if (this.over) return;
       const abandoned = steps.map((row) => abandonedStep(row, ++this.#completions, this.run, at));

@@ -22,7 +22,8 @@ export class Wakeups {
   #stopWatching: (() => void) | undefined;
   #cancelAlarm: (() => void) | undefined;
   #alarmAt = Infinity;
-  #lastMessage = 0;
+  /** The last of the messages that have been looked through. */
+  #lastMessage: number | undefined;
   #looking: Promise<void> | undefined;
   #lookAgain = false;
 
@@ -43,9 +44,7 @@ export class Wakeups {
   /** Begins to look, if it has not yet. */
   start(): void {
     if (this.#stopWatching !== undefined) return;
-    const { store, mailbox } = this.options;
-    this.#stopWatching = store.watch(() => this.look());
-    mailbox.last().then((last) => this.#lastMessage = Math.max(this.#lastMessage, last), () => {});
+    this.#stopWatching = this.options.store.watch(() => this.look());
     this.look();
   }
 
@@ -56,11 +55,12 @@ export class Wakeups {
     this.#cancelAlarm?.();
     this.#cancelAlarm = undefined;
     this.#alarmAt = Infinity;
+    this.#lastMessage = undefined;
   }
 
   /** Notes that a workflow waits until then. */
   expect(dueAt: number): void {
-    if (this.#stopWatching !== undefined && dueAt < this.#alarmAt) this.#setAlarm(dueAt);
+    this.#setAlarm(dueAt);
   }
 
   /** Looks now; if it is looking already, once more after that. */
@@ -91,11 +91,14 @@ export class Wakeups {
   }
 
   async #lookForMessages(): Promise<void> {
-    for (let more = true; more;) {
-      const { workflowIds, last } = await this.options.mailbox.recipients(this.#lastMessage, PAGE);
-      more = last - this.#lastMessage >= PAGE;
-      this.#lastMessage = last;
-      for (const workflowId of workflowIds) this.options.told(workflowId);
+    const { mailbox, told } = this.options;
+    // Whoever begins to wait, or to run, looks for what was sent before; and a workflow that waits for it is due.
+    let after = this.#lastMessage ?? await mailbox.last();
+    for (let more = true; more && this.#stopWatching !== undefined;) {
+      const { workflowIds, last, count } = await mailbox.recipients(after, PAGE);
+      more = count === PAGE;
+      after = this.#lastMessage = last;
+      for (const workflowId of workflowIds) told(workflowId);
     }
   }
 
@@ -112,7 +115,8 @@ export class Wakeups {
 
   #setAlarm(at: number): void {
     const { clock } = this.options;
-    if (this.#stopWatching === undefined) return;
+    // An earlier one may be for what has been noted since; if not, it does no harm.
+    if (this.#stopWatching === undefined || at >= this.#alarmAt) return;
     this.#cancelAlarm?.();
     this.#alarmAt = at;
     this.#cancelAlarm = clock.setTimer(Math.max(0, at - clock.now()), () => {
