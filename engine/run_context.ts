@@ -145,13 +145,12 @@ export class RunContext implements Context {
         ? workflow.timeoutMs
         : durationMs(timeout, `timeout of child "${name}"`);
       const encoded = encodeValue(input, `the input of child "${name}"`, this.#run.maxValueBytes);
+      // A replay that has the outcome does not ask for it.
+      if (encoded instanceof Promise) handled(encoded);
       return () => {
         const key = this.#run.keys.nextOf(`child:${name}`);
-        const task = { key, workflow, id, detached, timeoutMs, scope: this.#scope };
-        return this.#run.ask("child", key, async (row) => {
-          const inputJson = encoded instanceof Promise ? await encoded : encoded;
-          return await performChild(this.#run, { ...task, inputJson }, row);
-        });
+        const task = { key, workflow, id, encoded, detached, timeoutMs, scope: this.#scope };
+        return this.#run.ask("child", key, (row) => performChild(this.#run, task, row));
       };
     });
   }
