@@ -881,6 +881,8 @@ export class Run implements StepHost, WaitsHost, ChildHost, CompensationHost {
   /** Stops at a checkpoint, however long that takes, and blocks the workflow until it is resumed. */
   async hold(): Promise<void> {
     await this.#stopSteps(undefined);
+    // It may have ended meanwhile, and be about to say so.
+    if (this.over) return;
     await this.stopFor(new WorkflowPausedError(this.workflowId));
   }
 
