@@ -8,7 +8,6 @@ import {
   StoreError,
   UnknownWorkflowError,
   type WorkflowBlockedError,
-  WorkflowBusyError,
   WorkflowNotFoundError,
   WorkflowPausedError,
   WorkflowStateError,
@@ -280,11 +279,13 @@ export class Engine implements AsyncDisposable {
     if (record.status !== "failed") throw new WorkflowStateError(id, "retry", "failed", record.status);
     const workflow = await this.#registered(record);
     this.#store.verifyOutcome(record);
-    const { completion, compensated } = JSON.parse(record.errorJson!) as StoredError;
+    const { parentId } = await this.#store.input(record);
+    const { completion: from, compensated } = JSON.parse(record.errorJson!) as StoredError;
     if (compensated) {
       throw new WorkflowStateError(id, "retry", "one whose steps have not been undone", "compensated");
     }
-    if (!await this.#store.retry(record, completion, this.#settings.clock.now())) {
+    const now = this.#settings.clock.now();
+    if (!await this.#store.retry(record, { from, parentId, now })) {
       throw new WorkflowStateError(id, "retry", "failed", (await this.#find(id)).status);
     }
     return await this.#takeUp(workflow, id);
@@ -342,7 +343,7 @@ export class Engine implements AsyncDisposable {
     await this.#request(id, "cancel", async (record) => {
       const { parentId } = await this.#store.input(record);
       const outcome = this.#refusal(new CancelledError(id), "cancelled");
-      return await this.#store.cancel(record, parentId, outcome) && (parentId ?? true);
+      return await this.#store.cancel(record, parentId, outcome);
     });
   }
 
@@ -357,7 +358,7 @@ export class Engine implements AsyncDisposable {
   async pause(id: string): Promise<void> {
     await this.#request(id, "pause", async (record) => {
       const outcome = this.#refusal(new WorkflowPausedError(id), "blocked");
-      return await this.#store.pause(record, outcome);
+      return await this.#store.pause(record, outcome) ? [] : undefined;
     });
   }
 
@@ -366,11 +367,11 @@ export class Engine implements AsyncDisposable {
     return { status, outputJson: null, errorJson, at: this.#settings.clock.now() };
   }
 
-  /** @param act returns whether it was done; the id of a workflow that is to be told too */
+  /** @param act returns the ids of the workflows that are to be told too; undefined if it could not be done */
   async #request(
     id: string,
     what: string,
-    act: (record: WorkflowRecord) => Promise<boolean | string>,
+    act: (record: WorkflowRecord) => Promise<readonly string[] | undefined>,
   ): Promise<void> {
     checkName(id, "a workflow id");
     for (let tries = 0; tries < MAX_TRIES; tries++) {
@@ -383,15 +384,16 @@ export class Engine implements AsyncDisposable {
         if (blockedError(this.#store, record) instanceof WorkflowPausedError) return;
         throw new WorkflowStateError(id, what, "one that can go on", record.status);
       }
-      const done = await act(record);
-      if (done === false) continue;
-      if (typeof done === "string") this.#runs.told(done);
+      const others = await act(record);
+      if (others === undefined) continue;
+      for (const other of others) this.#runs.told(other);
+      this.#runs.told(id);
       const workflow = this.#workflows.get(record.name);
       // Somebody has to run it, so that it can be told.
-      if (record.status === "waiting" && what === "cancel" && workflow !== undefined) {
-        await this.#runs.takeUp(workflow, id).catch(ignoreBusy);
+      if (what === "cancel" && record.status !== "blocked" && workflow !== undefined) {
+        await this.#runs.wake(id, workflow);
       }
-      return this.#runs.told(id);
+      return;
     }
     throw new LimitExceededError("tries of a request", MAX_TRIES, `${what} workflow "${id}"`);
   }
@@ -563,11 +565,6 @@ export class Engine implements AsyncDisposable {
 function deadline(timeout: Duration | undefined, workflow: Workflow, now: number): number | undefined {
   const timeoutMs = timeout === undefined ? workflow.timeoutMs : durationMs(timeout, "timeout of a workflow");
   return timeoutMs === undefined ? undefined : now + timeoutMs;
-}
-
-/** Another process has the workflow by now: that one tells it. */
-function ignoreBusy(error: unknown): void {
-  if (!(error instanceof WorkflowBusyError)) throw error;
 }
 
 /** Most programs never look at workflows, so what it takes is loaded when one does. */

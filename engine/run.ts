@@ -12,7 +12,7 @@ import {
 import type { EventDetail, Events } from "./events.ts";
 import { type Ask, Execution, type ExecutionHost } from "./execution.ts";
 import { History } from "./history.ts";
-import { abandonedStep, type Ended, workflowOutcome } from "./outcome.ts";
+import { abandonedStep, type Ended, withStorableOutput, workflowOutcome } from "./outcome.ts";
 import { randomId, type RandomSource } from "./random.ts";
 import { RunningRows } from "./running_rows.ts";
 import { Scope } from "./scope.ts";
@@ -117,7 +117,6 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost {
   #isInterruptible = true;
   #isCompensated = false;
   #bodyEnded = false;
-  #hasChildren = false;
   #calling: string | undefined;
   #inFlight = 0;
   #idled: (() => void) | undefined;
@@ -170,7 +169,7 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost {
   }
 
   get stopping(): boolean {
-    return this.#stopping || this.#over;
+    return this.#stopping || this.#bodyEnded || this.#over;
   }
 
   get observed(): boolean {
@@ -253,7 +252,10 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost {
     } catch (error) {
       ended = { error };
     }
-    if (execution.canCompensate) await this.#compensate(execution, ended);
+    if (execution.canCompensate) {
+      ended = await withStorableOutput(this.workflowId, ended, this.maxValueBytes);
+      await this.#compensate(execution, ended);
+    }
     await this.#finish(execution, ended);
   }
 
@@ -286,6 +288,7 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost {
     const isResumed = this.start.record !== undefined;
     if (isResumed || this.start.input.deadlineAt !== undefined) this.waits.goLive(isResumed);
     else this.#waits?.goLive(false);
+    if (this.#execution.interruption !== undefined) this.interrupted();
   }
 
   interrupted(): void {
@@ -316,7 +319,6 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost {
 
   perform(ask: Ask): void {
     if (this.stopping || this.#waits?.defer(() => this.perform(ask)) || this.#isBegun(ask)) return;
-    if (ask.kind === "child") this.#hasChildren = true;
     this.#inFlight++;
     const outcome = ask.perform(this.rows.get(ask.key));
     if (outcome instanceof Promise) outcome.then((outcome) => this.#performed(ask, outcome), this.#failed);
@@ -438,7 +440,7 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost {
   }
 
   async #openChildren(): Promise<string[]> {
-    return this.#hasChildren ? await this.store.openChildren(this.workflowId) : [];
+    return this.#execution.hasChildren ? await this.store.openChildren(this.workflowId) : [];
   }
 
   #failed = (error: unknown): void => void this.stopFor(error);
@@ -463,8 +465,8 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost {
     if (this.#over) await new Promise<never>(() => {});
   }
 
-  saveRunningSoon(key: string, attempt: number, startedAt: number): void {
-    this.rows.begin(key, () => runningRow(this, key, attempt, startedAt));
+  saveRunningSoon(kind: CheckpointKind, key: string, attempt: number, startedAt: number): void {
+    this.rows.begin(key, () => ({ ...runningRow(this, key, attempt, startedAt), kind }));
   }
 
   idle(change: 1 | -1): void {
@@ -540,6 +542,8 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost {
         lastFailure: execution.lastFailure,
         abandonedFrom: steps.length > 0 ? this.#completions + 1 : undefined,
       });
+      // A child may be on its way into the store just now.
+      if (this.#execution.hasChildren) await this.store.settled(this.start.owner);
       const children = await this.#openChildren();
       if (this.#over) return;
       const abandoned = steps.map((row) => abandonedStep(row, ++this.#completions, this.run, at));
@@ -678,6 +682,8 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost {
   /** Stops at a checkpoint, however long that takes, and blocks the workflow until it is resumed. */
   async hold(): Promise<void> {
     await this.#stopSteps(undefined);
+    // It may have ended meanwhile, and be about to say so.
+    if (this.over) return;
     await this.stopFor(new WorkflowPausedError(this.workflowId));
   }
 

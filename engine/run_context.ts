@@ -95,7 +95,7 @@ export class RunContext implements Context {
       return () => {
         const key = this.#execution.keys.next(name);
         const atMostOnce = semantics === "at-most-once";
-        const task = { key, fn, policy, timeoutMs, atMostOnce, scope: this.#scope };
+        const task = { kind: "step" as const, key, fn, policy, timeoutMs, atMostOnce, scope: this.#scope };
         const outcome = this.#execution.ask(
           "step",
           key,
@@ -166,10 +166,10 @@ export class RunContext implements Context {
         : durationMs(timeout, `timeout of child "${name}"`);
       const encoded = encodeValue(input, `the input of child "${name}"`, this.#run.maxValueBytes);
       // A replay that finds the child in its history has no use for it.
-      if (encoded instanceof Promise) encoded.catch(() => {});
+      if (encoded instanceof Promise) handled(encoded);
       return () => {
         const key = this.#execution.keys.nextOf(`child:${name}`);
-        const task = { key, workflow, id, detached, timeoutMs, input: encoded, scope: this.#scope };
+        const task = { key, workflow, id, detached, timeoutMs, encoded, scope: this.#scope };
         return this.#execution.ask("child", key, this.#scope, (row) => performChild(this.#run, task, row));
       };
     });

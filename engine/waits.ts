@@ -174,7 +174,7 @@ export class Waits {
     if (this.#looking) return true;
     this.#looking = true;
     // Not at once: what the workflow asks for together is looked for together.
-    queueMicrotask(() => void this.#look().catch((error) => this.run.host.stopFor(error)));
+    queueMicrotask(() => void this.#look().catch(this.#failed));
     return true;
   }
 
@@ -298,8 +298,11 @@ export class Waits {
   #park(): void {
     this.#stopLingering?.();
     this.#parking = true;
-    this.#parkNow().catch((error) => this.run.host.stopFor(error));
+    this.#parkNow().catch(this.#failed);
   }
+
+  /** Once the run is over, it is told by its outcome alone. */
+  #failed = (error: unknown): void => void (this.#ended || this.run.host.stopFor(error));
 
   async #parkNow(): Promise<void> {
     const { owner, rows, host } = this.run;

@@ -83,12 +83,16 @@ export class Mailbox {
    * For whom messages have come after a certain one.
    *
    * @param limit how many messages are looked at, at most
-   * @returns the ids of their workflows, and the number of the last of them
+   * @returns the ids of their workflows, how many messages there were, and the number of the last of them
    */
-  async recipients(after: number, limit: number): Promise<{ workflowIds: Set<string>; last: number }> {
+  async recipients(
+    after: number,
+    limit: number,
+  ): Promise<{ workflowIds: Set<string>; count: number; last: number }> {
     const rows = await this.database.read(statements.selectRecipients(after, limit));
     return {
       workflowIds: new Set(rows.map((row) => String(row.workflow_id))),
+      count: rows.length,
       last: rows.at(-1)?.message as number | undefined ?? after,
     };
   }

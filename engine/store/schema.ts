@@ -83,6 +83,7 @@ const MIGRATIONS: readonly string[] = [
   `
   -- A workflow that is waiting: when it is to be looked at; null where only a message can move it on.
   ALTER TABLE workflows ADD COLUMN due_at INTEGER;
+  ALTER TABLE workflows ADD COLUMN retried_at INTEGER;  -- when it was last retried: its time begins anew then
   CREATE INDEX workflows_due ON workflows (due_at) WHERE status = 'waiting' AND due_at IS NOT NULL;
 
   CREATE INDEX workflows_pending ON workflows (workflow) WHERE status = 'pending';

@@ -116,22 +116,34 @@ export class Store extends Records {
   }
 
   /**
-   * Makes a failed workflow ready to run again.
+   * Makes a workflow that has failed or was cancelled ready to run again. What it was requested before, and what its
+   * parent was told of its end and has not looked at, is forgotten.
    *
    * @param from the completion that failed it: failures from there on are put out of force, with what the workflow
    *   showed to the outside, and results that came after it need not be asked for again; undefined if the workflow failed
    *   by itself
    * @returns whether it was still as it was seen
    */
-  async retry(record: WorkflowRecord, from: number | undefined, now: number): Promise<boolean> {
+  async retry(
+    record: WorkflowRecord,
+    { from, parentId, now }: { from: number | undefined; parentId: string | undefined; now: number },
+  ): Promise<boolean> {
+    const { workflowId } = record;
     const tail = from === undefined ? [] : await this.completionsFrom(record, from);
     const amended = tail.filter(({ status }) => status === "failed" || status === "completed");
     const batch = amended.map((checkpoint) => {
       const { kind } = checkpoint;
       // Kept, "failed" would stand for what the workflow shows next under the same name.
       const status = checkpoint.status === "failed" || isPublication(kind) ? "retried" : "kept";
-      return checkpoints.amendCheckpoint(record, record.workflowId, { ...checkpoint, status });
+      return checkpoints.amendCheckpoint(record, workflowId, { ...checkpoint, status });
     });
+    batch.push(
+      messages.forgetRequest(record, { workflowId, topic: CANCEL_TOPIC }, CANCEL_TOPIC),
+      messages.forgetKept(record, { workflowId, topic: PAUSE_TOPIC }),
+    );
+    if (parentId !== undefined) {
+      batch.push(messages.forgetKept(record, { workflowId: parentId, topic: childTopic(workflowId) }));
+    }
     batch.push(workflows.retryWorkflow(record, now));
     return (await this.database.write(batch)).at(-1) === 1;
   }
@@ -212,7 +224,7 @@ export class Store extends Records {
     return [messages.sendFrom(ended, message, null), messages.wakeWorkflow(parentId, at, topic)];
   }
 
-  #cancelChild(owner: Ownership, workflowId: string, at: number): Statement[] {
+  #cancelChild(owner: Ownership | Seen, workflowId: string, at: number): Statement[] {
     const message = { workflowId, topic: CANCEL_TOPIC, payloadJson: null, sentAt: at };
     return [messages.sendFrom(owner, message, CANCEL_TOPIC), messages.wakeWorkflow(workflowId, at)];
   }
@@ -258,38 +270,48 @@ export class Store extends Records {
   }
 
   /**
-   * Cancels a workflow: at once if it is blocked or has not begun; otherwise it is told.
+   * Cancels a workflow: at once, and its children with it, if it is blocked or has not begun; otherwise it is told.
    *
-   * @returns whether it is cancelled, or will be told; false if it is not as it was seen, or has ended
+   * @returns the ids of those that were told besides; undefined if it is not as it was seen, or has ended
    */
   async cancel(
     record: WorkflowRecord,
     parentId: string | undefined,
     outcome: WorkflowOutcome,
-  ): Promise<boolean> {
+  ): Promise<string[] | undefined> {
     const { workflowId } = record;
     const { at } = outcome;
+    const children = record.status === "blocked" ? await this.openChildren(workflowId) : [];
     const message = { workflowId, topic: CANCEL_TOPIC, payloadJson: null, sentAt: at };
     const results = await this.database.write([
       ...parentId === undefined ? [] : this.#tellParent(record, parentId, at),
+      ...children.flatMap((child) => this.#cancelChild(record, child, at)),
       workflows.cancelUnowned(record, workflowId, outcome),
       messages.sendRequest(message, CANCEL_TOPIC),
       messages.wakeWorkflow(workflowId, at),
     ]);
-    return results.at(-3) === 1 || results.at(-2) === 1 ||
+    if (results.at(-3) === 1) return [...children, ...parentId === undefined ? [] : [parentId]];
+    const requested = results.at(-2) === 1 ||
       (await this.database.read(messages.selectMessageByKey(workflowId, CANCEL_TOPIC, CANCEL_TOPIC))).length >
         0;
+    return requested ? [] : undefined;
   }
 
-  /** Pauses a workflow: at once if it waits or nobody runs it; otherwise it is told. @returns as {@linkcode Store.cancel} */
+  /**
+   * Pauses a workflow: at once if it waits or nobody runs it; otherwise it is told. There is a message in any case, so that
+   * a process that would wake it hears of it.
+   *
+   * @returns whether it is paused, or will be told
+   */
   async pause(record: WorkflowRecord, outcome: WorkflowOutcome): Promise<boolean> {
     const { workflowId } = record;
     const message = { workflowId, topic: PAUSE_TOPIC, payloadJson: null, sentAt: outcome.at };
-    const [paused, told] = await this.database.write([
-      workflows.pauseUnowned(record, workflowId, outcome),
+    const [told] = await this.database.write([
       messages.sendRequest(message, null),
+      workflows.pauseUnowned(record, workflowId, outcome),
+      messages.discardMessages(workflowId, PAUSE_TOPIC),
     ]);
-    return paused === 1 || told === 1;
+    return told === 1;
   }
 
   /** Ends the run without an outcome. @param waits as of {@linkcode Store.block}. @returns whether it still owned it */
@@ -297,6 +319,11 @@ export class Store extends Records {
     const batch = waits.map((row) => checkpoints.writeCheckpoint(owner, row, false));
     batch.push(workflows.releaseWorkflow(owner, now));
     return (await this.database.write(batch)).at(-1) === 1;
+  }
+
+  /** Settled once all that the run has written before is in the store. */
+  async settled({ run }: Ownership): Promise<void> {
+    await this.database.write([], run);
   }
 
   /** Calls back whenever another process may have changed the store. @returns a function that ends it */

@@ -314,10 +314,13 @@ const decisions: Record<string, (store: Store, seen: WorkflowRecord) => Promise<
   },
   block: (store, seen) => store.blockUnowned(seen, '{"name":"Error","message":"No"}', 2_000),
   unblock: (store, seen) => store.unblock({ ...seen, status: "blocked" }, 2_000),
-  cancel: (store, seen) => store.cancel({ ...seen, status: "blocked" }, "parent", outcome("cancelled")),
+  cancel: async (store, seen) =>
+    await store.cancel({ ...seen, status: "blocked" }, "parent", outcome("cancelled")) !== undefined,
   pause: (store, seen) => store.pause(seen, outcome("blocked")),
-  retry: (store, seen) => store.retry({ ...seen, status: "failed" }, undefined, 2_000),
-  "retry of steps": (store, seen) => store.retry({ ...seen, status: "failed" }, 1, 2_000),
+  retry: (store, seen) =>
+    store.retry({ ...seen, status: "failed" }, { from: undefined, parentId: "parent", now: 2_000 }),
+  "retry of steps": (store, seen) =>
+    store.retry({ ...seen, status: "failed" }, { from: 1, parentId: undefined, now: 2_000 }),
 };
 
 testEachDriver("a decision has no effect on a workflow that has changed since", async ({ open }) => {
@@ -359,6 +362,8 @@ Deno.test("every statement that writes is fenced, and tested here", () => {
     "consumeMessage",
     "createChild",
     "discardMessages",
+    "forgetKept",
+    "forgetRequest",
     "forgetWaits",
     "parkWorkflow",
     "pauseUnowned",
