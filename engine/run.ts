@@ -26,6 +26,8 @@ import type { Ownership } from "./store/ownership.ts";
 import type { WorkflowRecord } from "./store/records.ts";
 import type { ArrivedRow, Store } from "./store/store.ts";
 import { decodeError, encodeError, type StoredError } from "./stored_error.ts";
+import type { TransactionHost } from "./transaction.ts";
+import type { Transactions } from "./transactions.ts";
 import type { Turns } from "./turns.ts";
 import { Waits, type WaitsHost } from "./waits.ts";
 import type { StepFunction, StepInfo, Workflow } from "./workflow.ts";
@@ -41,6 +43,8 @@ export interface RunServices {
   /** How many steps a workflow may have in all. */
   readonly maxSteps: number;
   readonly mailbox: Mailbox;
+  /** The transactions of the engine, which are loaded when the first is asked for. */
+  transactions(): Promise<Transactions>;
   /** Whether a workflow is let go whenever it waits, however short that may be. */
   readonly alwaysReplay: boolean;
   readonly host: RunHost;
@@ -107,7 +111,7 @@ const REPLAY_PATIENCE_MS = 1_000;
  * 4. Once the run is over, nothing is stored and the workflow sees nothing more: what it waits for stays open,
  *    except that it is told of a lost lease.
  */
-export class Run implements StepHost, WaitsHost, ChildHost, CompensationHost {
+export class Run implements StepHost, WaitsHost, ChildHost, CompensationHost, TransactionHost {
   readonly workflowId: string;
   readonly run: number;
   readonly clock: Clock;
@@ -522,7 +526,7 @@ export class Run implements StepHost, WaitsHost, ChildHost, CompensationHost {
 
   /** Commits the outcome of what was asked for. */
   #complete(ask: Ask, outcome: StepOutcome): void {
-    if (this.#phase === "over") return;
+    if (this.#phase === "over") return outcome.transaction?.rollback();
     const { kind, key } = ask;
     const topic = this.#rows.get(key)?.topic;
     const checkpoint: Checkpoint = {
@@ -539,9 +543,21 @@ export class Run implements StepHost, WaitsHost, ChildHost, CompensationHost {
       errorJson: outcome.errorJson,
       ...topic !== undefined && { topic },
     };
+    const replacesRunning = this.#rows.end(key);
+    if (outcome.transaction === undefined) return this.#submit(ask, checkpoint, replacesRunning);
+    const statement = this.store.checkpointStatement(this.start.owner, checkpoint, replacesRunning);
+    outcome.transaction.commit(statement, {
+      committed: () => this.#committed(ask, checkpoint, true),
+      failed: (errorJson) => {
+        this.#submit(ask, { ...checkpoint, status: "failed", outputJson: null, errorJson }, replacesRunning);
+      },
+    });
+  }
+
+  #submit(ask: Ask, checkpoint: Checkpoint, replacesRunning: boolean): void {
     const { store } = this.services;
     store.submit({
-      batch: [store.checkpointStatement(this.start.owner, checkpoint, this.#rows.end(key))],
+      batch: [store.checkpointStatement(this.start.owner, checkpoint, replacesRunning)],
       stream: this.run,
       committed: (results) => this.#committed(ask, checkpoint, results[0] === 1),
       failed: this.#failed,
@@ -656,6 +672,10 @@ export class Run implements StepHost, WaitsHost, ChildHost, CompensationHost {
 
   get store(): Store {
     return this.services.store;
+  }
+
+  transactions(): Promise<Transactions> {
+    return this.services.transactions();
   }
 
   /** The rows that say what the run has begun. */

@@ -5,6 +5,7 @@ import { randomFraction, type RandomSource } from "./random.ts";
 import { mayRetry, retryDelayMs, type RetryPolicy } from "./retry.ts";
 import { Scope } from "./scope.ts";
 import { encodeValue } from "./serialize.ts";
+import type { Statement } from "./store/database.ts";
 import type { Checkpoint } from "./store/rows.ts";
 import { encodeError } from "./stored_error.ts";
 import type { StepFunction, StepInfo } from "./workflow.ts";
@@ -43,10 +44,19 @@ export interface StepHost {
 }
 
 /** What a step has come to: it has failed where there is the text of an error. The run makes a checkpoint of it. */
-export type StepOutcome = Pick<
-  Checkpoint,
-  "attempt" | "startedAt" | "durationMs" | "outputJson" | "errorJson"
->;
+export interface StepOutcome
+  extends Pick<Checkpoint, "attempt" | "startedAt" | "durationMs" | "outputJson" | "errorJson"> {
+  /** The transaction that the checkpoint is to be committed with, if it is the outcome of one. */
+  readonly transaction?: OutcomeTransaction;
+}
+
+/** A transaction that is open, and has come to its outcome. It must be ended. */
+export interface OutcomeTransaction {
+  /** Commits it with the checkpoint. @param failed called with the text of an error if that has become its outcome instead */
+  commit(checkpoint: Statement, on: { committed(): void; failed(errorJson: string): void }): void;
+  /** Undoes it: nobody wants its outcome any more. */
+  rollback(): void;
+}
 
 /**
  * Runs a step until it has succeeded, or failed for good.

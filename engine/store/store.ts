@@ -6,7 +6,7 @@
  */
 
 import * as checkpoints from "./checkpoint_statements.ts";
-import type { Rider, Statement, Write } from "./database.ts";
+import type { OpenTransaction, Rider, Statement, TransactionRequest, Write } from "./database.ts";
 import { removeExecutor } from "./executor_statements.ts";
 import { CANCEL_TOPIC, childTopic, type KeptMessage, PAUSE_TOPIC } from "./mailbox.ts";
 import * as messages from "./message_statements.ts";
@@ -266,6 +266,16 @@ export class Store extends Records {
   /** Ends the run without an outcome. @returns whether it still owned the workflow */
   release(owner: Ownership, now: number): Promise<boolean> {
     return this.#changed(workflows.releaseWorkflow(owner, now));
+  }
+
+  /** Begins a transaction with a user's statements; see {@linkcode Database.begin}. */
+  begin(request: TransactionRequest): Promise<OpenTransaction> {
+    return this.database.begin(request);
+  }
+
+  /** The statements that make a workflow which nobody runs yet; the first changes a row if its id was free. */
+  starting(input: WorkflowInput): Statement[] {
+    return workflows.createPending(input);
   }
 
   /** Calls back whenever another process may have changed the store. @returns a function that ends it */
