@@ -546,6 +546,31 @@ Deno.test("engine.close() without grace rolls back a transaction that hangs once
   assertEquals(query(file, "SELECT status FROM workflows"), [{ status: "pending" }]);
 });
 
+Deno.test("a transaction whose function returns when its run is over is rolled back", async () => {
+  await using folder = temporaryFolder();
+  const file = await fileWithAccounts(folder.file("a.db"));
+  const engine = await Engine.open(file, { closeGrace: 0 });
+  const begun = Promise.withResolvers<void>();
+  const go = Promise.withResolvers<void>();
+  const held = workflow("w", (ctx) =>
+    ctx.transaction("move", async (tx) => {
+      await move(tx, "w");
+      begun.resolve();
+      await go.promise;
+    }));
+  const refused = assertRejects(() => engine.run(held, { id: "w" }), Error, "was closed");
+  await begun.promise;
+  const closing = engine.close();
+  for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setTimeout(resolve));
+  go.resolve();
+  await closing;
+  await refused;
+  assertEquals(accounts(file).moves, []);
+  await using again = await Engine.open(file);
+  assertEquals(await again.run(held, { id: "w" }), undefined);
+  assertEquals(accounts(file).moves, ["w"]);
+});
+
 // --- What may not be done ---
 
 Deno.test("ctx.* and other transactions are refused in the function of a transaction", async () => {
