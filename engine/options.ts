@@ -38,7 +38,7 @@ export interface EngineOptions {
   busyTimeout?: Duration;
   /**
    * How long a transaction may be open: nothing else is committed meanwhile. Then it is rolled back, and fails with
-   * `TransactionTimeoutError`. `"5s"` by default.
+   * `TransactionTimeoutError`. `"5s"` by default. It should be less than `zombieTimeout`: the lease is not renewed meanwhile.
    */
   transactionTimeout?: Duration;
   /**

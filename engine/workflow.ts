@@ -212,7 +212,8 @@ export interface Context {
    * workflows it sends and starts are committed together: exactly once. If the function throws, or the process is lost
    * before the commit, nothing of it is there. What it has failed with is stored then, as of a step.
    *
-   * The function must await nothing but the transaction, neither a step nor anything else: it holds the file meanwhile.
+   * The function must await nothing but the transaction, neither a step nor anything else: it holds the file meanwhile. It
+   * does not run again in a replay, so what it asks of `ctx` would be missing there.
    *
    * @param id names the transaction, as of a step
    * @throws what the function has thrown, as it was stored
