@@ -45,6 +45,10 @@ export {
   type StepFunction,
   type StepInfo,
   type StepOptions,
+  type Transaction,
+  type TransactionFunction,
+  type TransactionOptions,
+  type TransactionStartOptions,
   type Unstorable,
   type UnstorableResult,
   type WaitOptions,
@@ -52,6 +56,7 @@ export {
   workflow,
   type WorkflowOptions,
 } from "./engine/workflow.ts";
+export type { SqlParameter } from "./engine/store/database.ts";
 export type { CheckpointKind, WorkflowStatus } from "./engine/store/rows.ts";
 export type { StepDetail, WorkflowDetail, WorkflowSummary } from "./engine/inspect.ts";
 export type { ReadOptions } from "./engine/published.ts";

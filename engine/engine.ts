@@ -5,6 +5,7 @@ import {
   CancelledError,
   EngineClosedError,
   LimitExceededError,
+  type StepwellError,
   StoreError,
   UnknownWorkflowError,
   type WorkflowBlockedError,
@@ -27,7 +28,7 @@ import { decodeAnyValue, encodeValue } from "./serialize.ts";
 import type { Database } from "./store/database.ts";
 import { type Signal, signalName } from "./signal.ts";
 import { ExecutorRegistry } from "./store/executor_registry.ts";
-import { Mailbox, signalTopic } from "./store/mailbox.ts";
+import { Mailbox, MAX_KEPT, signalTopic } from "./store/mailbox.ts";
 import { WORKFLOW_STATUSES, type WorkflowOutcome, type WorkflowStatus } from "./store/rows.ts";
 import { openDatabase } from "./store/open.ts";
 import { hasEnded, type WorkflowRecord } from "./store/records.ts";
@@ -35,8 +36,9 @@ import { Publications } from "./store/publications.ts";
 import { Store } from "./store/store.ts";
 import { decodeError, encodeError, type StoredError } from "./stored_error.ts";
 import { StreamReader } from "./stream_reader.ts";
+import type { Transactions } from "./transactions.ts";
 import { Turns } from "./turns.ts";
-import { isWorkflow, type Workflow } from "./workflow.ts";
+import { isWorkflow, type TransactionFunction, type Workflow } from "./workflow.ts";
 
 /** How a workflow is started. */
 export interface StartOptions<I> {
@@ -68,8 +70,6 @@ export interface ListFilter {
 
 const DEFAULT_LIST_LIMIT = 100;
 const MAX_LIST_LIMIT = 10_000;
-/** How many messages are kept for one workflow that it has not consumed. */
-const MAX_KEPT = 100_000;
 /** How often another process may be first at a request before it is given up. */
 const MAX_TRIES = 100;
 
@@ -93,6 +93,7 @@ export class Engine implements AsyncDisposable {
   readonly #workflows = new Map<string, Workflow>();
   /** Who waits for something to happen to a workflow. */
   readonly #awaiting = new Map<string, Set<() => void>>();
+  #transactions: Transactions | undefined;
   #closing: Promise<void> | undefined;
   #working: PromiseWithResolvers<void> | undefined;
 
@@ -130,6 +131,7 @@ export class Engine implements AsyncDisposable {
         maxValueBytes,
         maxSteps,
         alwaysReplay,
+        transactions: () => this.#loadTransactions(),
       },
       claims: this.#claims,
       executor: this.#executor,
@@ -328,6 +330,54 @@ export class Engine implements AsyncDisposable {
       MAX_KEPT,
       `send signal "${name}" to "${id}"`,
     );
+  }
+
+  /**
+   * Runs a transaction on the store's own file, of no workflow: its SQL, and the signals and workflows that it sends and
+   * starts, are committed together or not at all (an outbox). Once they are, this engine tells and runs those workflows.
+   *
+   * @param fn must await nothing but the transaction: nothing else is committed while it is open
+   * @param options.timeout how long it may be open, instead of `transactionTimeout`
+   * @returns what the function returns
+   * @throws what the function throws; nothing of it is there then
+   * @throws {TransactionTimeoutError} if it took too long
+   *
+   * @example
+   * ```ts
+   * import { Engine, workflow } from "@stepwell/stepwell";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const confirm = workflow("confirm", (_ctx, order: number) => `confirmed ${order}`);
+   *
+   * await using engine = await Engine.open(":memory:", { workflows: [confirm] });
+   * const id = await engine.transaction(async (tx) => {
+   *   await tx.run("CREATE TABLE orders (number INTEGER PRIMARY KEY, sku TEXT NOT NULL)");
+   *   await tx.run("INSERT INTO orders VALUES (?, ?)", 17, "A1");
+   *   return await tx.start(confirm, { id: "confirm-17", input: 17 });
+   * });
+   * assertEquals(await engine.handle(id).result(), "confirmed 17");
+   * ```
+   */
+  async transaction<T>(fn: TransactionFunction<T>, options: { timeout?: Duration } = {}): Promise<T> {
+    if (this.#closing !== undefined) throw this.#closedError();
+    if (typeof fn !== "function") {
+      throw new TypeError(`Cannot run a transaction: wanted a function, found ${typeof fn}`);
+    }
+    const { timeout } = options;
+    const timeoutMs = timeout === undefined ? undefined : durationMs(timeout, "timeout of a transaction");
+    this.#transactions?.refuseNested();
+    return await (await this.#loadTransactions()).perform(fn, timeoutMs);
+  }
+
+  async #loadTransactions(): Promise<Transactions> {
+    const { Transactions } = await import("./transactions.ts");
+    return this.#transactions ??= new Transactions({
+      ...this.#settings,
+      store: this.#store,
+      mailbox: this.#mailbox,
+      told: (workflowId) => this.#runs.told(workflowId),
+      takeUp: (workflow, workflowId) => void this.#runs.wake(workflowId, workflow),
+    });
   }
 
   /**

@@ -25,11 +25,14 @@ import {
   type Checkpoint,
   type CheckpointKind,
   isPublication,
+  type Publication,
   type WorkflowInput,
   type WorkflowOutcome,
 } from "./store/rows.ts";
 import type { ArrivedRow, Store } from "./store/store.ts";
 import { decodeError, encodeError, type StoredError } from "./stored_error.ts";
+import type { TransactionHost } from "./transaction.ts";
+import type { Transactions } from "./transactions.ts";
 import type { Turns } from "./turns.ts";
 import { Waits, type WaitsHost } from "./waits.ts";
 import type { StepFunction, StepInfo, Workflow } from "./workflow.ts";
@@ -45,6 +48,8 @@ export interface RunServices {
   /** How many steps a workflow may have in all. */
   readonly maxSteps: number;
   readonly mailbox: Mailbox;
+  /** The transactions of the engine, which are loaded when the first is asked for. */
+  transactions(): Promise<Transactions>;
   /** Whether a workflow is let go whenever it waits, however short that may be. */
   readonly alwaysReplay: boolean;
   readonly host: RunHost;
@@ -92,7 +97,7 @@ export interface RunStart {
  * 3. Once the run is over, nothing is stored and the workflow sees nothing more: what it waits for stays open,
  *    except that it is told of a lost lease.
  */
-export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost {
+export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost, TransactionHost {
   readonly workflowId: string;
   readonly run: number;
   readonly clock: Clock;
@@ -358,7 +363,7 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost {
 
   /** Commits the outcome of what was asked for. */
   #complete(kind: CheckpointKind, key: string, outcome: StepOutcome): void {
-    if (this.#over) return;
+    if (this.#over) return outcome.transaction?.rollback();
     const topic = this.rows.get(key)?.topic;
     const checkpoint: Checkpoint = {
       key,
@@ -374,9 +379,24 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost {
       errorJson: outcome.errorJson,
       ...topic !== undefined && { topic },
     };
-    const { store } = this.services;
+    const replacesRunning = this.rows.end(key);
+    const { transaction, publication } = outcome;
+    if (transaction === undefined) return this.#submit(checkpoint, replacesRunning, publication);
+    transaction.commit(this.store.checkpointStatement(this.start.owner, checkpoint, replacesRunning), {
+      committed: () => this.#committed(checkpoint, true),
+      failed: (errorJson) =>
+        this.#submit(
+          { ...checkpoint, status: "failed", outputJson: null, errorJson },
+          replacesRunning,
+          undefined,
+        ),
+    });
+  }
+
+  #submit(checkpoint: Checkpoint, replacesRunning: boolean, publication: Publication | undefined): void {
+    const { store } = this;
     store.submit({
-      batch: store.completing(this.start.owner, checkpoint, this.rows.end(key), outcome.publication),
+      batch: store.completing(this.start.owner, checkpoint, replacesRunning, publication),
       stream: this.run,
       committed: (results) => this.#committed(checkpoint, results[0] === 1),
       failed: this.#failed,
@@ -504,6 +524,10 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost {
   /** How many completions there have been. */
   get completions(): number {
     return this.#completions;
+  }
+
+  transactions(): Promise<Transactions> {
+    return this.services.transactions();
   }
 
   seed(): number {

@@ -24,6 +24,8 @@ import {
   type Logger,
   type StepFunction,
   type StepOptions,
+  type TransactionFunction,
+  type TransactionOptions,
   type WaitOptions,
   type Workflow,
 } from "./workflow.ts";
@@ -104,6 +106,29 @@ export class RunContext implements Context {
         );
         if (undo !== undefined) this.#execution.compensations.add({ ...undo, key }, outcome);
         return outcome;
+      };
+    });
+  }
+
+  transaction<T>(id: string, fn: TransactionFunction<T>, options: TransactionOptions = {}): Promise<T> {
+    return this.#asked(() => {
+      const name = id === "" ? (callSite() ?? "transaction") : id;
+      this.#checkCall(`run transaction "${name}"`);
+      if (typeof fn !== "function") {
+        throw new TypeError(`Cannot run transaction "${name}": wanted a function, found ${typeof fn}`);
+      }
+      const { retry, timeout } = options;
+      const policy = retryPolicy(retry);
+      const timeoutMs = timeout === undefined
+        ? undefined
+        : durationMs(timeout, `timeout of transaction "${name}"`);
+      return () => {
+        const key = this.#execution.keys.next(name);
+        const task = { key, fn, policy, timeoutMs, scope: this.#scope };
+        return this.#execution.ask("transaction", key, this.#scope, async (row) => {
+          const { performTransaction } = await import("./transaction.ts");
+          return await performTransaction(this.#run, task, row);
+        });
       };
     });
   }

@@ -5,14 +5,15 @@ import { randomFraction, type RandomSource } from "./random.ts";
 import { mayRetry, retryDelayMs, type RetryPolicy } from "./retry.ts";
 import { Scope } from "./scope.ts";
 import { encodeValue } from "./serialize.ts";
+import type { Statement } from "./store/database.ts";
 import type { Checkpoint, CheckpointKind, Publication } from "./store/rows.ts";
 import { encodeError } from "./stored_error.ts";
 import type { StepFunction, StepInfo } from "./workflow.ts";
 
 /** A step that is to be run. */
 export interface StepTask {
-  /** A step of the workflow, or what undoes one. */
-  readonly kind: "step" | "compensation";
+  /** A step of the workflow, what undoes one, or a transaction on the store. */
+  readonly kind: "step" | "compensation" | "transaction";
   readonly key: string;
   readonly fn: StepFunction<unknown>;
   readonly policy: RetryPolicy;
@@ -49,6 +50,16 @@ export interface StepOutcome
   extends Pick<Checkpoint, "attempt" | "startedAt" | "durationMs" | "outputJson" | "errorJson"> {
   /** What is shown to the outside, in the commit of that checkpoint. */
   readonly publication?: Publication;
+  /** The transaction that the checkpoint is to be committed with, if it is the outcome of one. */
+  readonly transaction?: OutcomeTransaction;
+}
+
+/** A transaction that is open, and has come to its outcome. It must be ended. */
+export interface OutcomeTransaction {
+  /** Commits it with the checkpoint. @param failed called with the text of an error if that has become its outcome instead */
+  commit(checkpoint: Statement, on: { committed(): void; failed(errorJson: string): void }): void;
+  /** Undoes it: nobody wants its outcome any more. */
+  rollback(): void;
 }
 
 /**

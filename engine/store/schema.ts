@@ -156,7 +156,7 @@ const MIGRATIONS: readonly string[] = [
 ];
 
 /** What the store calls its own in a file that it may share with its user's tables. */
-const OWN_NAMES = [
+export const OWN_NAMES: readonly string[] = [
   "workflows",
   "inputs",
   "checkpoints",

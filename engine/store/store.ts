@@ -6,7 +6,7 @@
  */
 
 import * as checkpoints from "./checkpoint_statements.ts";
-import type { Batch, Rider, Statement, Write } from "./database.ts";
+import type { Batch, OpenTransaction, Rider, Statement, TransactionRequest, Write } from "./database.ts";
 import { removeExecutor } from "./executor_statements.ts";
 import { CANCEL_TOPIC, childTopic, type KeptMessage, PAUSE_TOPIC } from "./mailbox.ts";
 import * as messages from "./message_statements.ts";
@@ -324,6 +324,16 @@ export class Store extends Records {
   /** Settled once all that the run has written before is in the store. */
   async settled({ run }: Ownership): Promise<void> {
     await this.database.write([], run);
+  }
+
+  /** Begins a transaction with a user's statements; see {@linkcode Database.begin}. */
+  begin(request: TransactionRequest): Promise<OpenTransaction> {
+    return this.database.begin(request);
+  }
+
+  /** The statements that make a workflow which nobody runs yet; the first changes a row if its id was free. */
+  starting(input: WorkflowInput): Statement[] {
+    return workflows.createPending(input);
   }
 
   /** Calls back whenever another process may have changed the store. @returns a function that ends it */

@@ -75,6 +75,18 @@ export function createChild(owner: Ownership, input: WorkflowInput): Statement[]
   ];
 }
 
+const CREATE_PENDING = `INSERT INTO workflows (workflow_id, name, status, created_at, updated_at)
+  VALUES (?, ?, 'pending', ?, ?) ON CONFLICT (workflow_id) DO NOTHING`;
+
+/** Makes a workflow that nobody runs yet; changes nothing where the id is taken. */
+export function createPending(input: WorkflowInput): Statement[] {
+  const { workflowId, name, createdAt } = input;
+  return [
+    { sql: CREATE_PENDING, params: [workflowId, name, createdAt, createdAt] },
+    { sql: CREATE_CHILD_INPUT, params: [...inputColumns(input), workflowId] },
+  ];
+}
+
 const CLAIM = `UPDATE workflows SET status = 'running', run = ?, executor = ?, recoveries = ?,
     recovered_completion = ?, updated_at = ?, due_at = NULL
   WHERE workflow = ? AND status = ? AND run IS ? AND NOT EXISTS (

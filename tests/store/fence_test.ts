@@ -361,6 +361,7 @@ Deno.test("every statement that writes is fenced, and tested here", () => {
     "cancelUnowned",
     "consumeMessage",
     "createChild",
+    "createPending",
     "discardMessages",
     "forgetKept",
     "forgetRequest",
