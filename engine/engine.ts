@@ -5,7 +5,6 @@ import {
   CancelledError,
   EngineClosedError,
   LimitExceededError,
-  type StepwellError,
   StoreError,
   UnknownWorkflowError,
   type WorkflowBlockedError,
