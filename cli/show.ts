@@ -42,6 +42,7 @@ function report(detail: WorkflowDetail, ways: readonly string[]): Record<string,
   return {
     workflowId: id,
     workflow,
+    version: detail.version ?? null,
     status,
     createdAt,
     updatedAt,
@@ -72,6 +73,7 @@ function lines(detail: WorkflowDetail, ways: readonly string[]): string[] {
   const { status, completedAt, runId, recoveries, input, output, error } = detail;
   const facts: [string, string][] = [
     ["workflow", printableLine(detail.workflow)],
+    ...detail.version === undefined ? [] : [["version", printableLine(detail.version)] as [string, string]],
     ["status", statusColour(status, colours)(status)],
     ["created", formatMoment(detail.createdAt)],
     ["updated", formatMoment(detail.updatedAt)],

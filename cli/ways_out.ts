@@ -38,6 +38,8 @@ function unblock(reason: string | undefined, resume: string): string[] {
       return [`Bring back the code that it was started with; then: ${resume}`];
     case "TooManyRecoveriesError":
       return [`Find out what ends the process that runs it, and mend that; then: ${resume}`];
+    case "UnknownVersionError":
+      return [`Add the module that has the version it was started with: ${resume} --module FILE`];
     case "UnknownWorkflowError":
       return [`Add the module that has its workflow: ${resume} --module FILE`];
     default:

@@ -4,6 +4,7 @@ import {
   CorruptCheckpointError,
   LimitExceededError,
   TooManyRecoveriesError,
+  UnknownVersionError,
   UnknownWorkflowError,
   type WorkflowBlockedError,
   WorkflowBusyError,
@@ -20,12 +21,14 @@ import type { WorkflowInput } from "./store/rows.ts";
 import { hasEnded, type WorkflowRecord } from "./store/records.ts";
 import type { ArrivedRow, Store } from "./store/store.ts";
 import { decodeError, encodeError, type StoredError } from "./stored_error.ts";
+import { isCode, type Versions } from "./versions.ts";
+import type { Workflow } from "./workflow.ts";
 
 /** What is asked for. */
 export interface ClaimRequest {
   readonly workflowId: string;
-  /** The workflow's name. */
-  readonly name: string;
+  /** What is to run it; where it is stored with another version, the code of that one is taken. */
+  readonly workflow: Workflow;
   /** Undefined where the caller leaves the input open: whatever the workflow was started with will do. */
   readonly inputJson: string | null | undefined;
   /** When it is out of time, for one that is made. */
@@ -36,10 +39,22 @@ export interface ClaimRequest {
   readonly fresh: boolean;
 }
 
-/** The workflow is claimed; or there is nothing to claim it for: it has ended, or waits for what has not come yet. */
-export type Claimed = { readonly claimed: RunStart } | { readonly ended: WorkflowRecord } | {
-  readonly waiting: WorkflowRecord;
-};
+/**
+ * The workflow is claimed; or there is nothing to claim it for: it has ended, or waits for what has not come yet. With the
+ * code of the version that it was started with.
+ */
+export type Claimed =
+  | { readonly claimed: RunStart; readonly workflow: Workflow }
+  | { readonly ended: WorkflowRecord }
+  | { readonly waiting: WorkflowRecord; readonly workflow: Workflow };
+
+/** A stored workflow that is to be taken up. */
+interface Found {
+  readonly record: WorkflowRecord;
+  readonly input: WorkflowInput;
+  /** Its code, or why there is none here. */
+  readonly code: Workflow | WorkflowBlockedError;
+}
 
 /** How often another process may be first at a claim before it is given up. */
 const MAX_TRIES = 100;
@@ -57,6 +72,7 @@ export class Claims {
       mailbox: Mailbox;
       executors: ExecutorRegistry;
       executor: Executor;
+      versions: Versions;
       clock: Clock;
       random: RandomSource;
       maxRecoveries: number;
@@ -90,33 +106,39 @@ export class Claims {
 
   /** @returns undefined if there is one by now */
   async #create(
-    { workflowId, name, inputJson = null, deadlineAt }: ClaimRequest,
+    { workflowId, workflow, inputJson = null, deadlineAt }: ClaimRequest,
   ): Promise<Claimed | undefined> {
     const { store, executor, clock, random } = this.options;
+    const { name, version } = workflow;
     const input: WorkflowInput = {
       workflowId,
       name,
       inputJson,
       createdAt: clock.now(),
       seed: randomId(random),
+      ...version !== undefined && { version },
       ...deadlineAt !== undefined && { deadlineAt },
     };
     const owner = await this.#write(() => store.create(input, randomId(random), executor.id));
-    return owner && { claimed: { owner, input, record: undefined, recovered: false } };
+    return owner && { claimed: { owner, input, record: undefined, recovered: false }, workflow };
   }
 
   /** @returns undefined if somebody else was first */
   async #takeUp(record: WorkflowRecord, request: ClaimRequest): Promise<Claimed | undefined> {
     const input = await this.#input(record);
     if (!(input instanceof CorruptCheckpointError)) {
-      checkWorkflow(input, request.name);
+      checkWorkflow(input, request.workflow.name);
       await checkInput(input, request.inputJson);
     }
     this.options.store.verifyOutcome(record);
     if (hasEnded(record.status)) return { ended: record };
+    const code = input instanceof CorruptCheckpointError
+      ? request.workflow
+      : this.options.versions.codeFor(input, request.workflow);
     if (record.status === "blocked") {
       const error = blockedError(this.options.store, record);
-      if (!(error instanceof UnknownWorkflowError)) throw error;
+      if (!(error instanceof UnknownWorkflowError || error instanceof UnknownVersionError)) throw error;
+      if (!isCode(code)) throw code;
       // The cause is mended: here is an engine that has the workflow.
       await this.options.store.unblock(record, this.options.clock.now());
       return undefined;
@@ -126,13 +148,15 @@ export class Claims {
     if ((await this.options.mailbox.kept(record.workflowId, PAUSE_TOPIC, 1)).length > 0) {
       throw await this.block(record, new WorkflowPausedError(record.workflowId));
     }
-    if (record.status !== "waiting") return await this.#takeOver(record, input, { lost, arrivals: [] });
-    return await this.#wakeUp(record, input);
+    const found = { record, input, code };
+    if (record.status !== "waiting") return await this.#takeOver(found, { lost, arrivals: [] });
+    return await this.#wakeUp(found);
   }
 
   /** Takes up a workflow that waits, if something has come of what it waits for: that is in the same commit. */
-  async #wakeUp(record: WorkflowRecord, input: WorkflowInput): Promise<Claimed | undefined> {
+  async #wakeUp(found: Found): Promise<Claimed | undefined> {
     const { store, mailbox, clock, random } = this.options;
+    const { record, input, code } = found;
     const now = clock.now();
     const run = randomId(random);
     let arrivals: ArrivedRow[];
@@ -155,8 +179,10 @@ export class Claims {
       throw error;
     }
     const isDue = record.dueAt !== null && record.dueAt <= now;
-    if (!isDue && arrivals.length === 0) return { waiting: record };
-    return await this.#takeOver(record, input, { lost: false, arrivals, run });
+    if (isDue || arrivals.length > 0) return await this.#takeOver(found, { lost: false, arrivals, run });
+    // Until it is due it is left as it is: another process may have its code, and wakes only what waits.
+    if (!isCode(code)) throw code;
+    return { waiting: record, workflow: code };
   }
 
   async #input(record: WorkflowRecord): Promise<WorkflowInput | CorruptCheckpointError> {
@@ -191,12 +217,12 @@ export class Claims {
   }
 
   async #takeOver(
-    record: WorkflowRecord,
-    input: WorkflowInput,
+    { record, input, code }: Found,
     how: { lost: false | "gone" | "slow" | "own"; arrivals: readonly ArrivedRow[]; run?: number },
   ): Promise<Claimed | undefined> {
     const { store, executor, clock, random, maxRecoveries } = this.options;
     const { lost, arrivals, run = randomId(random) } = how;
+    if (!isCode(code)) throw await this.block(record, code);
     const recovered = lost === "gone" || lost === "slow";
     const recoveredCompletion = recovered ? await store.lastCompletion(record.workflow) : null;
     const inVain = recovered && record.recoveredCompletion === recoveredCompletion;
@@ -211,7 +237,7 @@ export class Claims {
     const claim = { run, executor: executor.id, recoveries, recoveredCompletion, gone, arrivals };
     const owner = await this.#write(() => store.claim(record, { ...claim, now: clock.now() }));
     if (gone !== undefined) this.options.executors.clearLock(gone);
-    return owner && { claimed: { owner, input, record, recovered } };
+    return owner && { claimed: { owner, input, record, recovered }, workflow: code };
   }
 
   /** Blocks a workflow that nobody runs. @returns the error to throw */

@@ -3,10 +3,11 @@ import { holdProcess } from "./clock.ts";
 import { type Duration, durationMs } from "./duration.ts";
 import {
   CancelledError,
+  CorruptCheckpointError,
   EngineClosedError,
   LimitExceededError,
   StoreError,
-  UnknownWorkflowError,
+  UnknownVersionError,
   type WorkflowBlockedError,
   WorkflowBusyError,
   WorkflowNotFoundError,
@@ -33,6 +34,7 @@ import { hasEnded, type WorkflowRecord } from "./store/records.ts";
 import { Store } from "./store/store.ts";
 import { decodeError, encodeError, type StoredError } from "./stored_error.ts";
 import { Turns } from "./turns.ts";
+import { isCode, Versions } from "./versions.ts";
 import { isWorkflow, type Workflow } from "./workflow.ts";
 
 /** How a workflow is started. */
@@ -81,7 +83,7 @@ export class Engine implements AsyncDisposable {
   readonly #runs: Runs;
   readonly #events: Events;
   readonly #source: HandleSource;
-  readonly #workflows = new Map<string, Workflow>();
+  readonly #versions: Versions;
   /** Who waits for something to happen to a workflow. */
   readonly #awaiting = new Map<string, Set<() => void>>();
   #closing: Promise<void> | undefined;
@@ -91,6 +93,7 @@ export class Engine implements AsyncDisposable {
     const { clock, random, leaseMs, maxRecoveries, maxValueBytes, maxSteps, maxRunning, alwaysReplay } =
       settings;
     this.#settings = settings;
+    this.#versions = new Versions(settings.workflows);
     this.#store = new Store(database);
     this.#mailbox = new Mailbox(database);
     const executors = new ExecutorRegistry(database);
@@ -103,6 +106,7 @@ export class Engine implements AsyncDisposable {
       mailbox: this.#mailbox,
       executors,
       executor: this.#executor,
+      versions: this.#versions,
       clock,
       random,
       maxRecoveries,
@@ -134,7 +138,6 @@ export class Engine implements AsyncDisposable {
       statusOf: async (id) => (await this.#find(id)).status,
       eventsOf: (id) => this.#eventsOf(id),
     };
-    for (const workflow of settings.workflows) this.#workflows.set(workflow.name, workflow);
   }
 
   /**
@@ -236,7 +239,8 @@ export class Engine implements AsyncDisposable {
    * cause should have been mended.
    *
    * @throws {WorkflowNotFoundError} if there is no such workflow
-   * @throws {UnknownWorkflowError} if its name is not among the engine's `workflows`; it is blocked then
+   * @throws {UnknownWorkflowError | UnknownVersionError} if its name and version are not among the engine's `workflows`;
+   *   it is blocked then
    * @throws {WorkflowBusyError} if another process runs it
    */
   async resume<O = unknown>(id: string): Promise<Handle<O>> {
@@ -252,13 +256,15 @@ export class Engine implements AsyncDisposable {
    *
    * @throws {WorkflowNotFoundError} if there is no such workflow
    * @throws {WorkflowStateError} if it has not failed
-   * @throws {UnknownWorkflowError} if its name is not among the engine's `workflows`
+   * @throws {UnknownWorkflowError | UnknownVersionError} if its name and version are not among the engine's `workflows`
    */
   async retry<O = unknown>(id: string): Promise<Handle<O>> {
     checkName(id, "a workflow id");
     const record = await this.#find(id);
     if (record.status !== "failed") throw new WorkflowStateError(id, "retry", "failed", record.status);
     const workflow = await this.#registered(record);
+    const code = await this.#codeOf(record);
+    if (code instanceof UnknownVersionError) throw code;
     this.#store.verifyOutcome(record);
     const { completion, compensated } = JSON.parse(record.errorJson!) as StoredError;
     if (compensated) {
@@ -366,10 +372,10 @@ export class Engine implements AsyncDisposable {
       const done = await act(record);
       if (done === false) continue;
       if (typeof done === "string") this.#runs.told(done);
-      const workflow = this.#workflows.get(record.name);
       // Somebody has to run it, so that it can be told.
-      if (record.status === "waiting" && what === "cancel" && workflow !== undefined) {
-        await this.#runs.takeUp(workflow, id).catch(ignoreBusy);
+      if (record.status === "waiting" && what === "cancel") {
+        const code = await this.#codeOf(record);
+        if (code !== undefined && isCode(code)) await this.#runs.takeUp(code, id).catch(ignoreBusy);
       }
       return this.#runs.told(id);
     }
@@ -413,9 +419,9 @@ export class Engine implements AsyncDisposable {
       : await encodeValue(input, `the input of workflow "${id}"`, this.#settings.maxValueBytes);
     const fresh = options.id === undefined;
     const deadlineAt = deadline(timeout, workflow, this.#settings.clock.now());
-    return await this.#runs.start(workflow, {
+    return await this.#runs.start({
       workflowId: id,
-      name: workflow.name,
+      workflow,
       inputJson,
       deadlineAt,
       create: true,
@@ -500,12 +506,22 @@ export class Engine implements AsyncDisposable {
     return record;
   }
 
-  /** The code of a stored workflow. */
+  /** The code of a stored workflow, of any version: which it is that it needs, the claim finds out. */
   async #registered(record: WorkflowRecord): Promise<Workflow> {
-    const workflow = this.#workflows.get(record.name);
+    const workflow = this.#versions.named(record.name);
     if (workflow !== undefined) return workflow;
-    const error = new UnknownWorkflowError(record.workflowId, record.name, [...this.#workflows.keys()]);
+    const error = this.#versions.unknown(record.workflowId, record.name);
     throw record.status === "pending" ? await this.#claims.block(record, error) : error;
+  }
+
+  /** The code of the version that a workflow was started with, or why there is none; undefined where that cannot be read. */
+  async #codeOf(record: WorkflowRecord): Promise<Workflow | WorkflowBlockedError | undefined> {
+    try {
+      return this.#versions.codeFor(await this.#store.input(record));
+    } catch (error) {
+      if (error instanceof CorruptCheckpointError) return undefined;
+      throw error;
+    }
   }
 
   #closedError(): EngineClosedError {

@@ -123,6 +123,33 @@ export class UnknownWorkflowError extends WorkflowBlockedError {
   }
 }
 
+/**
+ * The workflow was started with a version of its code that this engine does not have. The block lifts itself when an
+ * engine that has it takes the workflow up.
+ */
+export class UnknownVersionError extends WorkflowBlockedError {
+  /** Thrown by the engine. */
+  constructor(
+    workflowId: string,
+    readonly workflow: string,
+    /** The version it was started with; undefined where it was started with code that had none. */
+    readonly version: string | undefined,
+    /** The versions that the engine has; null for code without one. */
+    readonly known: readonly (string | null)[],
+  ) {
+    super(
+      workflowId,
+      `Cannot run workflow "${workflowId}": it was started with ${
+        versionName(version)
+      } of "${workflow}", and ` +
+        `this engine has only ${known.map(versionName).join(", ")}. Add the code of ${
+          versionName(version)
+        } to ` +
+        `the engine's workflows, beside the newer; or cancel it, and start it again under another id`,
+    );
+  }
+}
+
 /** The workflow was paused on request; `engine.resume(id)` goes on with it. */
 export class WorkflowPausedError extends WorkflowBlockedError {
   /** Thrown by the engine. */
@@ -241,6 +268,10 @@ function excerpt(text: string): string {
   return text.length <= EXCERPT_LENGTH
     ? text
     : `${text.slice(0, EXCERPT_LENGTH)}… (${text.length} characters)`;
+}
+
+function versionName(version: string | null | undefined): string {
+  return version === null || version === undefined ? "the code without a version" : `version "${version}"`;
 }
 
 function sideBySide(stored: readonly string[], asked: readonly string[]): string {

@@ -36,7 +36,7 @@ export class Runs {
   readonly #runs = new Map<string, Run>();
   /** Claims that are under way, by workflow id. */
   readonly #starting = new Map<string, Promise<Run | WorkflowRecord>>();
-  /** The workflows that were started here and wait, with their code. */
+  /** The workflows that were started here and wait, with the code of their version. */
   readonly #waiting = new Map<string, Workflow>();
   readonly #services: RunServices;
   readonly #wakeups: Wakeups;
@@ -96,7 +96,7 @@ export class Runs {
    *
    * @returns it, or the workflow if that has ended, or waits and is taken up again when there is a reason to
    */
-  async start(workflow: Workflow, request: ClaimRequest): Promise<Run | WorkflowRecord> {
+  async start(request: ClaimRequest): Promise<Run | WorkflowRecord> {
     const { workflowId } = request;
     while (true) {
       this.#checkOpen();
@@ -110,7 +110,7 @@ export class Runs {
     if (this.#runs.size + this.#starting.size >= maxRunning) {
       throw new LimitExceededError("maxRunning", maxRunning, `start workflow "${workflowId}"`);
     }
-    const starting = this.#claimAndRun(workflow, request);
+    const starting = this.#claimAndRun(request);
     this.#starting.set(workflowId, starting);
     try {
       return await starting;
@@ -119,16 +119,17 @@ export class Runs {
     }
   }
 
-  async #join(run: Run, { name, inputJson }: ClaimRequest): Promise<Run> {
-    checkWorkflow(run.input, name);
+  async #join(run: Run, { workflow, inputJson }: ClaimRequest): Promise<Run> {
+    checkWorkflow(run.input, workflow.name);
     await checkInput(run.input, inputJson);
     return run;
   }
 
-  async #claimAndRun(workflow: Workflow, request: ClaimRequest): Promise<Run | WorkflowRecord> {
+  async #claimAndRun(request: ClaimRequest): Promise<Run | WorkflowRecord> {
     const { claims, executor, onChange } = this.options;
     const result = await claims.claim(request);
     if ("ended" in result) return result.ended;
+    const { workflow } = result;
     if ("waiting" in result) {
       this.#waitFor(workflow, request.workflowId, result.waiting.dueAt);
       return result.waiting;
@@ -232,16 +233,9 @@ export class Runs {
     this.options.onChange(workflowId);
   }
 
-  /** Goes on with a workflow that is stored, whatever it was started with. */
+  /** Goes on with a workflow that is stored, whatever it was started with. @param workflow of any version */
   async takeUp(workflow: Workflow, workflowId: string): Promise<Run | WorkflowRecord> {
-    const { name } = workflow;
-    return await this.start(workflow, {
-      workflowId,
-      name,
-      inputJson: undefined,
-      create: false,
-      fresh: false,
-    });
+    return await this.start({ workflowId, workflow, inputJson: undefined, create: false, fresh: false });
   }
 
   /** Runs a child. Its parent waits for it in any case: whoever runs it, or mends what blocks it, tells the parent. */

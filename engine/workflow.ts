@@ -26,6 +26,12 @@ export interface Workflow<I = any, O = any> {
 /** How a workflow is defined, besides its name and its function. */
 export interface WorkflowOptions {
   /**
+   * Which state of its code this is, such as `"2"`. It is stored with each workflow that is started, which then goes on
+   * with the code of that version, as long as the engine is given it in its `workflows`; otherwise it is `blocked` with
+   * `UnknownVersionError`. Code without a version is one of its own.
+   */
+  version?: string;
+  /**
    * How long it may take from its start, waiting included: then it is told by `WorkflowTimeoutError` at all that it
    * waits for, and fails with it. Stored with the workflow, and so not moved by a restart. Unlimited by default.
    */
@@ -264,9 +270,15 @@ export function workflow<I, O>(
   if (typeof run !== "function") {
     throw new TypeError(`Cannot define workflow "${name}": wanted a function, found ${typeof run}`);
   }
-  const { timeout } = options;
+  const { version, timeout } = options;
+  if (version !== undefined) checkName(version, `the version of workflow "${name}"`);
   const timeoutMs = timeout === undefined ? undefined : durationMs(timeout, `timeout of workflow "${name}"`);
-  const definition = { name, run, ...timeoutMs !== undefined && { timeoutMs } };
+  const definition = {
+    name,
+    run,
+    ...version !== undefined && { version },
+    ...timeoutMs !== undefined && { timeoutMs },
+  };
   return Object.freeze(Object.defineProperty(definition, BRAND, { value: true }));
 }
 
