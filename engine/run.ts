@@ -13,6 +13,7 @@ import {
 } from "./errors.ts";
 import type { EventDetail, Events } from "./events.ts";
 import { History } from "./history.ts";
+import { Patches, type PatchesHost } from "./patches.ts";
 import { abandonedStep, type Ended, type StepFailure, workflowOutcome } from "./outcome.ts";
 import { randomId, type RandomSource, SeededRandom } from "./random.ts";
 import { RunningRows } from "./running_rows.ts";
@@ -107,7 +108,7 @@ const REPLAY_PATIENCE_MS = 1_000;
  * 4. Once the run is over, nothing is stored and the workflow sees nothing more: what it waits for stays open,
  *    except that it is told of a lost lease.
  */
-export class Run implements StepHost, WaitsHost, ChildHost, CompensationHost {
+export class Run implements StepHost, WaitsHost, ChildHost, CompensationHost, PatchesHost {
   readonly workflowId: string;
   readonly run: number;
   readonly clock: Clock;
@@ -132,6 +133,7 @@ export class Run implements StepHost, WaitsHost, ChildHost, CompensationHost {
   readonly #asked = new Map<string, Ask>();
   readonly #rows: RunningRows;
   #waits: Waits | undefined;
+  #patches: Patches | undefined;
   /** Whether it may still be cancelled, or run out of time. */
   #isInterruptible = true;
   /** How the workflow was told that it is. */
@@ -264,6 +266,20 @@ export class Run implements StepHost, WaitsHost, ChildHost, CompensationHost {
     });
   }
 
+  /** Which changes of its code the workflow has taken up: most ask for none. */
+  get patches(): Patches {
+    return this.#patches ??= new Patches(this.services.store, this, true);
+  }
+
+  get isAtEnd(): boolean {
+    if (this.#phase !== "live" && !this.#history.isExhausted) return false;
+    return this.#rows.left().every(({ key }) => this.#asked.has(key));
+  }
+
+  get isAlone(): boolean {
+    return this.#asked.size === 0 && this.#inFlight === 0 && this.#ready.length === 0;
+  }
+
   /** Looks what the workflow was sent. @returns whether it will see it: not if the run is over or is being let go */
   look(): boolean {
     return this.#phase !== "over" && this.waits.look();
@@ -277,6 +293,7 @@ export class Run implements StepHost, WaitsHost, ChildHost, CompensationHost {
       if (this.start.record !== undefined) {
         for (const row of await this.services.store.running(this.start.record)) this.#rows.stored(row);
         await this.#history.load();
+        await this.patches.load(this.start.record);
       }
     } catch (error) {
       return await this.stopFor(error);
@@ -493,11 +510,22 @@ export class Run implements StepHost, WaitsHost, ChildHost, CompensationHost {
   // --- What the workflow does for the first time ---
 
   #perform(ask: Ask): void {
-    if (this.#stopping || this.#waits?.defer(() => this.#perform(ask))) return;
+    if (this.#stopping || this.#waits?.defer(() => this.#perform(ask)) || this.#awaitsPatch(ask)) return;
     this.#inFlight++;
     const outcome = ask.perform(this.#rows.get(ask.key));
     if (outcome instanceof Promise) outcome.then((outcome) => this.#performed(ask, outcome), this.#failed);
     else this.#performed(ask, outcome);
+  }
+
+  /** Puts off what is asked for until the markers of changes are in the store that have to be there first. */
+  #awaitsPatch(ask: Ask): boolean {
+    const proceed = () => {
+      this.idle(1);
+      if (!this.over) this.#perform(ask);
+    };
+    if (!this.#patches?.defer(proceed)) return false;
+    this.idle(-1);
+    return true;
   }
 
   #performed(ask: Ask, outcome: StepOutcome | undefined): void {

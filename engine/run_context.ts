@@ -219,6 +219,12 @@ export class RunContext implements Context {
     return results;
   }
 
+  patched(changeId: string): boolean {
+    checkName(changeId, "a change id");
+    this.#checkCall(`ask for the change "${changeId}"`);
+    return this.#run.patches.answer(changeId);
+  }
+
   now(): Date {
     return new Date(this.#run.now());
   }

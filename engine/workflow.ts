@@ -190,6 +190,26 @@ export interface Context {
    */
   child<I, O>(workflow: Workflow<I, O>, options?: ChildOptions<I>): Promise<O>;
 
+  /**
+   * Whether a change of the workflow's code applies: true for a workflow that comes to this place with the new code, false
+   * for one whose history has gone by it without. Both kinds of workflows can so go on with the same code:
+   *
+   * ```ts ignore
+   * const receipt = ctx.patched("charge-by-token")
+   *   ? await ctx.step("charge-token", chargeToken)
+   *   : await ctx.step("charge", chargeCard);
+   * ```
+   *
+   * The first answer holds for the whole workflow, also in a loop, and in every replay: a marker in the store says so
+   * where it is true. One that has waited here for days takes the new path, as long as nothing has begun of the old one.
+   * Once no workflow is under way that began before the change, the old path and the call can go; the marker may stay.
+   *
+   * @param changeId names the change: another one for each
+   * @throws {TypeError | RangeError} if the change id is not a name
+   * @throws {LimitExceededError} if the workflow has asked for 10,000 changes already
+   */
+  patched(changeId: string): boolean;
+
   /** The time, by the workflow's own account: that of the last outcome it has seen. The same in a replay. */
   now(): Date;
   /** A random number, at least 0 and less than 1. The same in a replay. Not for secrets. */

@@ -2,10 +2,13 @@ import { CorruptCheckpointError } from "../errors.ts";
 import * as checkpoints from "./checkpoint_statements.ts";
 import type { Database, Row } from "./database.ts";
 import type { Ownership, Seen } from "./ownership.ts";
+import * as patches from "./patch_statements.ts";
 import {
   type Checkpoint,
   inputChecksum,
   outcomeChecksum,
+  type Patch,
+  patchChecksum,
   readCheckpoint,
   textOrNull,
   WORKFLOW_STATUSES,
@@ -137,6 +140,16 @@ export class Records {
         throw this.corrupt(owner.workflowId, checkpoint.key, `no completion ${after + 1 + i} before it`);
       }
       return checkpoint;
+    });
+  }
+
+  /** The changes of its code that a workflow has taken up. @throws {CorruptCheckpointError} likewise */
+  async patches({ workflow, workflowId }: Seen & { workflowId: string }): Promise<Patch[]> {
+    const rows = await this.database.read(patches.selectPatches(workflow));
+    return rows.map((row) => {
+      const patch = { changeId: String(row.change_id), run: row.run as number, at: row.at as number };
+      if (patchChecksum(workflowId, patch) === row.checksum) return patch;
+      throw this.corrupt(workflowId, `patched:${patch.changeId}`, "a row with another checksum");
     });
   }
 

@@ -136,6 +136,19 @@ export function inputChecksum(input: WorkflowInput): number {
   return payloadsChecksum({ outputJson: inputJson, errorJson: null }, crc32(head + more));
 }
 
+/** A change of its code that a workflow has taken up. */
+export interface Patch {
+  readonly changeId: string;
+  /** The run that took it up. */
+  readonly run: number;
+  readonly at: number;
+}
+
+/** The checksum of a patch. */
+export function patchChecksum(workflowId: string, { changeId, run, at }: Patch): number {
+  return crc32(`${workflowId}\n${changeId}\n${run} ${at}`) | 0;
+}
+
 /** A message to a workflow. */
 export interface Message {
   readonly workflowId: string;

@@ -113,6 +113,16 @@ const MIGRATIONS: readonly string[] = [
   SELECT message AS signal, workflow_id, substr(topic, 8) AS name, payload_json, idempotency_key, sent_at, consumed
   FROM messages WHERE topic LIKE 'signal:%';
 
+  -- The changes of its code that a workflow has taken up, see ctx.patched().
+  CREATE TABLE patches (
+    workflow INTEGER NOT NULL,
+    change_id TEXT NOT NULL,
+    run INTEGER NOT NULL,              -- the run that took it up
+    at INTEGER NOT NULL,
+    checksum INTEGER NOT NULL,
+    PRIMARY KEY (workflow, change_id)
+  ) WITHOUT ROWID;
+
   DROP VIEW steps;
   CREATE VIEW steps AS
   SELECT w.workflow_id, c.step_key,
@@ -134,6 +144,7 @@ const OWN_NAMES = [
   "checkpoints",
   "executors",
   "messages",
+  "patches",
   "wal_growth",
   "signals",
   "steps",

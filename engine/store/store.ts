@@ -12,7 +12,8 @@ import { CANCEL_TOPIC, childTopic, type KeptMessage, PAUSE_TOPIC } from "./mailb
 import * as messages from "./message_statements.ts";
 import type { Ownership, Seen } from "./ownership.ts";
 import { Records, type WorkflowRecord } from "./records.ts";
-import type { Checkpoint, WorkflowInput, WorkflowOutcome } from "./rows.ts";
+import { writePatch } from "./patch_statements.ts";
+import type { Checkpoint, Patch, WorkflowInput, WorkflowOutcome } from "./rows.ts";
 import * as workflows from "./workflow_statements.ts";
 
 /** What has come of what a workflow waits for, as it is written down. */
@@ -143,6 +144,11 @@ export class Store extends Records {
   /** The statement of {@linkcode Store.checkpoint}, for a rider or for {@linkcode Store.submit}. */
   checkpointStatement(owner: Ownership, checkpoint: Checkpoint, replacesRunning: boolean): Statement {
     return checkpoints.writeCheckpoint(owner, checkpoint, replacesRunning);
+  }
+
+  /** The statement that says that the workflow has taken up a change of its code, for {@linkcode Store.submit}. */
+  patchStatement(owner: Ownership, patch: Patch): Statement {
+    return writePatch(owner, patch);
   }
 
   /** Writes what calls back; see {@linkcode Database.submit}. */

@@ -6,6 +6,7 @@ import * as executors from "../../engine/store/executor_statements.ts";
 import { ExecutorRegistry } from "../../engine/store/executor_registry.ts";
 import { Mailbox } from "../../engine/store/mailbox.ts";
 import * as messages from "../../engine/store/message_statements.ts";
+import * as patches from "../../engine/store/patch_statements.ts";
 import type { Ownership } from "../../engine/store/ownership.ts";
 import * as workflows from "../../engine/store/workflow_statements.ts";
 import type { WorkflowRecord } from "../../engine/store/records.ts";
@@ -98,7 +99,7 @@ function sent(store: Store): Promise<unknown[]> {
 const databases = new WeakMap<Store, Database>();
 
 async function contents(database: Database): Promise<unknown> {
-  const tables = ["workflows", "inputs", "checkpoints", "messages"];
+  const tables = ["workflows", "inputs", "checkpoints", "messages", "patches"];
   return await Promise.all(
     tables.map((table) => database.read({ sql: `SELECT * FROM ${table}`, params: [] })),
   );
@@ -148,6 +149,12 @@ const runWrites: Record<string, (store: Store, owner: Ownership) => Promise<bool
   "that it waits": async (store, owner) =>
     await store.park(owner, { rows: [waiting], dueAt: 9_000, topics: ["signal:other"], now: 2_000 }) ===
       "parked",
+  "a change of its code that it takes up": async (store, owner) => {
+    const database = databases.get(store)!;
+    const patch = { changeId: "change", run: owner.run, at: 2_000 };
+    const [written] = await database.write([store.patchStatement(owner, patch)], owner.run);
+    return written === 1;
+  },
   "its release": (store, owner) => store.release(owner, 2_000),
 };
 
@@ -337,6 +344,7 @@ Deno.test("every statement that writes is fenced, and tested here", () => {
     "sendMessage",
     "sendRequest",
     "wakeWorkflow",
+    "writePatch",
     "createWorkflow",
     "claimWorkflow",
     "blockUnowned",
@@ -347,7 +355,7 @@ Deno.test("every statement that writes is fenced, and tested here", () => {
     "retryWorkflow",
   ];
   const ofExecutors = ["renewLease", "removeExecutor"];
-  const statements = { ...workflows, ...checkpoints, ...messages, ...executors };
+  const statements = { ...workflows, ...checkpoints, ...messages, ...patches, ...executors };
   const reading = Object.keys(statements).filter((name) => name.startsWith("select"));
   assertEquals(Object.keys(statements).toSorted(), [...fenced, ...ofExecutors, ...reading].toSorted());
   for (const name of reading) {
