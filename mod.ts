@@ -56,4 +56,5 @@ export type { CheckpointKind, WorkflowStatus } from "./engine/store/rows.ts";
 export type { StepDetail, WorkflowDetail, WorkflowSummary } from "./engine/inspect.ts";
 export { Handle, type HandleSource, type SignalOptions } from "./engine/handle.ts";
 export type { EngineOptions } from "./engine/options.ts";
+export { type CheckOptions, checkReplay, type ReplayCheck, type ReplayVerdict } from "./engine/check.ts";
 export { Engine, type ListFilter, type StartOptions } from "./engine/engine.ts";

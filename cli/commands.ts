@@ -48,6 +48,12 @@ export const COMMANDS = [
     flags: [...STORE, "json", "help"],
   },
   {
+    name: "check",
+    summary:
+      "Replays unfinished workflows against the code of modules, and lists those that would be blocked",
+    flags: ["module", ...STORE, "json", "help"],
+  },
+  {
     name: "help",
     operand: "COMMAND",
     optional: true,

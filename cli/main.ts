@@ -38,6 +38,8 @@ async function dispatch(invocation: Invocation): Promise<ExitStatus> {
       return await (await import("./list.ts")).list(invocation);
     case "show":
       return await (await import("./show.ts")).show(invocation);
+    case "check":
+      return await (await import("./check.ts")).check(invocation);
     case "help":
       return (await import("./help.ts")).help(invocation);
     case "version":

@@ -44,6 +44,8 @@ export interface RunServices {
   readonly mailbox: Mailbox;
   /** Whether a workflow is let go whenever it waits, however short that may be. */
   readonly alwaysReplay: boolean;
+  /** Whether a run ends where its history does: nothing is done for the first time, and nothing is written. */
+  readonly replayOnly?: boolean;
   readonly host: RunHost;
 }
 
@@ -268,7 +270,7 @@ export class Run implements StepHost, WaitsHost, ChildHost, CompensationHost, Pa
 
   /** Which changes of its code the workflow has taken up: most ask for none. */
   get patches(): Patches {
-    return this.#patches ??= new Patches(this.services.store, this, true);
+    return this.#patches ??= new Patches(this.services.store, this, !this.services.replayOnly);
   }
 
   get isAtEnd(): boolean {
@@ -300,6 +302,7 @@ export class Run implements StepHost, WaitsHost, ChildHost, CompensationHost, Pa
     }
     if (this.over || this.#stopping) return;
     if (this.#history.peek() === undefined) this.#goLive();
+    if (this.over) return;
     let ended: Ended;
     try {
       ended = { output: await this.body() };
@@ -493,6 +496,7 @@ export class Run implements StepHost, WaitsHost, ChildHost, CompensationHost, Pa
   #goLive(): void {
     const unasked = this.#history.unasked();
     if (unasked !== undefined) return void this.stopFor(this.#unaskedError(unasked));
+    if (this.services.replayOnly) return this.#endReplay();
     this.#phase = "live";
     this.#completions = this.#history.last;
     for (const ask of [...this.#asked.values()]) this.#perform(ask);
@@ -717,6 +721,7 @@ export class Run implements StepHost, WaitsHost, ChildHost, CompensationHost, Pa
       if (this.replaying) {
         const unasked = await this.#history.unaskedToTheEnd(this.#asked);
         if (unasked !== undefined) return await this.stopFor(this.#unaskedError(unasked));
+        if (this.services.replayOnly) return this.#endReplay();
         this.#completions = this.#history.last;
       }
       const at = this.clock.now();
@@ -763,7 +768,7 @@ export class Run implements StepHost, WaitsHost, ChildHost, CompensationHost, Pa
   async stopFor(error: unknown): Promise<void> {
     if (this.#phase === "over") return this.#leave(error);
     this.#end(error);
-    if (error instanceof WorkflowBlockedError) {
+    if (error instanceof WorkflowBlockedError && !this.services.replayOnly) {
       const errorJson = JSON.stringify(encodeError(error));
       const outcome: WorkflowOutcome = {
         status: "blocked",
@@ -783,6 +788,13 @@ export class Run implements StepHost, WaitsHost, ChildHost, CompensationHost, Pa
       }
     }
     this.#leave(error);
+  }
+
+  /** Ends a run that only replays: it has got to where its workflow would go on. */
+  #endReplay(): void {
+    this.#settled = true;
+    this.#end(new EngineClosedError(`Cannot go on with workflow "${this.workflowId}": it was only replayed`));
+    this.#result.resolve(undefined);
   }
 
   /** Ends the run without an outcome, and with the workflow still in its name. */

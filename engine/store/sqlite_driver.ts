@@ -14,8 +14,8 @@ export interface SqliteDriver {
   close(): void;
 }
 
-/** Opens a connection to a file, which is made where it is missing, or to `":memory:"`. */
-export type OpenSqlite = (path: string) => SqliteDriver;
+/** Opens a connection to a file, which is made where it is missing, or to `":memory:"`; or only to read a file. */
+export type OpenSqlite = (path: string, options?: { readOnly?: boolean }) => SqliteDriver;
 
 /** How many prepared statements a connection keeps. The engine has fewer than that. */
 const MAX_STATEMENTS = 256;
