@@ -30,6 +30,15 @@ export { type Clock, systemClock } from "./engine/clock.ts";
 export { type RandomSource, systemRandom } from "./engine/random.ts";
 export type { StoredError } from "./engine/stored_error.ts";
 export { type Signal, signal } from "./engine/signal.ts";
+export type {
+  SchemaInput,
+  SchemaOutput,
+  StandardSchema,
+  StandardSchemaIssue,
+  StandardSchemaProps,
+  StandardSchemaResult,
+  StandardSchemaTypes,
+} from "./engine/standard_schema.ts";
 export type { RetryOptions } from "./engine/retry.ts";
 export type { EngineEvent, EventBase, EventDetail, LogLevel } from "./engine/events.ts";
 export {
@@ -47,6 +56,7 @@ export {
   type StepOptions,
   type Unstorable,
   type UnstorableResult,
+  type ValidatedWorkflowOptions,
   type WaitOptions,
   type Workflow,
   workflow,

@@ -3,6 +3,7 @@ import {
   EngineClosedError,
   type EngineEvent,
   type Handle,
+  ValidationError,
   type Workflow,
   WorkflowConflictError,
   type WorkflowDetail,
@@ -106,7 +107,14 @@ async function outcome(
 
 /** An error that says that the command line asks for what cannot be, told from one of the workflow or the store. */
 function refuse(error: unknown): never {
-  const refusals = [WorkflowConflictError, WorkflowNotFoundError, WorkflowStateError, TypeError, RangeError];
+  const refusals = [
+    ValidationError,
+    WorkflowConflictError,
+    WorkflowNotFoundError,
+    WorkflowStateError,
+    TypeError,
+    RangeError,
+  ];
   if (!refusals.some((refusal) => error instanceof refusal)) throw error;
   throw new UsageError(describeErrorInFull(error), { cause: error });
 }

@@ -1,4 +1,4 @@
-import { WorkflowConflictError } from "./errors.ts";
+import { StoreError, WorkflowConflictError } from "./errors.ts";
 import { checkInput, checkWorkflow } from "./started_with.ts";
 import type { RunningRows } from "./running_rows.ts";
 import type { Scope } from "./scope.ts";
@@ -17,7 +17,8 @@ export interface ChildTask {
   readonly workflow: Workflow;
   /** The child's id; by default one that is made of the parent's id and the key. */
   readonly id: string | undefined;
-  readonly inputJson: string | null;
+  /** What it is given. @returns rejects with what a workflow is told of an input that its child does not take */
+  readonly inputText: () => Promise<string | null>;
   readonly detached: boolean;
   /** How long it may take, in milliseconds. */
   readonly timeoutMs: number | undefined;
@@ -65,15 +66,22 @@ export async function performChild(
   const wait = row ??
     { ...runningRow(host, task.key, 1, now), kind: "child", topic: childTopic(id) } as const;
   if (row === undefined) {
-    const child = childInput(host, task, { id, now });
+    let inputJson: string | null;
+    try {
+      inputJson = await task.inputText();
+    } catch (error) {
+      if (error instanceof StoreError) throw error;
+      return outcome(wait, now, { outputJson: null, errorJson: JSON.stringify(encodeError(error)) });
+    }
+    const child = childInput(host, task, { id, now, inputJson });
     host.rows.stored(wait);
     const made = await host.store.createChild(host.owner, child, wait);
     if (made === "lost") {
       host.loseLease(`start child "${id}"`);
       return await new Promise<never>(() => {});
     }
-    const outcome = made === "taken" ? await adopt(host, child, wait) : undefined;
-    if (outcome !== undefined) return outcome;
+    const adopted = made === "taken" ? await adopt(host, child, wait) : undefined;
+    if (adopted !== undefined) return adopted;
   }
   host.runChild(task.workflow, id);
   host.wait(wait, task.scope);
@@ -91,9 +99,9 @@ async function childId(parentId: string, key: string): Promise<string> {
 function childInput(
   host: ChildHost,
   task: ChildTask,
-  { id, now }: { id: string; now: number },
+  { id, now, inputJson }: { id: string; now: number; inputJson: string | null },
 ): WorkflowInput {
-  const { workflow: { name, version }, inputJson, detached, timeoutMs = Infinity } = task;
+  const { workflow: { name, version }, detached, timeoutMs = Infinity } = task;
   const deadlineAt = Math.min(detached ? Infinity : host.input.deadlineAt ?? Infinity, now + timeoutMs);
   return {
     workflowId: id,

@@ -31,6 +31,8 @@ export interface ClaimRequest {
   readonly workflow: Workflow;
   /** Undefined where the caller leaves the input open: whatever the workflow was started with will do. */
   readonly inputJson: string | null | undefined;
+  /** What a workflow that is made is given, where the caller leaves it open. @throws if it must not */
+  readonly inputIfNew?: () => string | null;
   /** When it is out of time, for one that is made. */
   readonly deadlineAt?: number;
   /** Whether the workflow is made where there is none. */
@@ -106,7 +108,7 @@ export class Claims {
 
   /** @returns undefined if there is one by now */
   async #create(
-    { workflowId, workflow, inputJson = null, deadlineAt }: ClaimRequest,
+    { workflowId, workflow, inputIfNew, inputJson = inputIfNew?.() ?? null, deadlineAt }: ClaimRequest,
   ): Promise<Claimed | undefined> {
     const { store, executor, clock, random } = this.options;
     const { name, version } = workflow;

@@ -1,4 +1,4 @@
-import { blockedError, Claims } from "./claim.ts";
+import { blockedError, type ClaimRequest, Claims } from "./claim.ts";
 import { holdProcess } from "./clock.ts";
 import { type Duration, durationMs } from "./duration.ts";
 import {
@@ -34,6 +34,7 @@ import { hasEnded, type WorkflowRecord } from "./store/records.ts";
 import { Store } from "./store/store.ts";
 import { decodeError, encodeError, type StoredError } from "./stored_error.ts";
 import { Turns } from "./turns.ts";
+import { inputText } from "./validation.ts";
 import { isCode, Versions } from "./versions.ts";
 import { isWorkflow, type Workflow } from "./workflow.ts";
 
@@ -176,12 +177,14 @@ export class Engine implements AsyncDisposable {
    * Starts a workflow, or resumes it, and waits for its output.
    *
    * @throws the workflow's error, if it fails or has failed
+   * @throws {ValidationError} if the input is not what the workflow takes
    * @throws {WorkflowConflictError} if the id belongs to another workflow, or to another input
    * @throws {WorkflowBusyError} if another process runs it
    * @throws {WorkflowBlockedError} if it is, or has to be, blocked
    * @throws {EngineClosedError | LeaseLostError | StoreError} if the run stops without an outcome
    */
-  async run<I, O>(workflow: Workflow<I, O>, options: StartOptions<I> = {}): Promise<O> {
+  // deno-lint-ignore no-explicit-any -- what its function is given does not matter here
+  async run<I, O>(workflow: Workflow<I, O, any>, options: StartOptions<I> = {}): Promise<O> {
     const started = await this.#start(workflow, options);
     if (!(started instanceof Run)) return await this.#resultOf(started.workflowId) as O;
     const result = await started.result;
@@ -194,7 +197,8 @@ export class Engine implements AsyncDisposable {
    * @returns a handle, once the start is durable; for a workflow that has ended, too
    * @throws as {@linkcode Engine.run}, up to the start
    */
-  async start<I, O>(workflow: Workflow<I, O>, options: StartOptions<I> = {}): Promise<Handle<O>> {
+  // deno-lint-ignore no-explicit-any -- what its function is given does not matter here
+  async start<I, O>(workflow: Workflow<I, O, any>, options: StartOptions<I> = {}): Promise<Handle<O>> {
     const started = await this.#start(workflow, options);
     return new Handle<O>(this.#source, started.workflowId);
   }
@@ -410,23 +414,45 @@ export class Engine implements AsyncDisposable {
     }
   }
 
-  async #start<I, O>(workflow: Workflow<I, O>, options: StartOptions<I>): Promise<Run | WorkflowRecord> {
+  async #start<I>(workflow: Workflow, options: StartOptions<I>): Promise<Run | WorkflowRecord> {
     if (!isWorkflow(workflow)) throw new TypeError("Cannot start: wanted what workflow() returns");
     const { id = randomUuid(this.#settings.random), input, timeout } = options;
     checkName(id, "a workflow id");
-    const inputJson = input === undefined
-      ? undefined
-      : await encodeValue(input, `the input of workflow "${id}"`, this.#settings.maxValueBytes);
+    const what = `the input of workflow "${id}"`;
+    const given = workflow.input !== undefined
+      ? await this.#validInput(workflow, input, { starting: `"${id}"`, what })
+      : input === undefined
+      ? { inputJson: undefined }
+      : { inputJson: await encodeValue(input, what, this.#settings.maxValueBytes) };
     const fresh = options.id === undefined;
     const deadlineAt = deadline(timeout, workflow, this.#settings.clock.now());
     return await this.#runs.start({
       workflowId: id,
       workflow,
-      inputJson,
+      ...given,
       deadlineAt,
       create: true,
       fresh,
     });
+  }
+
+  /** An input as the workflow's schema has it; one that is left out is refused only if the workflow has to be made. */
+  async #validInput(
+    workflow: Workflow,
+    input: unknown,
+    names: { starting: string; what: string },
+  ): Promise<Pick<ClaimRequest, "inputJson" | "inputIfNew">> {
+    const options = { ...names, maxValueBytes: this.#settings.maxValueBytes };
+    if (input !== undefined) return { inputJson: await inputText(workflow, input, options) };
+    try {
+      const inputJson = await inputText(workflow, input, options);
+      return { inputJson: undefined, inputIfNew: () => inputJson };
+    } catch (error) {
+      const refuse = () => {
+        throw error;
+      };
+      return { inputJson: undefined, inputIfNew: refuse };
+    }
   }
 
   /** Goes on with a workflow that is stored, whatever it was started with. */

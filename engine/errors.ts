@@ -30,6 +30,29 @@ export class WorkflowConflictError extends StepwellError {
   }
 }
 
+/** Something that is wrong with an input. */
+export interface ValidationIssue {
+  /** What is wrong, in the words of the schema. */
+  readonly message: string;
+  /** Where in the input: the keys that lead there; none for the input itself. */
+  readonly path: readonly (string | number)[];
+}
+
+/** A workflow is started with an input that the schema of its definition refuses. */
+export class ValidationError extends StepwellError {
+  /** Thrown by the engine. */
+  constructor(
+    starting: string,
+    readonly workflow: string,
+    /** What is wrong with it: the first 100. */
+    readonly issues: readonly ValidationIssue[],
+  ) {
+    super(
+      `Cannot start ${starting}: its input is not what workflow "${workflow}" takes${issueLines(issues)}`,
+    );
+  }
+}
+
 /** Another run owns the workflow, its process is alive, and its lease has not ended. */
 export class WorkflowBusyError extends StepwellError {
   /** Thrown by the engine. */
@@ -268,6 +291,21 @@ function excerpt(text: string): string {
   return text.length <= EXCERPT_LENGTH
     ? text
     : `${text.slice(0, EXCERPT_LENGTH)}… (${text.length} characters)`;
+}
+
+/** How many issues of an input go into a message. */
+const SHOWN_ISSUES = 20;
+
+function issueLines(issues: readonly ValidationIssue[]): string {
+  const lines = issues.slice(0, SHOWN_ISSUES).map(({ path, message }) => {
+    const where = path.map((key) => {
+      if (typeof key === "number") return `[${key}]`;
+      return /^[\p{L}_$][\p{L}\p{N}_$]*$/u.test(key) ? `.${key}` : `[${JSON.stringify(key)}]`;
+    });
+    return excerpt(`${where.join("")}${path.length > 0 ? ": " : ""}${message}`);
+  });
+  if (issues.length > SHOWN_ISSUES) lines.push(`and ${issues.length - SHOWN_ISSUES} more`);
+  return lines.length === 1 ? `: ${lines[0]}` : `:\n  ${lines.join("\n  ")}`;
 }
 
 function versionName(version: string | null | undefined): string {
