@@ -67,4 +67,5 @@ export type { StepDetail, WorkflowDetail, WorkflowSummary } from "./engine/inspe
 export { Handle, type HandleSource, type SignalOptions } from "./engine/handle.ts";
 export type { EngineOptions } from "./engine/options.ts";
 export { type CheckOptions, checkReplay, type ReplayCheck, type ReplayVerdict } from "./engine/check.ts";
+export type { ForkOptions } from "./engine/fork.ts";
 export { Engine, type ListFilter, type StartOptions } from "./engine/engine.ts";

@@ -37,6 +37,12 @@ export const COMMANDS = [
     flags: EXECUTION,
   },
   {
+    name: "fork",
+    operand: "ID",
+    summary: "Runs a new workflow that begins with the checkpoints of another, up to a step",
+    flags: ["from", "id", ...EXECUTION],
+  },
+  {
     name: "list",
     summary: "Lists workflows, the newest first",
     flags: ["status", "limit", ...STORE, "json", "help"],

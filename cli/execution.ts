@@ -3,6 +3,7 @@ import {
   EngineClosedError,
   type EngineEvent,
   type Handle,
+  StepNotFoundError,
   ValidationError,
   type Workflow,
   WorkflowConflictError,
@@ -108,6 +109,7 @@ async function outcome(
 /** An error that says that the command line asks for what cannot be, told from one of the workflow or the store. */
 function refuse(error: unknown): never {
   const refusals = [
+    StepNotFoundError,
     ValidationError,
     WorkflowConflictError,
     WorkflowNotFoundError,

@@ -34,6 +34,8 @@ async function dispatch(invocation: Invocation): Promise<ExitStatus> {
       return await (await import("./resume.ts")).resume(invocation);
     case "retry":
       return await (await import("./retry.ts")).retry(invocation);
+    case "fork":
+      return await (await import("./fork.ts")).fork(invocation);
     case "list":
       return await (await import("./list.ts")).list(invocation);
     case "show":

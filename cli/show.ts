@@ -43,6 +43,7 @@ function report(detail: WorkflowDetail, ways: readonly string[]): Record<string,
     workflowId: id,
     workflow,
     version: detail.version ?? null,
+    forkedFrom: detail.forkedFrom ?? null,
     status,
     createdAt,
     updatedAt,
@@ -78,6 +79,7 @@ function lines(detail: WorkflowDetail, ways: readonly string[]): string[] {
     ["created", formatMoment(detail.createdAt)],
     ["updated", formatMoment(detail.updatedAt)],
   ];
+  if (detail.forkedFrom !== undefined) facts.push(["fork of", printableLine(detail.forkedFrom)]);
   if (completedAt !== undefined) facts.push(["completed", formatMoment(completedAt)]);
   if (runId !== undefined) facts.push(["run", printableLine(runId)]);
   if (recoveries > 0) facts.push(["recovered", `${recoveries} ${recoveries === 1 ? "time" : "times"}`]);

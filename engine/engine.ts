@@ -16,11 +16,12 @@ import {
 } from "./errors.ts";
 import { type EngineEvent, Events } from "./events.ts";
 import { Executor } from "./executor.ts";
+import type { ForkOptions } from "./fork.ts";
 import { Handle, type HandleSource, type SignalOptions } from "./handle.ts";
 import type { WorkflowDetail, WorkflowSummary } from "./inspect.ts";
 import { checkName } from "./names.ts";
 import { type EngineOptions, type EngineSettings, engineSettings } from "./options.ts";
-import { randomUuid } from "./random.ts";
+import { randomId, randomUuid } from "./random.ts";
 import { Parked, Run, runName } from "./run.ts";
 import { Runs } from "./runs.ts";
 import { decodeAnyValue, encodeValue } from "./serialize.ts";
@@ -278,6 +279,61 @@ export class Engine implements AsyncDisposable {
       throw new WorkflowStateError(id, "retry", "failed", (await this.#find(id)).status);
     }
     return await this.#takeUp(workflow, id);
+  }
+
+  /**
+   * Makes a workflow that begins with the checkpoints of another one up to a step, and runs from there: after a mistake in
+   * a later step was mended, say. It has the name, version, input, seed and creation time of the other, which may be of
+   * any status, and does not change. Its deadline is counted anew.
+   *
+   * What the other had of children and signals before that step, the new one has too. What it had not consumed stays its
+   * own, and children that it was waiting for are started anew.
+   *
+   * @returns the new workflow's handle, once it is stored; it runs if it is among the engine's `workflows`
+   * @throws {WorkflowNotFoundError} if there is no such workflow
+   * @throws {StepNotFoundError} if it has no such step
+   * @throws {WorkflowConflictError} if the new id is taken
+   * @throws {CorruptCheckpointError} if something that is to be copied is not as it was written
+   *
+   * @example
+   * ```ts
+   * import { Engine, workflow } from "@stepwell/stepwell";
+   * import { assertEquals } from "@std/assert";
+   *
+   * let price = 0;
+   * const order = workflow("order", async (ctx) => {
+   *   const paid = await ctx.step("charge", () => price);
+   *   return await ctx.step("invoice", () => `paid ${paid}, owed ${price}`);
+   * });
+   * await using engine = await Engine.open(":memory:", { workflows: [order] });
+   * await engine.run(order, { id: "order-17" });
+   *
+   * price = 10;
+   * const fork = await engine.fork<string>("order-17", { fromStep: "invoice", newId: "order-17b" });
+   * assertEquals(await fork.result(), "paid 0, owed 10");
+   * ```
+   */
+  async fork<O = unknown>(id: string, options: ForkOptions): Promise<Handle<O>> {
+    const { clock, random } = this.#settings;
+    const { fromStep, newId = randomUuid(random) } = options;
+    checkName(id, "a workflow id");
+    checkName(newId, "a workflow id");
+    if (typeof fromStep !== "string") {
+      throw new TypeError(
+        `Cannot fork workflow "${id}": wanted the key or id of a step, found ${typeof fromStep}`,
+      );
+    }
+    const record = await this.#find(id);
+    const { forkWorkflow } = await loadFork();
+    const input = await forkWorkflow(this.#store, record, {
+      fromStep,
+      newId,
+      run: randomId(random),
+      now: clock.now(),
+    });
+    const code = this.#versions.codeFor(input);
+    if (isCode(code)) await this.#runs.takeUp(code, newId).catch(ignoreBusy);
+    return new Handle<O>(this.#source, newId);
   }
 
   /**
@@ -564,6 +620,11 @@ function deadline(timeout: Duration | undefined, workflow: Workflow, now: number
 /** Another process has the workflow by now: that one tells it. */
 function ignoreBusy(error: unknown): void {
   if (!(error instanceof WorkflowBusyError)) throw error;
+}
+
+/** Nor do most of them fork any. */
+function loadFork(): Promise<typeof import("./fork.ts")> {
+  return import("./fork.ts");
 }
 
 /** Most programs never look at workflows, so what it takes is loaded when one does. */

@@ -14,12 +14,15 @@ export class StepwellError extends Error {
   }
 }
 
-/** An id is started again with another workflow's name or another input than it was first started with. */
+/**
+ * An id is started again with another workflow's name or another input than it was first started with; or a fork is to
+ * get an id that is taken.
+ */
 export class WorkflowConflictError extends StepwellError {
   /** Thrown by the engine. */
   constructor(
     readonly workflowId: string,
-    readonly what: "workflow" | "input" | "parent",
+    readonly what: "workflow" | "input" | "parent" | "origin",
     readonly stored: string,
     readonly asked: string,
   ) {
@@ -66,6 +69,14 @@ export class WorkflowNotFoundError extends StepwellError {
   /** Thrown by the engine. */
   constructor(readonly workflowId: string, file: string) {
     super(`Cannot find workflow "${workflowId}" in "${file}"`);
+  }
+}
+
+/** A workflow has no such step. */
+export class StepNotFoundError extends StepwellError {
+  /** Thrown by the engine. */
+  constructor(readonly workflowId: string, readonly step: string) {
+    super(`Cannot fork workflow "${workflowId}": it has no step "${step}"`);
   }
 }
 

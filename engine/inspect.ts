@@ -38,6 +38,8 @@ export interface WorkflowSummary {
 export interface WorkflowDetail extends WorkflowSummary {
   /** The version of the code that it was started with, if that had one. */
   readonly version?: string;
+  /** The id of the workflow whose checkpoints it began with, if it is a fork. */
+  readonly forkedFrom?: string;
   /** What it was started with; undefined also where that cannot be read. */
   readonly input: unknown;
   /** What it returned; undefined also where that cannot be read. */
@@ -102,6 +104,7 @@ export async function describe(store: Store, record: WorkflowRecord): Promise<Wo
   return {
     ...summarize(record),
     ...(stored?.version !== undefined && { version: stored.version }),
+    ...(stored?.forkedFrom !== undefined && { forkedFrom: stored.forkedFrom }),
     input: input.value,
     output: output.value,
     steps,

@@ -110,6 +110,8 @@ export class Records {
       ...row.deadline_at !== null && { deadlineAt: row.deadline_at as number },
       ...row.parent_id !== null && { parentId: String(row.parent_id) },
       ...row.detached !== 0 && { detached: true },
+      ...row.forked_from !== null && { forkedFrom: String(row.forked_from) },
+      ...row.forked_at !== null && { forkedAt: row.forked_at as number },
     };
     if (typeof (row.input_json ?? "") !== "string" || inputChecksum(input) !== row.checksum) {
       throw this.corrupt(workflowId, "input", "a row with another checksum");
@@ -121,6 +123,15 @@ export class Records {
   async lastCompletion(workflow: number): Promise<number> {
     const [row] = await this.database.read(checkpoints.selectLastCompletion(workflow));
     return row!.completion as number | null ?? 0;
+  }
+
+  /** Where a step completed first: null if it has begun and not completed yet; undefined if there is no such step. */
+  async firstCompletion(
+    { workflow }: Seen,
+    stepKey: string,
+  ): Promise<{ completion: number | null } | undefined> {
+    const [row] = await this.database.read(checkpoints.selectFirstCompletion(workflow, stepKey));
+    return row && { completion: row.completion as number | null };
   }
 
   /**

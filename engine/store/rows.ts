@@ -93,6 +93,10 @@ export interface WorkflowInput {
   readonly parentId?: string;
   /** Whether it does not end with that one. */
   readonly detached?: boolean;
+  /** The id of the workflow whose checkpoints it began with, if it is a fork. */
+  readonly forkedFrom?: string;
+  /** When it was forked. */
+  readonly forkedAt?: number;
 }
 
 /** How a workflow ended, or why it is blocked. */
@@ -128,11 +132,13 @@ export function checkpointChecksum(workflowId: string, checkpoint: Checkpoint): 
 /** The checksum of what a workflow was started with. */
 export function inputChecksum(input: WorkflowInput): number {
   const { workflowId, name, createdAt, seed, inputJson, version, deadlineAt, parentId, detached } = input;
+  const fork = input.forkedAt === undefined ? [] : [input.forkedFrom, input.forkedAt];
   const head = `${workflowId}\n${name}\n${createdAt} ${seed}\n`;
   // Inputs of before there were such things have the checksum that they always had.
-  const more = version === undefined && deadlineAt === undefined && parentId === undefined
+  const isPlain = version === undefined && deadlineAt === undefined && parentId === undefined;
+  const more = isPlain && fork.length === 0
     ? ""
-    : JSON.stringify([version ?? null, deadlineAt ?? null, parentId ?? null, detached ?? false]);
+    : JSON.stringify([version ?? null, deadlineAt ?? null, parentId ?? null, detached ?? false, ...fork]);
   return payloadsChecksum({ outputJson: inputJson, errorJson: null }, crc32(head + more));
 }
 

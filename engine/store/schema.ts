@@ -89,6 +89,8 @@ const MIGRATIONS: readonly string[] = [
   ALTER TABLE inputs ADD COLUMN deadline_at INTEGER;  -- when it is cut off
   ALTER TABLE inputs ADD COLUMN parent_id TEXT;       -- the id of the workflow that started it
   ALTER TABLE inputs ADD COLUMN detached INTEGER NOT NULL DEFAULT 0;  -- whether it does not end with that one
+  ALTER TABLE inputs ADD COLUMN forked_from TEXT;     -- the id of the workflow whose checkpoints it began with
+  ALTER TABLE inputs ADD COLUMN forked_at INTEGER;    -- when; its deadline is counted from here
   CREATE INDEX inputs_of_children ON inputs (parent_id) WHERE parent_id IS NOT NULL;
 
   -- running, and waiting for a message: its topic. From here on a kind may be more than a step: see KINDS in rows.ts.

@@ -8,6 +8,8 @@
 import * as checkpoints from "./checkpoint_statements.ts";
 import type { Rider, Statement, Write } from "./database.ts";
 import { removeExecutor } from "./executor_statements.ts";
+import * as forks from "./fork_statements.ts";
+import type { Forking } from "./fork_statements.ts";
 import { CANCEL_TOPIC, childTopic, type KeptMessage, PAUSE_TOPIC } from "./mailbox.ts";
 import * as messages from "./message_statements.ts";
 import type { Ownership, Seen } from "./ownership.ts";
@@ -232,6 +234,24 @@ export class Store extends Records {
     batch.push(checkpoints.writeCheckpoint(owner, wait, false));
     const [made, , written] = await this.database.write(batch, owner.run);
     return written === 0 ? "lost" : made === 0 ? "taken" : "made";
+  }
+
+  /**
+   * Makes a workflow that begins with checkpoints of another, and that nobody runs yet.
+   *
+   * @returns whether it was made: not if there is a workflow of this id
+   */
+  async fork(
+    fork: Forking,
+    input: WorkflowInput,
+    copied: { checkpoints: readonly Checkpoint[]; patches: readonly Patch[]; now: number },
+  ): Promise<boolean> {
+    const [made] = await this.database.write([
+      ...forks.createFork(fork, input, copied.now),
+      ...copied.checkpoints.map((checkpoint) => forks.copyCheckpoint(fork, checkpoint)),
+      ...copied.patches.map((patch) => forks.copyPatch(fork, patch)),
+    ]);
+    return made === 1;
   }
 
   /**

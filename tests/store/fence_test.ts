@@ -5,6 +5,7 @@ import * as checkpoints from "../../engine/store/checkpoint_statements.ts";
 import * as executors from "../../engine/store/executor_statements.ts";
 import { ExecutorRegistry } from "../../engine/store/executor_registry.ts";
 import { Mailbox } from "../../engine/store/mailbox.ts";
+import * as forks from "../../engine/store/fork_statements.ts";
 import * as messages from "../../engine/store/message_statements.ts";
 import * as patches from "../../engine/store/patch_statements.ts";
 import type { Ownership } from "../../engine/store/ownership.ts";
@@ -277,6 +278,38 @@ testEachDriver(
   },
 );
 
+testEachDriver("a fork is made whole, or where its id is taken not at all", async ({ open }) => {
+  const database = await open();
+  const { store } = await begin(database);
+  const fork = async (workflowId: string, run: number) => {
+    const input = {
+      workflowId,
+      name: "workflow",
+      createdAt: 1_000,
+      seed: 7,
+      inputJson: "1",
+      forkedFrom: "w",
+      forkedAt: 2_000,
+    };
+    const checkpoints = [
+      checkpoint("done#000001"),
+      { ...waiting, completion: 2, status: "completed" } as const,
+    ];
+    const patches = [{ changeId: "change", run: first.run, at: 2_000 }];
+    return await store.fork({ workflowId, run }, input, { checkpoints, patches, now: 2_000 });
+  };
+  assertEquals(await Promise.all([fork("new", 44), fork("new", 55)]), [true, false]);
+  const record = (await store.find("new"))!;
+  assertEquals((await store.completions(record, 0, 10)).map(({ key }) => key), ["done#000001", waiting.key]);
+  assertEquals((await store.patches(record)).length, 1);
+  assertEquals((await store.input(record)).forkedFrom, "w");
+  const before = await contents(database);
+  for (const taken of ["new", "w", "parent", "child"]) {
+    assertEquals(await fork(taken, 66), false, taken);
+    assertEquals(await contents(database), before, taken);
+  }
+});
+
 /** What is done to a workflow that nobody runs, on the strength of what was seen of it; all say whether they had an effect. */
 const decisions: Record<string, (store: Store, seen: WorkflowRecord) => Promise<boolean>> = {
   claim: async (store, seen) => {
@@ -343,6 +376,9 @@ Deno.test("every statement that writes is fenced, and tested here", () => {
     "sendFrom",
     "sendMessage",
     "sendRequest",
+    "copyCheckpoint",
+    "copyPatch",
+    "createFork",
     "wakeWorkflow",
     "writePatch",
     "createWorkflow",
@@ -355,7 +391,7 @@ Deno.test("every statement that writes is fenced, and tested here", () => {
     "retryWorkflow",
   ];
   const ofExecutors = ["renewLease", "removeExecutor"];
-  const statements = { ...workflows, ...checkpoints, ...messages, ...patches, ...executors };
+  const statements = { ...workflows, ...checkpoints, ...messages, ...patches, ...forks, ...executors };
   const reading = Object.keys(statements).filter((name) => name.startsWith("select"));
   assertEquals(Object.keys(statements).toSorted(), [...fenced, ...ofExecutors, ...reading].toSorted());
   for (const name of reading) {
