@@ -64,8 +64,10 @@ export {
 } from "./engine/workflow.ts";
 export type { CheckpointKind, WorkflowStatus } from "./engine/store/rows.ts";
 export type { StepDetail, WorkflowDetail, WorkflowSummary } from "./engine/inspect.ts";
+export type { ReadOptions } from "./engine/published.ts";
+export type { StreamEntry, StreamOptions } from "./engine/stream_reader.ts";
 export { Handle, type HandleSource, type SignalOptions } from "./engine/handle.ts";
 export type { EngineOptions } from "./engine/options.ts";
 export { type CheckOptions, checkReplay, type ReplayCheck, type ReplayVerdict } from "./engine/check.ts";
 export type { ForkOptions } from "./engine/fork.ts";
-export { Engine, type ListFilter, type StartOptions } from "./engine/engine.ts";
+export { Engine, type ListFilter, type StartOptions, type WorkOptions } from "./engine/engine.ts";

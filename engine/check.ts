@@ -55,6 +55,8 @@ export interface ReplayCheck {
 
 const UNFINISHED: readonly WorkflowStatus[] = ["pending", "running", "waiting", "blocked"];
 const DEFAULT_CONCURRENCY = 16;
+/** The number of a run that is none: all that is stored is of others. */
+const NO_RUN = 0;
 /** How many workflows are listed at a time. */
 const PAGE = 1_000;
 
@@ -175,9 +177,13 @@ class Replays {
     const known = { ...about, ...version !== undefined && { version } };
     const code = this.#versions.codeFor(input);
     if (!isCode(code)) return { ...known, verdict: "unknown", error: code };
-    const owner = { workflowId: id, workflow: record.workflow, run: record.run ?? 0 };
+    const owner = { workflowId: id, workflow: record.workflow, run: NO_RUN };
     const start = { owner, input, record, recovered: false };
-    const run: Run = new Run(this.#services, start, () => code.run(new RunContext(run), value));
+    const run: Run = new Run(
+      this.#services,
+      start,
+      (execution) => code.run(new RunContext(run, execution), value),
+    );
     const end = await this.#toTheEnd(run);
     const replayed = this.#replayed.get(id) ?? 0;
     this.#replayed.delete(id);
@@ -230,6 +236,7 @@ class Replays {
 /** A replay asks nothing of other workflows. */
 const NO_HOST: RunServices["host"] = {
   told() {},
+  published() {},
   runChild() {},
   listen() {},
   linger: () => undefined,

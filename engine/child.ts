@@ -17,7 +17,7 @@ export interface ChildTask {
   readonly workflow: Workflow;
   /** The child's id; by default one that is made of the parent's id and the key. */
   readonly id: string | undefined;
-  /** What it is given. @returns rejects with what a workflow is told of an input that its child does not take */
+  /** The text of its input: the child has failed where there is none. Not asked for where it was started before. */
   readonly inputText: () => Promise<string | null>;
   readonly detached: boolean;
   /** How long it may take, in milliseconds. */
@@ -61,18 +61,13 @@ export async function performChild(
   task: ChildTask,
   row: Checkpoint | undefined,
 ): Promise<StepOutcome | undefined> {
+  const inputJson = row === undefined ? await textOf(task, host.clock.now()) : null;
+  if (typeof inputJson === "object" && inputJson !== null) return inputJson;
   const id = row?.topic?.slice(childTopic("").length) ?? task.id ?? await childId(host.workflowId, task.key);
   const now = host.clock.now();
   const wait = row ??
     { ...runningRow(host, task.key, 1, now), kind: "child", topic: childTopic(id) } as const;
   if (row === undefined) {
-    let inputJson: string | null;
-    try {
-      inputJson = await task.inputText();
-    } catch (error) {
-      if (error instanceof StoreError) throw error;
-      return outcome(wait, now, { outputJson: null, errorJson: JSON.stringify(encodeError(error)) });
-    }
     const child = childInput(host, task, { id, now, inputJson });
     host.rows.stored(wait);
     const made = await host.store.createChild(host.owner, child, wait);
@@ -80,8 +75,8 @@ export async function performChild(
       host.loseLease(`start child "${id}"`);
       return await new Promise<never>(() => {});
     }
-    const adopted = made === "taken" ? await adopt(host, child, wait) : undefined;
-    if (adopted !== undefined) return adopted;
+    const outcome = made === "taken" ? await adopt(host, child, wait) : undefined;
+    if (outcome !== undefined) return outcome;
   }
   host.runChild(task.workflow, id);
   host.wait(wait, task.scope);
@@ -94,6 +89,17 @@ async function childId(parentId: string, key: string): Promise<string> {
   if (id.length <= MAX_ID_LENGTH) return id;
   const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(id));
   return `child-${Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
+}
+
+/** The text of an input; an outcome for one that is refused, or cannot be stored. */
+async function textOf({ inputText }: ChildTask, now: number): Promise<string | null | StepOutcome> {
+  try {
+    return await inputText();
+  } catch (error) {
+    if (error instanceof StoreError) throw error;
+    const errorJson = JSON.stringify(encodeError(error));
+    return { attempt: 1, startedAt: now, durationMs: 0, outputJson: null, errorJson };
+  }
 }
 
 function childInput(

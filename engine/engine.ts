@@ -16,11 +16,13 @@ import {
 } from "./errors.ts";
 import { type EngineEvent, Events } from "./events.ts";
 import { Executor } from "./executor.ts";
+import type { FollowHost } from "./follow.ts";
 import type { ForkOptions } from "./fork.ts";
 import { Handle, type HandleSource, type SignalOptions } from "./handle.ts";
 import type { WorkflowDetail, WorkflowSummary } from "./inspect.ts";
 import { checkName } from "./names.ts";
 import { type EngineOptions, type EngineSettings, engineSettings } from "./options.ts";
+import { readPublished } from "./published.ts";
 import { randomId, randomUuid } from "./random.ts";
 import { Parked, Run, runName } from "./run.ts";
 import { Runs } from "./runs.ts";
@@ -32,8 +34,10 @@ import { Mailbox, signalTopic } from "./store/mailbox.ts";
 import { WORKFLOW_STATUSES, type WorkflowOutcome, type WorkflowStatus } from "./store/rows.ts";
 import { openDatabase } from "./store/open.ts";
 import { hasEnded, type WorkflowRecord } from "./store/records.ts";
+import { Publications } from "./store/publications.ts";
 import { Store } from "./store/store.ts";
 import { decodeError, encodeError, type StoredError } from "./stored_error.ts";
+import { StreamReader } from "./stream_reader.ts";
 import { Turns } from "./turns.ts";
 import { inputText } from "./validation.ts";
 import { isCode, Versions } from "./versions.ts";
@@ -47,6 +51,12 @@ export interface StartOptions<I> {
   timeout?: Duration;
   /** What the function is given. For an id that is known already it may be left out; another one is refused. */
   input?: I;
+}
+
+/** How an engine takes up workflows that nobody runs. */
+export interface WorkOptions {
+  /** How many at a time: an integer from 1. 100 by default. */
+  concurrency?: number;
 }
 
 /** Which workflows to list. */
@@ -89,6 +99,7 @@ export class Engine implements AsyncDisposable {
   /** Who waits for something to happen to a workflow. */
   readonly #awaiting = new Map<string, Set<() => void>>();
   #closing: Promise<void> | undefined;
+  #working: PromiseWithResolvers<void> | undefined;
 
   /** @ignore Engines come from {@linkcode Engine.open}. */
   private constructor(database: Database, settings: EngineSettings, turns: Turns) {
@@ -129,15 +140,24 @@ export class Engine implements AsyncDisposable {
       },
       claims: this.#claims,
       executor: this.#executor,
+      executors,
       maxRunning,
       onChange: (workflowId) => this.#wake(workflowId),
     });
+    const reading: FollowHost = {
+      clock,
+      publications: new Publications(database),
+      find: (id) => this.#findOpen(id),
+      changeOf: (id) => this.#changeOf(id),
+    };
     this.#source = {
       resultOf: (id) => this.#resultOf(id),
       signal: (id, signal, payload, options) => this.signal(id, signal, payload, options),
       cancel: (id) => this.cancel(id),
       pause: (id) => this.pause(id),
       statusOf: async (id) => (await this.#find(id)).status,
+      readOf: (id, key, options) => readPublished(reading, id, key, options),
+      streamOf: (id, name, options) => new StreamReader(reading, id, name, options),
       eventsOf: (id) => this.#eventsOf(id),
     };
   }
@@ -443,6 +463,25 @@ export class Engine implements AsyncDisposable {
   }
 
   /**
+   * Takes up workflows of the engine's `workflows` that nobody runs, until the engine is closed: those that have not begun
+   * or were stopped at a checkpoint, those that wait and are due, and those whose process is gone.
+   *
+   * @param options.concurrency how many at a time; one that is let go while it waits does not count. 100 by default
+   * @returns settled once the engine is closed
+   */
+  async work({ concurrency = 100 }: WorkOptions = {}): Promise<void> {
+    if (!(Number.isSafeInteger(concurrency) && concurrency >= 1)) {
+      throw new RangeError(`Cannot work: wanted a concurrency of 1 or more, found ${concurrency}`);
+    }
+    if (this.#closing !== undefined) throw this.#closedError();
+    if (this.#working === undefined) {
+      this.#working = Promise.withResolvers<void>();
+      this.#runs.work(this.#versions, concurrency);
+    }
+    await this.#working.promise;
+  }
+
+  /**
    * Closes the engine. Workflows that run stop at a checkpoint, for which their steps have the time of `closeGrace`,
    * and can be resumed at once, by any process. Who waits for them gets an `EngineClosedError`.
    */
@@ -466,6 +505,7 @@ export class Engine implements AsyncDisposable {
       // The lock goes with the connection, and tells the others what could not be written down.
       if (!(error instanceof StoreError)) throw error;
     } finally {
+      this.#working?.resolve();
       await this.#store.close();
     }
   }
@@ -541,7 +581,6 @@ export class Engine implements AsyncDisposable {
     while (true) {
       const result = await this.#runs.get(id)?.result;
       if (result !== undefined && !(result instanceof Parked)) return result;
-      if (this.#closing !== undefined) throw this.#closedError();
       const { promise: changed, stop } = this.#changeOf(id);
       try {
         const record = await this.#find(id);
@@ -555,8 +594,9 @@ export class Engine implements AsyncDisposable {
     }
   }
 
-  /** Waits until a run of a workflow begins here, or another process changes the store. */
+  /** Waits until something happens to a workflow here, or another process changes the store. */
   #changeOf(id: string): { promise: Promise<void>; stop: () => void } {
+    if (this.#closing !== undefined) throw this.#closedError();
     const { promise, resolve } = Promise.withResolvers<void>();
     const wakes = this.#awaiting.get(id) ?? new Set();
     this.#awaiting.set(id, wakes.add(resolve));
@@ -586,6 +626,12 @@ export class Engine implements AsyncDisposable {
     const record = await this.#store.find(id);
     if (record === undefined) throw new WorkflowNotFoundError(id, this.#store.location);
     return record;
+  }
+
+  /** {@linkcode Engine.#find}, for those who wait: they are to hear that the engine was closed, not that its store was. */
+  async #findOpen(id: string): Promise<WorkflowRecord> {
+    if (this.#closing !== undefined) throw this.#closedError();
+    return await this.#find(id);
   }
 
   /** The code of a stored workflow, of any version: which it is that it needs, the claim finds out. */

@@ -20,6 +20,8 @@ const FIRST = "#000001";
 /**
  * Makes a workflow that begins with the checkpoints of another one, up to a step. What it waited for is not copied, nor
  * are signals that it has not consumed: they stay with it. Nothing of the other changes.
+ * What it shows to the outside is copied as far as it was shown before the step: a stream up to there, and a value
+ * under a key if there was no later one.
  *
  * @param record the other, of whatever status
  * @param fork.run a number that is this fork's alone
@@ -38,21 +40,20 @@ export async function forkWorkflow(
   const step = await store.firstCompletion(record, fromStep) ??
     await store.firstCompletion(record, fromStep + FIRST);
   if (step === undefined) throw new StepNotFoundError(record.workflowId, fromStep);
-  const checkpoints = await completionsBefore(store, record, step.completion);
+  // A step that has not completed yet comes after all there is.
+  const last = (step.completion ?? await store.lastCompletion(record.workflow) + 1) - 1;
+  const checkpoints = await completionsUpTo(store, record, last);
+  const publications = await store.publications(record, last);
   const patches = await store.patches(record);
   const input = forkedInput(original, newId, now);
-  if (await store.fork({ workflowId: newId, run }, input, { checkpoints, patches, now })) return input;
+  if (await store.fork({ workflowId: newId, run }, input, { checkpoints, patches, publications, now })) {
+    return input;
+  }
   const asked = `"${record.workflowId}" before step "${fromStep}"`;
   throw new WorkflowConflictError(newId, "origin", await originOf(store, newId), asked);
 }
 
-/** @param completion null for a step that has not completed yet: all there is comes before it */
-async function completionsBefore(
-  store: Store,
-  record: WorkflowRecord,
-  completion: number | null,
-): Promise<Checkpoint[]> {
-  const count = completion === null ? await store.lastCompletion(record.workflow) : completion - 1;
+async function completionsUpTo(store: Store, record: WorkflowRecord, count: number): Promise<Checkpoint[]> {
   if (count === 0) return [];
   // In one read, as the tail of a history can be amended by a retry.
   const checkpoints = await store.completions(record, 0, count);

@@ -1,4 +1,5 @@
 import { LimitExceededError } from "./errors.ts";
+import type { RunningRows } from "./running_rows.ts";
 import type { Ownership } from "./store/ownership.ts";
 import type { WorkflowRecord } from "./store/records.ts";
 import type { Store } from "./store/store.ts";
@@ -6,15 +7,27 @@ import type { Store } from "./store/store.ts";
 /** How many changes one workflow may ask for. */
 const MAX_PATCHES = 10_000;
 
+/** The place in a workflow at which a change is asked for. */
+export interface Place {
+  /** Whether nothing that is done there counts any more. */
+  readonly dropped: boolean;
+  /**
+   * Whether all that is stored of the workflow has been asked for: what it does from here on is new.
+   *
+   * @param begun the keys of what is stored as begun
+   */
+  isAtEnd(begun: readonly string[]): boolean;
+  /** Whether it has asked for nothing that it has not been given. */
+  readonly hasAsked: boolean;
+}
+
 /** What patches need of their run. */
 export interface PatchesHost {
   readonly owner: Ownership;
-  readonly over: boolean;
   readonly clock: { now(): number };
-  /** Whether all that is stored of the workflow has been asked for: what it does from here on is new. */
-  readonly isAtEnd: boolean;
-  /** Whether the workflow has nothing open: no outcome that it has not seen can come into the history by itself. */
-  readonly isAlone: boolean;
+  readonly rows: RunningRows;
+  /** Whether something is being done or written for the workflow. */
+  readonly isBusy: boolean;
   loseLease(doing: string): void;
   stopFor(error: unknown): Promise<void>;
 }
@@ -51,22 +64,22 @@ export class Patches {
   }
 
   /** Whether the workflow takes the change up. @throws {LimitExceededError} if it has asked for too many */
-  answer(changeId: string): boolean {
+  answer(changeId: string, place: Place): boolean {
     const known = this.#answers.get(changeId);
     if (known !== undefined) return known;
-    if (this.host.over) return false;
+    if (place.dropped) return false;
     if (this.#answers.size >= MAX_PATCHES) {
       throw new LimitExceededError("patches of a workflow", MAX_PATCHES, `ask for the change "${changeId}"`);
     }
-    const isNew = this.host.isAtEnd;
+    const isNew = place.isAtEnd(this.host.rows.left().map(({ key }) => key));
     this.#answers.set(changeId, isNew);
-    if (isNew && this.writes) this.#write(changeId);
+    if (isNew && this.writes) this.#write(changeId, place);
     return isNew;
   }
 
-  #write(changeId: string): void {
+  #write(changeId: string, place: Place): void {
     const { host, store } = this;
-    const awaited = !host.isAlone;
+    const awaited = place.hasAsked || host.isBusy;
     if (awaited) this.#awaited++;
     const patch = { changeId, run: host.owner.run, at: host.clock.now() };
     store.submit({

@@ -4,12 +4,14 @@ import type { Compensation } from "./compensations.ts";
 import { type Duration, durationMs } from "./duration.ts";
 import type { LogLevel } from "./events.ts";
 import { checkName } from "./names.ts";
+import { Publisher } from "./publisher.ts";
 import { retryPolicy } from "./retry.ts";
 import { type Run, runName } from "./run.ts";
+import type { Execution } from "./execution.ts";
 import { Scope } from "./scope.ts";
 import { encodeValue } from "./serialize.ts";
 import { type Signal, signalName } from "./signal.ts";
-import { runningRow } from "./step.ts";
+import { performStep, runningRow } from "./step.ts";
 import { signalTopic } from "./store/mailbox.ts";
 import type { CheckpointKind } from "./store/rows.ts";
 import { inputText as validInputText } from "./validation.ts";
@@ -30,22 +32,37 @@ import {
 /** How often undoing a step is tried, where nothing else is said. */
 const COMPENSATION_ATTEMPTS = 10;
 
+/** The last time that there is: that of a `Date`. */
+const MAX_TIME_MS = 8_640_000_000_000_000;
+
 const NO_OPTIONS: StepOptions = {};
 
 /** The context that a run gives its workflow, or one branch of it. */
 export class RunContext implements Context {
   readonly #run: Run;
+  readonly #execution: Execution;
   readonly #scope: Scope;
+  readonly #publisher: Publisher;
   #log: Logger | undefined;
 
-  /** @param scope the part of the workflow that the context is for */
-  constructor(run: Run, scope: Scope = run.scope) {
+  /**
+   * @param scope the part of the workflow that the context is for
+   * @param publisher that of the whole workflow
+   */
+  constructor(
+    run: Run,
+    execution: Execution,
+    scope: Scope = execution.scope,
+    publisher: Publisher = new Publisher(run),
+  ) {
     this.#run = run;
+    this.#execution = execution;
     this.#scope = scope;
+    this.#publisher = publisher;
   }
 
   get log(): Logger {
-    return this.#log ??= logger(this.#run);
+    return this.#log ??= logger(this.#run, this.#execution);
   }
 
   get workflowId(): string {
@@ -77,10 +94,16 @@ export class RunContext implements Context {
       const timeoutMs = timeout === undefined ? undefined : durationMs(timeout, `timeout of step "${name}"`);
       const undo = options.compensate && compensation(name, options.compensate);
       return () => {
-        const key = this.#run.keys.next(name);
+        const key = this.#execution.keys.next(name);
         const atMostOnce = semantics === "at-most-once";
-        const outcome = this.#run.step({ key, fn, policy, timeoutMs, atMostOnce, scope: this.#scope });
-        if (undo !== undefined) this.#run.compensations.add({ ...undo, key }, outcome);
+        const task = { key, fn, policy, timeoutMs, atMostOnce, scope: this.#scope };
+        const outcome = this.#execution.ask(
+          "step",
+          key,
+          this.#scope,
+          (row) => performStep(this.#run, task, row),
+        );
+        if (undo !== undefined) this.#execution.compensations.add({ ...undo, key }, outcome);
         return outcome;
       };
     });
@@ -98,7 +121,7 @@ export class RunContext implements Context {
     return this.#asked(() => {
       this.#checkCall("sleep");
       const dueAt = Number(time);
-      if (!Number.isFinite(dueAt)) {
+      if (!(Math.abs(dueAt) <= MAX_TIME_MS)) {
         throw new TypeError(`Cannot sleep: wanted a Date or milliseconds since 1970, found ${String(time)}`);
       }
       return () => this.#wait("sleep", "sleep", () => ({ dueAt }));
@@ -122,11 +145,12 @@ export class RunContext implements Context {
     until: (now: number) => { dueAt: number | null; topic?: string },
   ): Promise<unknown> {
     const run = this.#run;
-    const key = run.keys.nextOf(id);
-    return run.ask(kind, key, (row) => {
+    const key = this.#execution.keys.nextOf(id);
+    return this.#execution.ask(kind, key, this.#scope, (row) => {
       const now = run.clock.now();
       const { dueAt, ...topic } = until(now);
-      run.wait(row ?? { ...runningRow(run, key, 1, now), kind, nextAttemptAt: dueAt, ...topic }, this.#scope);
+      const nextAttemptAt = dueAt && Math.ceil(dueAt);
+      run.wait(row ?? { ...runningRow(run, key, 1, now), kind, nextAttemptAt, ...topic }, this.#scope);
       return undefined;
     });
   }
@@ -146,15 +170,36 @@ export class RunContext implements Context {
       const { maxValueBytes } = this.#run;
       // A schema may refuse today what it takes tomorrow: what it says is a part of the history, and not asked in a replay.
       const encoded = workflow.input === undefined ? encodeValue(input, what, maxValueBytes) : undefined;
+      // A replay that finds the child in its history has no use for it.
       if (encoded instanceof Promise) handled(encoded);
       const inputText = async () =>
         encoded === undefined
           ? await validInputText(workflow, input, { starting: `child "${name}"`, what, maxValueBytes })
           : await encoded;
       return () => {
-        const key = this.#run.keys.nextOf(`child:${name}`);
+        const key = this.#execution.keys.nextOf(`child:${name}`);
         const task = { key, workflow, id, inputText, detached, timeoutMs, scope: this.#scope };
-        return this.#run.ask("child", key, (row) => performChild(this.#run, task, row));
+        return this.#execution.ask("child", key, this.#scope, (row) => performChild(this.#run, task, row));
+      };
+    });
+  }
+
+  publish(key: string, value: unknown): Promise<void> {
+    return this.#publish("publish", key, value);
+  }
+
+  emit(stream: string, value: unknown): Promise<void> {
+    return this.#publish("emit", stream, value);
+  }
+
+  #publish(kind: "publish" | "emit", name: string, value: unknown): Promise<void> {
+    return this.#asked(() => {
+      checkName(name, kind === "publish" ? "a key to publish under" : "a stream's name");
+      this.#checkCall(`${kind} "${name}"`);
+      return () => {
+        const key = this.#execution.keys.nextOf(`${kind}:${name}`);
+        const task = { kind, name, value, scope: this.#scope };
+        return this.#execution.ask(kind, key, this.#scope, this.#publisher.publishing(task));
       };
     });
   }
@@ -178,7 +223,7 @@ export class RunContext implements Context {
     try {
       const ask = check();
       // A branch that is given up begins nothing more; it is given up at the same place in every replay.
-      if (this.#scope.aborted && !this.#run.over) return handled(Promise.reject(this.#scope.reason));
+      if (this.#scope.aborted && !this.#execution.dropped) return handled(Promise.reject(this.#scope.reason));
       return ask() as Promise<T>;
     } catch (error) {
       return handled(Promise.reject(error));
@@ -213,7 +258,9 @@ export class RunContext implements Context {
       while (next < branches.length && failures.length === 0) {
         const index = next++;
         try {
-          results[index] = await branches[index]!(new RunContext(this.#run, scope));
+          results[index] = await branches[index]!(
+            new RunContext(this.#run, this.#execution, scope, this.#publisher),
+          );
         } catch (error) {
           failures.push(error);
           scope.abort(error);
@@ -229,19 +276,19 @@ export class RunContext implements Context {
   patched(changeId: string): boolean {
     checkName(changeId, "a change id");
     this.#checkCall(`ask for the change "${changeId}"`);
-    return this.#run.patches.answer(changeId);
+    return this.#run.patches.answer(changeId, this.#execution);
   }
 
   now(): Date {
-    return new Date(this.#run.now());
+    return new Date(this.#execution.now);
   }
 
   random(): number {
-    return this.#run.seeded.fraction();
+    return this.#execution.seeded.fraction();
   }
 
   uuid(): string {
-    return this.#run.seeded.uuid();
+    return this.#execution.seeded.uuid();
   }
 }
 
@@ -267,9 +314,9 @@ function handled<T>(promise: Promise<T>): Promise<T> {
   return promise;
 }
 
-function logger(run: Run): Logger {
+function logger(run: Run, execution: Execution): Logger {
   const at = (level: LogLevel) => (message: string, fields?: Record<string, unknown>) => {
-    if (!run.replaying && run.observed) run.tell({ type: "log", level, message, fields });
+    if (!execution.isRepeating && run.observed) run.tell({ type: "log", level, message, fields });
   };
   return { debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error") };
 }

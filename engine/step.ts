@@ -5,7 +5,7 @@ import { randomFraction, type RandomSource } from "./random.ts";
 import { mayRetry, retryDelayMs, type RetryPolicy } from "./retry.ts";
 import { Scope } from "./scope.ts";
 import { encodeValue } from "./serialize.ts";
-import type { Checkpoint } from "./store/rows.ts";
+import type { Checkpoint, Publication } from "./store/rows.ts";
 import { encodeError } from "./stored_error.ts";
 import type { StepFunction, StepInfo } from "./workflow.ts";
 
@@ -43,10 +43,11 @@ export interface StepHost {
 }
 
 /** What a step has come to: it has failed where there is the text of an error. The run makes a checkpoint of it. */
-export type StepOutcome = Pick<
-  Checkpoint,
-  "attempt" | "startedAt" | "durationMs" | "outputJson" | "errorJson"
->;
+export interface StepOutcome
+  extends Pick<Checkpoint, "attempt" | "startedAt" | "durationMs" | "outputJson" | "errorJson"> {
+  /** What is shown to the outside, in the commit of that checkpoint. */
+  readonly publication?: Publication;
+}
 
 /**
  * Runs a step until it has succeeded, or failed for good.

@@ -18,6 +18,11 @@ export class Versions {
     }
   }
 
+  /** Their names. */
+  get names(): string[] {
+    return [...this.#byName.keys()];
+  }
+
   /** A workflow of this name, of whatever version. */
   named(name: string): Workflow | undefined {
     return this.#byName.get(name)?.values().next().value;
@@ -45,7 +50,7 @@ export class Versions {
 
   /** The error for a workflow whose name is not here. */
   unknown(workflowId: string, name: string): UnknownWorkflowError {
-    return new UnknownWorkflowError(workflowId, name, [...this.#byName.keys()]);
+    return new UnknownWorkflowError(workflowId, name, this.names);
   }
 }
 

@@ -230,6 +230,65 @@ export interface Context {
    */
   patched(changeId: string): boolean;
 
+  /**
+   * Publishes a value under a key, in place of the one before it: the workflow's state, for others to read with
+   * `handle.read()`, in any process, while it runs and after it has ended. It is published exactly once: in one commit
+   * with the checkpoint that says so. Counts as a step.
+   *
+   * @param value data, as the result of a step
+   * @throws {SerializationError | LimitExceededError} if the value cannot be stored, or is too large
+   *
+   * @example
+   * ```ts
+   * import { Engine, workflow } from "@stepwell/stepwell";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const parcel = workflow("parcel", async (ctx) => {
+   *   await ctx.publish("place", "warehouse");
+   *   await ctx.waitForSignal("collected");
+   *   await ctx.publish("place", "van");
+   * });
+   *
+   * await using engine = await Engine.open(":memory:");
+   * const handle = await engine.start(parcel, { id: "parcel-1" });
+   * assertEquals(await handle.read<string>("place", { wait: "10s" }), "warehouse");
+   * await handle.signal("collected");
+   * await handle.result();
+   * assertEquals(await handle.read<string>("place"), "van");
+   * ```
+   */
+  publish(key: string, value: unknown): Promise<void>;
+
+  /**
+   * Adds a value to a stream of the workflow's, for others to read with `handle.stream()`: its progress, say. It is
+   * added exactly once, in one commit with the checkpoint that says so; the entries of a stream are in the order of the
+   * calls. Counts as a step. What a workflow emits after the step that fails it stays in the stream; a workflow that is
+   * retried goes on behind it.
+   *
+   * @param value data, as the result of a step
+   * @throws {SerializationError | LimitExceededError} if the value cannot be stored, or is too large
+   *
+   * @example
+   * ```ts
+   * import { Engine, workflow } from "@stepwell/stepwell";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const copy = workflow("copy", async (ctx, files: string[]) => {
+   *   for (const file of files) {
+   *     await ctx.step("copy", () => console.log(file));
+   *     await ctx.emit("copied", file);
+   *   }
+   * });
+   *
+   * await using engine = await Engine.open(":memory:");
+   * const handle = await engine.start(copy, { id: "copy-1", input: ["a.txt", "b.txt"] });
+   * const copied: string[] = [];
+   * for await (const { position, value } of handle.stream<string>("copied")) copied[position] = value;
+   * assertEquals(copied, ["a.txt", "b.txt"]);
+   * ```
+   */
+  emit(stream: string, value: unknown): Promise<void>;
+
   /** The time, by the workflow's own account: that of the last outcome it has seen. The same in a replay. */
   now(): Date;
   /** A random number, at least 0 and less than 1. The same in a replay. Not for secrets. */

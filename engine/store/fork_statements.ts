@@ -13,6 +13,8 @@ import {
   kindCode,
   type Patch,
   patchChecksum,
+  publicationChecksum,
+  type ShownPublication,
   statusCode,
   type WorkflowInput,
 } from "./rows.ts";
@@ -83,4 +85,20 @@ export function copyPatch(fork: Forking, patch: Patch): Statement {
   const { changeId, run, at } = patch;
   const checksum = patchChecksum(fork.workflowId, patch);
   return { sql: COPY_PATCH, params: [changeId, run, at, checksum, ...ofThisFork(fork)] };
+}
+
+const COPY_PUBLISHED = `INSERT INTO published (workflow, key, value_json, published_at, completion, checksum)
+  SELECT workflow, ?, ?, ?, ?, ? ${OF_THIS_FORK}`;
+const COPY_EMITTED =
+  `INSERT INTO emitted (workflow, stream, value_json, emitted_at, completion, checksum, position)
+  SELECT workflow, ?, ?, ?, ?, ?, ? ${OF_THIS_FORK}`;
+
+/** Gives the new workflow something that the other shows. */
+export function copyPublication(fork: Forking, shown: ShownPublication): Statement {
+  const { name, valueJson, at, completion, position } = shown;
+  const checksum = publicationChecksum(fork.workflowId, { ...shown, startedAt: at }, shown);
+  const columns = [name, valueJson, at, completion, checksum];
+  return position === null
+    ? { sql: COPY_PUBLISHED, params: [...columns, ...ofThisFork(fork)] }
+    : { sql: COPY_EMITTED, params: [...columns, position, ...ofThisFork(fork)] };
 }

@@ -3,13 +3,16 @@ import * as checkpoints from "./checkpoint_statements.ts";
 import type { Database, Row } from "./database.ts";
 import type { Ownership, Seen } from "./ownership.ts";
 import * as patches from "./patch_statements.ts";
+import { selectPublications } from "./publication_statements.ts";
 import {
   type Checkpoint,
   inputChecksum,
   outcomeChecksum,
   type Patch,
   patchChecksum,
+  publicationChecksum,
   readCheckpoint,
+  type ShownPublication,
   textOrNull,
   WORKFLOW_STATUSES,
   type WorkflowInput,
@@ -45,11 +48,15 @@ export interface InspectedCheckpoint {
   readonly corrupt: CorruptCheckpointError | undefined;
 }
 
-/** A workflow that is waiting and due. */
-export interface DueWorkflow {
-  readonly workflow: number;
+/** A workflow that can be taken up. */
+export interface ReadyWorkflow {
   readonly workflowId: string;
   readonly name: string;
+}
+
+/** A workflow that is waiting and due. */
+export interface DueWorkflow extends ReadyWorkflow {
+  readonly workflow: number;
   readonly dueAt: number;
 }
 
@@ -164,6 +171,32 @@ export class Records {
     });
   }
 
+  /**
+   * All that a workflow shows which was committed with one of its completions up to a certain one.
+   *
+   * @throws {CorruptCheckpointError} likewise
+   */
+  async publications(
+    { workflow, workflowId }: Seen & { workflowId: string },
+    last: number,
+  ): Promise<ShownPublication[]> {
+    const rows = await this.database.read(selectPublications(workflow, last));
+    return rows.map((row) => {
+      const shown = {
+        kind: row.kind as "publish" | "emit",
+        name: String(row.name),
+        position: row.position as number | null,
+        valueJson: textOrNull(row.value_json),
+        at: row.at as number,
+        completion: row.completion as number,
+      };
+      if (publicationChecksum(workflowId, { ...shown, startedAt: shown.at }, shown) === row.checksum) {
+        return shown;
+      }
+      throw this.corrupt(workflowId, `${shown.kind}:${shown.name}`, "a row with another checksum");
+    });
+  }
+
   /** The steps that were running when the workflow was last heard of. @throws {CorruptCheckpointError} likewise */
   async running(owner: Seen & { workflowId: string }): Promise<Checkpoint[]> {
     const rows = await this.database.read(checkpoints.selectRunning(owner.workflow));
@@ -220,6 +253,29 @@ export class Records {
     }));
   }
 
+  /** Workflows of these names that can be taken up at once: those that are due first, then those that nobody runs. */
+  async ready(names: readonly string[], now: number, limit: number): Promise<ReadyWorkflow[]> {
+    const due = await this.database.read(workflows.selectDueOf(names, now, limit));
+    const left = limit - due.length;
+    const pending = left > 0 ? await this.database.read(workflows.selectPendingOf(names, left)) : [];
+    return [...due, ...pending].map(readReady);
+  }
+
+  /** The executors that own workflows, with the end of their leases; null for one that is not registered (any more). */
+  async owners(limit: number): Promise<{ executor: number; leaseUntil: number | null }[]> {
+    const rows = await this.database.read(workflows.selectOwners(limit));
+    return rows.map((row) => ({
+      executor: row.executor as number,
+      leaseUntil: row.lease_until as number | null ?? null,
+    }));
+  }
+
+  /** Workflows of these names that an executor owns. */
+  async ownedBy(executor: number, names: readonly string[], limit: number): Promise<ReadyWorkflow[]> {
+    const rows = await this.database.read(workflows.selectOwnedBy(executor, names, limit));
+    return rows.map(readReady);
+  }
+
   /** When the next workflow is due that is waiting, and is not due yet. */
   async nextDue(now: number): Promise<number | undefined> {
     const [row] = await this.database.read(workflows.selectNextDue(now));
@@ -252,6 +308,10 @@ export class Records {
 /** Whether a workflow of this status has an outcome. */
 export function hasEnded(status: WorkflowStatus): status is "completed" | "failed" | "cancelled" {
   return status === "completed" || status === "failed" || status === "cancelled";
+}
+
+function readReady(row: Row): ReadyWorkflow {
+  return { workflowId: String(row.workflow_id), name: String(row.name) };
 }
 
 function readWorkflow(row: Row): WorkflowRecord {

@@ -6,16 +6,25 @@
  */
 
 import * as checkpoints from "./checkpoint_statements.ts";
-import type { Rider, Statement, Write } from "./database.ts";
+import type { Batch, Rider, Statement, Write } from "./database.ts";
 import { removeExecutor } from "./executor_statements.ts";
 import * as forks from "./fork_statements.ts";
 import type { Forking } from "./fork_statements.ts";
 import { CANCEL_TOPIC, childTopic, type KeptMessage, PAUSE_TOPIC } from "./mailbox.ts";
 import * as messages from "./message_statements.ts";
 import type { Ownership, Seen } from "./ownership.ts";
+import * as publications from "./publication_statements.ts";
 import { Records, type WorkflowRecord } from "./records.ts";
 import { writePatch } from "./patch_statements.ts";
-import type { Checkpoint, Patch, WorkflowInput, WorkflowOutcome } from "./rows.ts";
+import {
+  type Checkpoint,
+  isPublication,
+  type Patch,
+  type Publication,
+  type ShownPublication,
+  type WorkflowInput,
+  type WorkflowOutcome,
+} from "./rows.ts";
 import * as workflows from "./workflow_statements.ts";
 
 /** What has come of what a workflow waits for, as it is written down. */
@@ -62,17 +71,13 @@ export class Store extends Records {
     const batch = [
       ...gone,
       workflows.claimWorkflow(record, claim),
-      ...this.#arriving(owner, claim.arrivals ?? []),
+      ...this.arrivalStatements(owner, claim.arrivals ?? []),
     ];
     return (await this.database.write(batch))[gone.length] === 1 ? owner : undefined;
   }
 
-  /** Makes what has come a part of the workflow's history. @returns whether the run still owns the workflow */
-  async arrive(owner: Ownership, arrivals: readonly ArrivedRow[]): Promise<boolean> {
-    return (await this.database.write(this.#arriving(owner, arrivals), owner.run))[0] === 1;
-  }
-
-  #arriving(owner: Ownership, arrivals: readonly ArrivedRow[]): Statement[] {
+  /** The statements that make what has come a part of the workflow's history, for {@linkcode Store.submit}. */
+  arrivalStatements(owner: Ownership, arrivals: readonly ArrivedRow[]): Statement[] {
     return arrivals.flatMap(({ checkpoint, replacesRunning, message }) => [
       checkpoints.writeCheckpoint(owner, checkpoint, replacesRunning),
       ...message === undefined ? [] : [messages.consumeMessage(owner, message, checkpoint.completion!)],
@@ -118,15 +123,18 @@ export class Store extends Records {
   /**
    * Makes a failed workflow ready to run again.
    *
-   * @param from the completion that failed it: failures from there on are put out of force, and results that came
-   *   after it need not be asked for again; undefined if the workflow failed by itself
+   * @param from the completion that failed it: failures from there on are put out of force, with what the workflow
+   *   showed to the outside, and results that came after it need not be asked for again; undefined if the workflow failed
+   *   by itself
    * @returns whether it was still as it was seen
    */
   async retry(record: WorkflowRecord, from: number | undefined, now: number): Promise<boolean> {
     const tail = from === undefined ? [] : await this.completionsFrom(record, from);
     const amended = tail.filter(({ status }) => status === "failed" || status === "completed");
     const batch = amended.map((checkpoint) => {
-      const status = checkpoint.status === "failed" ? "retried" : "kept";
+      const { kind } = checkpoint;
+      // Kept, "failed" would stand for what the workflow shows next under the same name.
+      const status = checkpoint.status === "failed" || isPublication(kind) ? "retried" : "kept";
       return checkpoints.amendCheckpoint(record, record.workflowId, { ...checkpoint, status });
     });
     batch.push(workflows.retryWorkflow(record, now));
@@ -143,7 +151,20 @@ export class Store extends Records {
     return this.#changed(checkpoints.writeCheckpoint(owner, checkpoint, replacesRunning), owner.run);
   }
 
-  /** The statement of {@linkcode Store.checkpoint}, for a rider or for {@linkcode Store.submit}. */
+  /** What completes a step, for {@linkcode Store.submit}: its checkpoint, and what is shown to the outside with it. */
+  completing(
+    owner: Ownership,
+    checkpoint: Checkpoint,
+    replacesRunning: boolean,
+    publication: Publication | undefined,
+  ): Batch {
+    const written = checkpoints.writeCheckpoint(owner, checkpoint, replacesRunning);
+    return publication === undefined
+      ? [written]
+      : [written, publications.writePublication(owner, checkpoint, publication)];
+  }
+
+  /** The statement of {@linkcode Store.checkpoint}, for a rider. */
   checkpointStatement(owner: Ownership, checkpoint: Checkpoint, replacesRunning: boolean): Statement {
     return checkpoints.writeCheckpoint(owner, checkpoint, replacesRunning);
   }
@@ -206,13 +227,23 @@ export class Store extends Records {
     return [messages.sendFrom(owner, message, CANCEL_TOPIC), messages.wakeWorkflow(workflowId, at)];
   }
 
-  /** Blocks the workflow: the run ends, and nothing of what it has begun is lost. @returns whether it still owned it */
-  async block(owner: Ownership, outcome: WorkflowOutcome): Promise<boolean> {
+  /**
+   * Blocks the workflow: the run ends, and nothing of what it has begun is lost.
+   *
+   * @param waits what it waits for, where no row says so yet
+   * @returns whether it still owned it
+   */
+  async block(
+    owner: Ownership,
+    outcome: WorkflowOutcome,
+    waits: readonly Checkpoint[] = [],
+  ): Promise<boolean> {
     const batch = [
+      ...waits.map((row) => checkpoints.writeCheckpoint(owner, row, false)),
       workflows.finishWorkflow(owner, outcome),
       messages.discardMessages(owner.workflowId, PAUSE_TOPIC),
     ];
-    return (await this.database.write(batch, owner.run))[0] === 1;
+    return (await this.database.write(batch, owner.run)).at(-2) === 1;
   }
 
   /** Requests the children of a workflow to be cancelled. */
@@ -244,12 +275,18 @@ export class Store extends Records {
   async fork(
     fork: Forking,
     input: WorkflowInput,
-    copied: { checkpoints: readonly Checkpoint[]; patches: readonly Patch[]; now: number },
+    copied: {
+      checkpoints: readonly Checkpoint[];
+      patches: readonly Patch[];
+      publications: readonly ShownPublication[];
+      now: number;
+    },
   ): Promise<boolean> {
     const [made] = await this.database.write([
       ...forks.createFork(fork, input, copied.now),
       ...copied.checkpoints.map((checkpoint) => forks.copyCheckpoint(fork, checkpoint)),
       ...copied.patches.map((patch) => forks.copyPatch(fork, patch)),
+      ...copied.publications.map((shown) => forks.copyPublication(fork, shown)),
     ]);
     return made === 1;
   }
@@ -289,9 +326,11 @@ export class Store extends Records {
     return paused === 1 || told === 1;
   }
 
-  /** Ends the run without an outcome. @returns whether it still owned the workflow */
-  release(owner: Ownership, now: number): Promise<boolean> {
-    return this.#changed(workflows.releaseWorkflow(owner, now));
+  /** Ends the run without an outcome. @param waits as of {@linkcode Store.block}. @returns whether it still owned it */
+  async release(owner: Ownership, now: number, waits: readonly Checkpoint[] = []): Promise<boolean> {
+    const batch = waits.map((row) => checkpoints.writeCheckpoint(owner, row, false));
+    batch.push(workflows.releaseWorkflow(owner, now));
+    return (await this.database.write(batch)).at(-1) === 1;
   }
 
   /** Calls back whenever another process may have changed the store. @returns a function that ends it */

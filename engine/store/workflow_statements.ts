@@ -177,6 +177,45 @@ export function selectNextDue(now: number): Statement {
   };
 }
 
+const OF_NAMES = "name IN (SELECT value FROM json_each(?))";
+
+/** Workflows of these names that are waiting and due, the longest due first. */
+export function selectDueOf(names: readonly string[], now: number, limit: number): Statement {
+  return {
+    sql: `SELECT workflow_id, name FROM workflows INDEXED BY workflows_due
+      WHERE status = 'waiting' AND due_at IS NOT NULL AND due_at <= ? AND ${OF_NAMES} ORDER BY due_at LIMIT ?`,
+    params: [now, JSON.stringify(names), limit],
+  };
+}
+
+/** Workflows of these names that nobody runs and that can begin or go on at once, the oldest first. */
+export function selectPendingOf(names: readonly string[], limit: number): Statement {
+  return {
+    sql: `SELECT workflow_id, name FROM workflows INDEXED BY workflows_pending
+      WHERE status = 'pending' AND ${OF_NAMES} ORDER BY workflow LIMIT ?`,
+    params: [JSON.stringify(names), limit],
+  };
+}
+
+/** The executors that own workflows, with their leases. */
+export function selectOwners(limit: number): Statement {
+  return {
+    sql: `SELECT o.executor, e.lease_until FROM (
+        SELECT DISTINCT executor FROM workflows INDEXED BY workflows_running WHERE status = 'running') o
+      LEFT JOIN executors e ON e.executor = o.executor LIMIT ?`,
+    params: [limit],
+  };
+}
+
+/** Workflows of these names that an executor owns. */
+export function selectOwnedBy(executor: number, names: readonly string[], limit: number): Statement {
+  return {
+    sql: `SELECT workflow_id, name FROM workflows INDEXED BY workflows_running
+      WHERE status = 'running' AND executor = ? AND ${OF_NAMES} LIMIT ?`,
+    params: [executor, JSON.stringify(names), limit],
+  };
+}
+
 const FINISH =
   `UPDATE workflows SET status = ?, executor = NULL, updated_at = ?, completed_at = ?, output_json = ?,
     error_json = ?, checksum = ?

@@ -297,6 +297,28 @@ Deno.test("a fork has the changes that the other has taken up, and draws the sam
   );
 });
 
+Deno.test("a fork shows what its history has shown", async () => {
+  let later = "first";
+  const definition = workflow("w", async (ctx) => {
+    await ctx.publish("kept", 1);
+    await ctx.publish("replaced", 1);
+    for (const entry of ["a", "b"]) await ctx.emit("log", entry);
+    await ctx.step("step", () => 1);
+    await ctx.emit("log", later);
+    await ctx.publish("replaced", 2);
+  });
+  await using engine = await Engine.open(":memory:", { workflows: [definition] });
+  await engine.run(definition, { id: "a" });
+  later = "later";
+  const fork = await engine.fork("a", { fromStep: "step", newId: "b" });
+  await fork.result();
+  const entries = await Array.fromAsync(fork.stream<string>("log"));
+  assertEquals(entries.map(({ position, value }) => [position, value]), [[0, "a"], [1, "b"], [2, "later"]]);
+  assertEquals([await fork.read("kept"), await fork.read("replaced")], [1, 2]);
+  const others = await Array.fromAsync(engine.handle("a").stream<string>("log"));
+  assertEquals(others.map(({ value }) => value), ["a", "b", "first"]);
+});
+
 Deno.test("a fork of a workflow that was retried begins with the first failure's history", async () => {
   let broken = true;
   const definition = workflow("w", async (ctx) => {

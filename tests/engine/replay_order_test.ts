@@ -212,6 +212,33 @@ Deno.test("completions are numbered from 1 without a gap, in the order in which 
   assertEquals(rows.map(({ step_key }) => step_key), seen);
 });
 
+Deno.test("signals and steps that are committed together are seen in the order of their numbers", async () => {
+  await using folder = temporaryFolder();
+  const file = folder.file("a.db");
+  await using engine = await Engine.open(file);
+  const doors = new Doors();
+  const mixed = workflow("mixed", async (ctx) => {
+    const order: string[] = [];
+    await Promise.all(Array.from({ length: 60 }, async (_, i) => {
+      const step = ctx.step(`s${i}`, () => doors.through(`${i}`)).then(() => order.push(`s${i}#000001`));
+      await ctx.waitForSignal(`${i}`);
+      order.push(`signal:${i}#000001`);
+      await step;
+    }));
+    return order;
+  });
+  const handle = await engine.start(mixed, { id: "m" });
+  for (let i = 0; i < 60; i++) {
+    await handle.signal(`${i}`);
+    // The step ends a little later each time: now and then between what has come of the signal and its commit.
+    for (let tick = 0; tick < i; tick++) await undefined;
+    doors.open(`${i}`);
+  }
+  const order = await handle.result();
+  const rows = query(file, "SELECT step_key FROM steps ORDER BY completion");
+  assertEquals(rows.map(({ step_key }) => step_key), order);
+});
+
 Deno.test("a history longer than a page is replayed in its order, each step once", async () => {
   await using folder = temporaryFolder();
   const file = folder.file("a.db");

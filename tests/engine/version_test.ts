@@ -230,3 +230,14 @@ Deno.test("a child goes on with the version that it was started with", async () 
   assertEquals(await engine.run(parent("2"), { id: "parent" }), "1 by 1");
   assertEquals((await engine.get("child"))!.version, "1");
 });
+
+Deno.test("work() takes up each workflow with its own version", async () => {
+  await using folder = temporaryFolder();
+  const file = folder.file("a.db");
+  const crash = new Crash(2);
+  await crash.happens(file, order("1", crash), { id: "a" });
+  await crash.happens(file, order("2", crash), { id: "b" });
+  await using engine = await Engine.open(file, { workflows: [order("2"), order("1")] });
+  void engine.work();
+  assertEquals(await Promise.all(["a", "b"].map((id) => engine.handle(id).result())), ["1 by 1", "2 by 2"]);
+});

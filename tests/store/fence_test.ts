@@ -4,6 +4,7 @@ import type { Checkpoint, WorkflowOutcome } from "../../engine/store/rows.ts";
 import * as checkpoints from "../../engine/store/checkpoint_statements.ts";
 import * as executors from "../../engine/store/executor_statements.ts";
 import { ExecutorRegistry } from "../../engine/store/executor_registry.ts";
+import * as publications from "../../engine/store/publication_statements.ts";
 import { Mailbox } from "../../engine/store/mailbox.ts";
 import * as forks from "../../engine/store/fork_statements.ts";
 import * as messages from "../../engine/store/message_statements.ts";
@@ -76,6 +77,11 @@ async function begin(database: Database): Promise<{ store: Store; owner: Ownersh
   assert(owner !== undefined);
   assert(await store.checkpoint(owner, checkpoint("done#000001"), false));
   assert(await store.checkpoint(owner, running, false));
+  const published = publications.writePublication(owner, checkpoint("publish:state#000001"), {
+    name: "state",
+    valueJson: '"old"',
+  });
+  assertEquals(await database.write([published]), [1]);
   return { store, owner };
 }
 
@@ -91,6 +97,21 @@ async function takeOver(store: Store, now = 9_000): Promise<Ownership | undefine
   return await store.claim((await store.find("w"))!, claim);
 }
 
+/** Has a run show something, with the checkpoint of it. @returns whether that had an effect: all of it, or nothing */
+async function publishing(
+  store: Store,
+  owner: Ownership,
+  kind: "publish" | "emit",
+  name = "new",
+): Promise<boolean> {
+  const completed = checkpoint(`${kind}:${name}#000001`, { kind, completion: 2 });
+  const batch = store.completing(owner, completed, false, { name, valueJson: '"new"' });
+  const counts = await databases.get(store)!.write(batch, owner.run);
+  assertEquals(counts.length, 2);
+  assertEquals(counts[0], counts[1]);
+  return counts[0] === 1;
+}
+
 /** The messages that are kept for the child of the workflow. */
 function sent(store: Store): Promise<unknown[]> {
   return new Mailbox(databases.get(store)!).kept("child", "cancel", 10);
@@ -100,7 +121,7 @@ function sent(store: Store): Promise<unknown[]> {
 const databases = new WeakMap<Store, Database>();
 
 async function contents(database: Database): Promise<unknown> {
-  const tables = ["workflows", "inputs", "checkpoints", "messages", "patches"];
+  const tables = ["workflows", "inputs", "checkpoints", "messages", "published", "emitted", "patches"];
   return await Promise.all(
     tables.map((table) => database.read({ sql: `SELECT * FROM ${table}`, params: [] })),
   );
@@ -130,11 +151,16 @@ const runWrites: Record<string, (store: Store, owner: Ownership) => Promise<bool
   "the row of what it waits for": (store, owner) => store.checkpoint(owner, waiting, false),
   "what has come of it": (store, owner) => {
     const message = { message: 1, workflowId: "w", topic: "signal:go", payloadJson: "1", sentAt: 900 };
-    return store.arrive(owner, [{
-      checkpoint: { ...waiting, completion: 2 },
-      replacesRunning: false,
-      message,
-    }]);
+    const arrival = { checkpoint: { ...waiting, completion: 2 }, replacesRunning: false, message };
+    return new Promise((resolve, failed) => {
+      const committed = (counts: readonly number[]) => resolve(counts[0] === 1);
+      store.submit({
+        batch: store.arrivalStatements(owner, [arrival]),
+        stream: owner.run,
+        committed,
+        failed,
+      });
+    });
   },
   "a child": async (store, owner) => {
     const input = { workflowId: "new", name: "n", createdAt: 1_000, seed: 7, inputJson: null, parentId: "w" };
@@ -156,6 +182,9 @@ const runWrites: Record<string, (store: Store, owner: Ownership) => Promise<bool
     const [written] = await database.write([store.patchStatement(owner, patch)], owner.run);
     return written === 1;
   },
+  "what it publishes": (store, owner) => publishing(store, owner, "publish"),
+  "what it publishes again": (store, owner) => publishing(store, owner, "publish", "state"),
+  "what it emits": (store, owner) => publishing(store, owner, "emit"),
   "its release": (store, owner) => store.release(owner, 2_000),
 };
 
@@ -296,12 +325,18 @@ testEachDriver("a fork is made whole, or where its id is taken not at all", asyn
       { ...waiting, completion: 2, status: "completed" } as const,
     ];
     const patches = [{ changeId: "change", run: first.run, at: 2_000 }];
-    return await store.fork({ workflowId, run }, input, { checkpoints, patches, now: 2_000 });
+    const shown = { valueJson: "1", at: 1_500, completion: 1 };
+    const publications = [
+      { ...shown, kind: "publish", name: "state", position: null },
+      { ...shown, kind: "emit", name: "log", position: 0 },
+    ] as const;
+    return await store.fork({ workflowId, run }, input, { checkpoints, patches, publications, now: 2_000 });
   };
   assertEquals(await Promise.all([fork("new", 44), fork("new", 55)]), [true, false]);
   const record = (await store.find("new"))!;
   assertEquals((await store.completions(record, 0, 10)).map(({ key }) => key), ["done#000001", waiting.key]);
   assertEquals((await store.patches(record)).length, 1);
+  assertEquals((await store.publications(record, 9)).map(({ name }) => name), ["state", "log"]);
   assertEquals((await store.input(record)).forkedFrom, "w");
   const before = await contents(database);
   for (const taken of ["new", "w", "parent", "child"]) {
@@ -378,6 +413,7 @@ Deno.test("every statement that writes is fenced, and tested here", () => {
     "sendRequest",
     "copyCheckpoint",
     "copyPatch",
+    "copyPublication",
     "createFork",
     "wakeWorkflow",
     "writePatch",
@@ -385,20 +421,32 @@ Deno.test("every statement that writes is fenced, and tested here", () => {
     "claimWorkflow",
     "blockUnowned",
     "writeCheckpoint",
+    "writePublication",
     "finishWorkflow",
     "releaseWorkflow",
     "unblockWorkflow",
     "retryWorkflow",
   ];
   const ofExecutors = ["renewLease", "removeExecutor"];
-  const statements = { ...workflows, ...checkpoints, ...messages, ...patches, ...forks, ...executors };
+  const statements = {
+    ...workflows,
+    ...checkpoints,
+    ...messages,
+    ...publications,
+    ...patches,
+    ...forks,
+    ...executors,
+  };
   const reading = Object.keys(statements).filter((name) => name.startsWith("select"));
   assertEquals(Object.keys(statements).toSorted(), [...fenced, ...ofExecutors, ...reading].toSorted());
   for (const name of reading) {
-    const statement =
-      (statements as unknown as Record<string, (filter: unknown, after: unknown) => Statement>)[name]!({
+    const statement = (statements as unknown as Record<string, (...about: unknown[]) => Statement>)[name]!(
+      {
         statuses: [],
-      }, { dueAt: 0, workflow: 0 });
+      },
+      { dueAt: 0, workflow: 0 },
+      { from: 0 },
+    );
     assert(/^\s*SELECT\b/.test(statement.sql), name);
   }
 });
