@@ -30,6 +30,15 @@ export { type Clock, systemClock } from "./engine/clock.ts";
 export { type RandomSource, systemRandom } from "./engine/random.ts";
 export type { StoredError } from "./engine/stored_error.ts";
 export { type Signal, signal } from "./engine/signal.ts";
+export type {
+  SchemaInput,
+  SchemaOutput,
+  StandardSchema,
+  StandardSchemaIssue,
+  StandardSchemaProps,
+  StandardSchemaResult,
+  StandardSchemaTypes,
+} from "./engine/standard_schema.ts";
 export type { RetryOptions } from "./engine/retry.ts";
 export type { EngineEvent, EventBase, EventDetail, LogLevel } from "./engine/events.ts";
 export {
@@ -51,6 +60,7 @@ export {
   type TransactionStartOptions,
   type Unstorable,
   type UnstorableResult,
+  type ValidatedWorkflowOptions,
   type WaitOptions,
   type Workflow,
   workflow,
@@ -63,4 +73,6 @@ export type { ReadOptions } from "./engine/published.ts";
 export type { StreamEntry, StreamOptions } from "./engine/stream_reader.ts";
 export { Handle, type HandleSource, type SignalOptions } from "./engine/handle.ts";
 export type { EngineOptions } from "./engine/options.ts";
+export { type CheckOptions, checkReplay, type ReplayCheck, type ReplayVerdict } from "./engine/check.ts";
+export type { ForkOptions } from "./engine/fork.ts";
 export { Engine, type ListFilter, type StartOptions, type WorkOptions } from "./engine/engine.ts";

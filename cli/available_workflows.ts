@@ -13,17 +13,23 @@ export async function availableWorkflows(location: string, modules: readonly str
 }
 
 /**
- * The workflow of a name.
+ * The workflow of a name; of several versions the highest, as people order them: "10" is higher than "9".
  *
  * @throws {UsageError} if there is none
  */
 export function selectWorkflow(workflows: readonly Workflow[], name: string): Workflow {
-  const found = workflows.find((workflow) => workflow.name === name);
+  const [found] = workflows.filter((workflow) => workflow.name === name).sort(byVersion);
   if (found !== undefined) return found;
-  const names = workflows.map((workflow) => workflow.name);
+  const names = Array.from(new Set(workflows.map((workflow) => workflow.name)));
   const known = names.map((each) => `"${printableLine(each)}"`).join(", ");
   throw new UsageError(
     `There is no workflow "${printableLine(name)}"${didYouMean(name, names)}; there is ${known}, ` +
       `and --module FILE adds those of a module`,
   );
+}
+
+/** The highest first, and last the one that has none. */
+function byVersion({ version: a }: Workflow, { version: b }: Workflow): number {
+  if (a === undefined || b === undefined) return Number(a === undefined) - Number(b === undefined);
+  return b.localeCompare(a, "en", { numeric: true });
 }

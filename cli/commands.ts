@@ -37,6 +37,12 @@ export const COMMANDS = [
     flags: EXECUTION,
   },
   {
+    name: "fork",
+    operand: "ID",
+    summary: "Runs a new workflow that begins with the checkpoints of another, up to a step",
+    flags: ["from", "id", ...EXECUTION],
+  },
+  {
     name: "list",
     summary: "Lists workflows, the newest first",
     flags: ["status", "limit", ...STORE, "json", "help"],
@@ -46,6 +52,12 @@ export const COMMANDS = [
     operand: "ID",
     summary: "Shows a workflow with its steps, and what can be done with it",
     flags: [...STORE, "json", "help"],
+  },
+  {
+    name: "check",
+    summary:
+      "Replays unfinished workflows against the code of modules, and lists those that would be blocked",
+    flags: ["module", ...STORE, "json", "help"],
   },
   {
     name: "help",

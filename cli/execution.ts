@@ -3,6 +3,8 @@ import {
   EngineClosedError,
   type EngineEvent,
   type Handle,
+  StepNotFoundError,
+  ValidationError,
   type Workflow,
   WorkflowConflictError,
   type WorkflowDetail,
@@ -106,7 +108,15 @@ async function outcome(
 
 /** An error that says that the command line asks for what cannot be, told from one of the workflow or the store. */
 function refuse(error: unknown): never {
-  const refusals = [WorkflowConflictError, WorkflowNotFoundError, WorkflowStateError, TypeError, RangeError];
+  const refusals = [
+    StepNotFoundError,
+    ValidationError,
+    WorkflowConflictError,
+    WorkflowNotFoundError,
+    WorkflowStateError,
+    TypeError,
+    RangeError,
+  ];
   if (!refusals.some((refusal) => error instanceof refusal)) throw error;
   throw new UsageError(describeErrorInFull(error), { cause: error });
 }

@@ -19,6 +19,8 @@ export const FLAGS = [
     value: "ID",
     help: "The workflow's id; one that is there already is resumed. Made up by default",
   },
+  { name: "from", value: "STEP", help: 'The first step that runs again, such as "pay" or "pay#000002"' },
+  { name: "id", value: "NEWID", help: "The id of the new workflow. Made up by default" },
   { name: "db", value: "FILE", help: "The database. Default: stepwell.db in the current folder" },
   { name: "input", value: "JSON|@FILE", help: "The workflow's input, as JSON or from a file with JSON" },
   {

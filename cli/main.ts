@@ -34,10 +34,14 @@ async function dispatch(invocation: Invocation): Promise<ExitStatus> {
       return await (await import("./resume.ts")).resume(invocation);
     case "retry":
       return await (await import("./retry.ts")).retry(invocation);
+    case "fork":
+      return await (await import("./fork.ts")).fork(invocation);
     case "list":
       return await (await import("./list.ts")).list(invocation);
     case "show":
       return await (await import("./show.ts")).show(invocation);
+    case "check":
+      return await (await import("./check.ts")).check(invocation);
     case "help":
       return (await import("./help.ts")).help(invocation);
     case "version":

@@ -42,6 +42,8 @@ function report(detail: WorkflowDetail, ways: readonly string[]): Record<string,
   return {
     workflowId: id,
     workflow,
+    version: detail.version ?? null,
+    forkedFrom: detail.forkedFrom ?? null,
     status,
     createdAt,
     updatedAt,
@@ -74,10 +76,12 @@ function lines(detail: WorkflowDetail, ways: readonly string[]): string[] {
   const { status, completedAt, runId, recoveries, input, output, error } = detail;
   const facts: [string, string][] = [
     ["workflow", printableLine(detail.workflow)],
+    ...detail.version === undefined ? [] : [["version", printableLine(detail.version)] as [string, string]],
     ["status", statusColour(status, colours)(status)],
     ["created", formatMoment(detail.createdAt)],
     ["updated", formatMoment(detail.updatedAt)],
   ];
+  if (detail.forkedFrom !== undefined) facts.push(["fork of", printableLine(detail.forkedFrom)]);
   if (completedAt !== undefined) facts.push(["ended", formatMoment(completedAt)]);
   if (status === "waiting") facts.push(["waits", waitsFor(detail)]);
   if (runId !== undefined) facts.push(["run", printableLine(runId)]);

@@ -1,4 +1,4 @@
-import type { Engine, Workflow } from "../mod.ts";
+import type { Engine, Workflow, WorkflowDetail } from "../mod.ts";
 import { printableLine } from "./printable.ts";
 import { UsageError } from "./usage_error.ts";
 
@@ -19,10 +19,17 @@ export async function requireWorkflow(
       `There is no workflow with the id "${printableLine(id)}" in this database; list shows all`,
     );
   }
-  if (workflows.some((workflow) => workflow.name === stored.workflow)) return;
+  if (isLoaded(stored, workflows)) return;
+  const { workflow, version } = stored;
+  const which = version === undefined ? "" : `, version "${version}"`;
   throw new UsageError(
     printableLine(
-      `"${id}" is of the workflow "${stored.workflow}", which is not loaded; --module FILE loads it`,
+      `"${id}" is of the workflow "${workflow}"${which}, which is not loaded; --module FILE loads it`,
     ),
   );
+}
+
+/** Whether the code of a stored workflow is loaded. */
+export function isLoaded({ workflow, version }: WorkflowDetail, workflows: readonly Workflow[]): boolean {
+  return workflows.some((each) => each.name === workflow && each.version === version);
 }

@@ -21,7 +21,7 @@ export function waysOut({ id, status, error }: Situation, whereabouts: Whereabou
         }`,
       ];
     case "blocked":
-      return unblock(error?.name, resume);
+      return unblock(error?.name, resume, commandLine("fork --from STEP", id, whereabouts));
     case "pending":
     case "running":
     case "waiting":
@@ -31,14 +31,19 @@ export function waysOut({ id, status, error }: Situation, whereabouts: Whereabou
   }
 }
 
-function unblock(reason: string | undefined, resume: string): string[] {
+function unblock(reason: string | undefined, resume: string, fork: string): string[] {
   switch (reason) {
     case "CorruptCheckpointError":
       return [`Put the database back from a backup, or mend the row that is named; then: ${resume}`];
     case "NonDeterminismError":
-      return [`Bring back the code that it was started with; then: ${resume}`];
+      return [
+        `Bring back the code that it was started with; then: ${resume}`,
+        `Or have a new workflow go on with the code as it is, from a step before the difference: ${fork}`,
+      ];
     case "TooManyRecoveriesError":
       return [`Find out what ends the process that runs it, and mend that; then: ${resume}`];
+    case "UnknownVersionError":
+      return [`Add the module that has the version it was started with: ${resume} --module FILE`];
     case "WorkflowPausedError":
       return [`Go on with it: ${resume}`];
     case "CompensationError":

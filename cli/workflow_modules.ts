@@ -9,7 +9,7 @@ import { UsageError } from "./usage_error.ts";
  * executable too, where the name stands for the Stepwell that is inside it.
  *
  * @param files paths, from the current folder
- * @throws {UsageError} if a module cannot be loaded, exports no workflow, or one of a name that another has already
+ * @throws {UsageError} if a module cannot be loaded, exports no workflow, or one of a name and version that another has already
  */
 export async function loadWorkflows(files: readonly string[]): Promise<Workflow[]> {
   const found = new Map<string, { workflow: Workflow; file: string }>();
@@ -21,14 +21,16 @@ export async function loadWorkflows(files: readonly string[]): Promise<Workflow[
       );
     }
     for (const workflow of exported) {
-      const earlier = found.get(workflow.name);
+      const { name, version } = workflow;
+      const key = JSON.stringify([name, version]);
+      const earlier = found.get(key);
       if (earlier !== undefined && earlier.workflow !== workflow) {
         const where = earlier.file === file ? `twice by "${file}"` : `by "${earlier.file}" and by "${file}"`;
         throw new UsageError(
-          printableLine(`Workflow "${workflow.name}" is exported ${where}: names must differ`),
+          printableLine(`Workflow "${name}" is exported ${where}: names must differ, or versions`),
         );
       }
-      found.set(workflow.name, { workflow, file });
+      found.set(key, { workflow, file });
     }
   }
   return Array.from(found.values(), ({ workflow }) => workflow);

@@ -17,8 +17,11 @@ export interface ChildTask {
   readonly workflow: Workflow;
   /** The child's id; by default one that is made of the parent's id and the key. */
   readonly id: string | undefined;
-  /** The input, as it is stored. */
-  readonly encoded: string | null | Promise<string | null>;
+  /**
+   * The text of its input. Rejects with what a workflow is told of an input that cannot be stored or that its child does
+   * not take; not asked for where the child was started before.
+   */
+  readonly inputText: () => Promise<string | null>;
   readonly detached: boolean;
   /** How long it may take, in milliseconds. */
   readonly timeoutMs: number | undefined;
@@ -70,7 +73,7 @@ export async function performChild(
   if (row === undefined) {
     let inputJson: string | null;
     try {
-      inputJson = await task.encoded;
+      inputJson = await task.inputText();
     } catch (error) {
       if (error instanceof StoreError) throw error;
       return failure(wait, now, error);

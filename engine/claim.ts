@@ -4,6 +4,7 @@ import {
   CorruptCheckpointError,
   LimitExceededError,
   TooManyRecoveriesError,
+  UnknownVersionError,
   UnknownWorkflowError,
   type WorkflowBlockedError,
   WorkflowBusyError,
@@ -20,14 +21,18 @@ import type { WorkflowInput } from "./store/rows.ts";
 import { hasEnded, type WorkflowRecord } from "./store/records.ts";
 import type { ArrivedRow, Store } from "./store/store.ts";
 import { decodeError, encodeError, type StoredError } from "./stored_error.ts";
+import { isCode, type Versions } from "./versions.ts";
+import type { Workflow } from "./workflow.ts";
 
 /** What is asked for. */
 export interface ClaimRequest {
   readonly workflowId: string;
-  /** The workflow's name. */
-  readonly name: string;
+  /** What is to run it; where it is stored with another version, the code of that one is taken. */
+  readonly workflow: Workflow;
   /** Undefined where the caller leaves the input open: whatever the workflow was started with will do. */
   readonly inputJson: string | null | undefined;
+  /** What a workflow that is made is given, where the caller leaves it open. @throws if it must not */
+  readonly inputIfNew?: () => string | null;
   /** When it is out of time, for one that is made. */
   readonly deadlineAt?: number;
   /** Whether the workflow is made where there is none. */
@@ -38,10 +43,22 @@ export interface ClaimRequest {
   readonly known?: boolean;
 }
 
-/** The workflow is claimed; or there is nothing to claim it for: it has ended, or waits for what has not come yet. */
-export type Claimed = { readonly claimed: RunStart } | { readonly ended: WorkflowRecord } | {
-  readonly waiting: WorkflowRecord;
-};
+/**
+ * The workflow is claimed; or there is nothing to claim it for: it has ended, or waits for what has not come yet. With the
+ * code of the version that it was started with.
+ */
+export type Claimed =
+  | { readonly claimed: RunStart; readonly workflow: Workflow }
+  | { readonly ended: WorkflowRecord }
+  | { readonly waiting: WorkflowRecord; readonly workflow: Workflow };
+
+/** A stored workflow that is to be taken up. */
+interface Found {
+  readonly record: WorkflowRecord;
+  readonly input: WorkflowInput;
+  /** Its code, or why there is none here. */
+  readonly code: Workflow | WorkflowBlockedError;
+}
 
 /** How often another process may be first at a claim before it is given up. */
 const MAX_TRIES = 100;
@@ -59,6 +76,7 @@ export class Claims {
       mailbox: Mailbox;
       executors: ExecutorRegistry;
       executor: Executor;
+      versions: Versions;
       clock: Clock;
       random: RandomSource;
       maxRecoveries: number;
@@ -92,33 +110,39 @@ export class Claims {
 
   /** @returns undefined if there is one by now */
   async #create(
-    { workflowId, name, inputJson = null, deadlineAt }: ClaimRequest,
+    { workflowId, workflow, inputIfNew, inputJson = inputIfNew?.() ?? null, deadlineAt }: ClaimRequest,
   ): Promise<Claimed | undefined> {
     const { store, executor, clock, random } = this.options;
+    const { name, version } = workflow;
     const input: WorkflowInput = {
       workflowId,
       name,
       inputJson,
       createdAt: clock.now(),
       seed: randomId(random),
+      ...version !== undefined && { version },
       ...deadlineAt !== undefined && { deadlineAt },
     };
     const owner = await this.#write(() => store.create(input, randomId(random), executor.id));
-    return owner && { claimed: { owner, input, record: undefined, recovered: false } };
+    return owner && { claimed: { owner, input, record: undefined, recovered: false }, workflow };
   }
 
   /** @returns undefined if somebody else was first */
   async #takeUp(record: WorkflowRecord, request: ClaimRequest): Promise<Claimed | undefined> {
     const input = await this.#input(record);
     if (!(input instanceof CorruptCheckpointError)) {
-      checkWorkflow(input, request.name);
+      checkWorkflow(input, request.workflow.name);
       await checkInput(input, request.inputJson);
     }
     this.options.store.verifyOutcome(record);
     if (hasEnded(record.status)) return { ended: record };
+    const code = input instanceof CorruptCheckpointError
+      ? request.workflow
+      : this.options.versions.codeFor(input, request.workflow);
     if (record.status === "blocked") {
       const error = blockedError(this.options.store, record);
-      if (!(error instanceof UnknownWorkflowError)) throw error;
+      if (!(error instanceof UnknownWorkflowError || error instanceof UnknownVersionError)) throw error;
+      if (!isCode(code)) throw code;
       // The cause is mended: here is an engine that has the workflow.
       await this.options.store.unblock(record, this.options.clock.now());
       return undefined;
@@ -134,8 +158,12 @@ export class Claims {
     const isDue = record.status !== "waiting" || dueAt !== null && dueAt <= this.options.clock.now();
     // Its children may have been lost with the process that had let it go: only its code knows theirs.
     const mayBeOrphaned = hasChildren && !request.known;
-    if (!isDue && arrivals.length === 0 && !mayBeOrphaned) return { waiting: record };
-    return await this.#takeOver(record, input, { lost, arrivals, run });
+    if (!isDue && arrivals.length === 0 && !mayBeOrphaned) {
+      // Until it is due it is left as it is: another process may have its code, and wakes only what waits.
+      if (!isCode(code)) throw code;
+      return { waiting: record, workflow: code };
+    }
+    return await this.#takeOver({ record, input, code }, { lost, arrivals, run });
   }
 
   /**
@@ -202,12 +230,12 @@ export class Claims {
   }
 
   async #takeOver(
-    record: WorkflowRecord,
-    input: WorkflowInput,
+    { record, input, code }: Found,
     how: { lost: false | "gone" | "slow" | "own"; arrivals: readonly ArrivedRow[]; run: number },
   ): Promise<Claimed | undefined> {
     const { store, executor, clock, maxRecoveries } = this.options;
     const { lost, arrivals, run } = how;
+    if (!isCode(code)) throw await this.block(record, code);
     const recovered = lost === "gone" || lost === "slow";
     const recoveredCompletion = recovered ? await store.lastCompletion(record.workflow) : null;
     const inVain = recovered && record.recoveredCompletion === recoveredCompletion;
@@ -222,7 +250,7 @@ export class Claims {
     const claim = { run, executor: executor.id, recoveries, recoveredCompletion, gone, arrivals };
     const owner = await this.#write(() => store.claim(record, { ...claim, now: clock.now() }));
     if (gone !== undefined) this.options.executors.clearLock(gone);
-    return owner && { claimed: { owner, input, record, recovered } };
+    return owner && { claimed: { owner, input, record, recovered }, workflow: code };
   }
 
   /** Blocks a workflow that nobody runs. @returns the error to throw */

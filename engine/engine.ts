@@ -1,12 +1,13 @@
-import { blockedError, Claims } from "./claim.ts";
+import { blockedError, type ClaimRequest, Claims } from "./claim.ts";
 import { holdProcess } from "./clock.ts";
 import { type Duration, durationMs } from "./duration.ts";
 import {
   CancelledError,
+  CorruptCheckpointError,
   EngineClosedError,
   LimitExceededError,
   StoreError,
-  UnknownWorkflowError,
+  UnknownVersionError,
   type WorkflowBlockedError,
   WorkflowNotFoundError,
   WorkflowPausedError,
@@ -15,12 +16,13 @@ import {
 import { type EngineEvent, Events } from "./events.ts";
 import { Executor } from "./executor.ts";
 import type { FollowHost } from "./follow.ts";
+import type { ForkOptions } from "./fork.ts";
 import { Handle, type HandleSource, type SignalOptions } from "./handle.ts";
 import type { WorkflowDetail, WorkflowSummary } from "./inspect.ts";
 import { checkName } from "./names.ts";
 import { type EngineOptions, type EngineSettings, engineSettings } from "./options.ts";
 import { readPublished } from "./published.ts";
-import { randomUuid } from "./random.ts";
+import { randomId, randomUuid } from "./random.ts";
 import { Parked, Run, runName } from "./run.ts";
 import { Runs } from "./runs.ts";
 import { decodeAnyValue, encodeValue } from "./serialize.ts";
@@ -37,6 +39,8 @@ import { decodeError, encodeError, type StoredError } from "./stored_error.ts";
 import { StreamReader } from "./stream_reader.ts";
 import type { Transactions } from "./transactions.ts";
 import { Turns } from "./turns.ts";
+import { inputText } from "./validation.ts";
+import { isCode, Versions } from "./versions.ts";
 import { isWorkflow, type TransactionFunction, type Workflow } from "./workflow.ts";
 
 /** How a workflow is started. */
@@ -89,7 +93,7 @@ export class Engine implements AsyncDisposable {
   readonly #runs: Runs;
   readonly #events: Events;
   readonly #source: HandleSource;
-  readonly #workflows = new Map<string, Workflow>();
+  readonly #versions: Versions;
   /** Who waits for something to happen to a workflow. */
   readonly #awaiting = new Map<string, Set<() => void>>();
   #transactions: Transactions | undefined;
@@ -101,6 +105,7 @@ export class Engine implements AsyncDisposable {
     const { clock, random, leaseMs, maxRecoveries, maxValueBytes, maxSteps, maxRunning, alwaysReplay } =
       settings;
     this.#settings = settings;
+    this.#versions = new Versions(settings.workflows);
     this.#store = new Store(database);
     this.#mailbox = new Mailbox(database);
     const executors = new ExecutorRegistry(database);
@@ -113,6 +118,7 @@ export class Engine implements AsyncDisposable {
       mailbox: this.#mailbox,
       executors,
       executor: this.#executor,
+      versions: this.#versions,
       clock,
       random,
       maxRecoveries,
@@ -154,7 +160,6 @@ export class Engine implements AsyncDisposable {
       streamOf: (id, name, options) => new StreamReader(reading, id, name, options),
       eventsOf: (id) => this.#eventsOf(id),
     };
-    for (const workflow of settings.workflows) this.#workflows.set(workflow.name, workflow);
   }
 
   /**
@@ -193,12 +198,14 @@ export class Engine implements AsyncDisposable {
    * Starts a workflow, or resumes it, and waits for its output.
    *
    * @throws the workflow's error, if it fails or has failed
+   * @throws {ValidationError} if the input is not what the workflow takes
    * @throws {WorkflowConflictError} if the id belongs to another workflow, or to another input
    * @throws {WorkflowBusyError} if another process runs it
    * @throws {WorkflowBlockedError} if it is, or has to be, blocked
    * @throws {EngineClosedError | LeaseLostError | StoreError} if the run stops without an outcome
    */
-  async run<I, O>(workflow: Workflow<I, O>, options: StartOptions<I> = {}): Promise<O> {
+  // deno-lint-ignore no-explicit-any -- what its function is given does not matter here
+  async run<I, O>(workflow: Workflow<I, O, any>, options: StartOptions<I> = {}): Promise<O> {
     const started = await this.#start(workflow, options);
     if (!(started instanceof Run)) return await this.#resultOf(started.workflowId) as O;
     const result = await started.result;
@@ -211,7 +218,8 @@ export class Engine implements AsyncDisposable {
    * @returns a handle, once the start is durable; for a workflow that has ended, too
    * @throws as {@linkcode Engine.run}, up to the start
    */
-  async start<I, O>(workflow: Workflow<I, O>, options: StartOptions<I> = {}): Promise<Handle<O>> {
+  // deno-lint-ignore no-explicit-any -- what its function is given does not matter here
+  async start<I, O>(workflow: Workflow<I, O, any>, options: StartOptions<I> = {}): Promise<Handle<O>> {
     const started = await this.#start(workflow, options);
     return new Handle<O>(this.#source, started.workflowId);
   }
@@ -256,7 +264,8 @@ export class Engine implements AsyncDisposable {
    * cause should have been mended.
    *
    * @throws {WorkflowNotFoundError} if there is no such workflow
-   * @throws {UnknownWorkflowError} if its name is not among the engine's `workflows`; it is blocked then
+   * @throws {UnknownWorkflowError | UnknownVersionError} if its name and version are not among the engine's `workflows`;
+   *   it is blocked then
    * @throws {WorkflowBusyError} if another process runs it
    */
   async resume<O = unknown>(id: string): Promise<Handle<O>> {
@@ -272,13 +281,15 @@ export class Engine implements AsyncDisposable {
    *
    * @throws {WorkflowNotFoundError} if there is no such workflow
    * @throws {WorkflowStateError} if it has not failed
-   * @throws {UnknownWorkflowError} if its name is not among the engine's `workflows`
+   * @throws {UnknownWorkflowError | UnknownVersionError} if its name and version are not among the engine's `workflows`
    */
   async retry<O = unknown>(id: string): Promise<Handle<O>> {
     checkName(id, "a workflow id");
     const record = await this.#find(id);
     if (record.status !== "failed") throw new WorkflowStateError(id, "retry", "failed", record.status);
     const workflow = await this.#registered(record);
+    const code = await this.#codeOf(record);
+    if (code instanceof UnknownVersionError) throw code;
     this.#store.verifyOutcome(record);
     const { parentId } = await this.#store.input(record);
     const { completion: from, compensated } = JSON.parse(record.errorJson!) as StoredError;
@@ -290,6 +301,61 @@ export class Engine implements AsyncDisposable {
       throw new WorkflowStateError(id, "retry", "failed", (await this.#find(id)).status);
     }
     return await this.#takeUp(workflow, id);
+  }
+
+  /**
+   * Makes a workflow that begins with the checkpoints of another one up to a step, and runs from there: after a mistake in
+   * a later step was mended, say. It has the name, version, input, seed and creation time of the other, which may be of
+   * any status, and does not change. Its deadline is counted anew.
+   *
+   * What the other had of children and signals before that step, the new one has too. What it had not consumed stays its
+   * own, and children that it was waiting for are started anew.
+   *
+   * @returns the new workflow's handle, once it is stored; it runs if it is among the engine's `workflows`
+   * @throws {WorkflowNotFoundError} if there is no such workflow
+   * @throws {StepNotFoundError} if it has no such step
+   * @throws {WorkflowConflictError} if the new id is taken
+   * @throws {CorruptCheckpointError} if something that is to be copied is not as it was written
+   *
+   * @example
+   * ```ts
+   * import { Engine, workflow } from "@stepwell/stepwell";
+   * import { assertEquals } from "@std/assert";
+   *
+   * let price = 0;
+   * const order = workflow("order", async (ctx) => {
+   *   const paid = await ctx.step("charge", () => price);
+   *   return await ctx.step("invoice", () => `paid ${paid}, owed ${price}`);
+   * });
+   * await using engine = await Engine.open(":memory:", { workflows: [order] });
+   * await engine.run(order, { id: "order-17" });
+   *
+   * price = 10;
+   * const fork = await engine.fork<string>("order-17", { fromStep: "invoice", newId: "order-17b" });
+   * assertEquals(await fork.result(), "paid 0, owed 10");
+   * ```
+   */
+  async fork<O = unknown>(id: string, options: ForkOptions): Promise<Handle<O>> {
+    const { clock, random } = this.#settings;
+    const { fromStep, newId = randomUuid(random) } = options;
+    checkName(id, "a workflow id");
+    checkName(newId, "a workflow id");
+    if (typeof fromStep !== "string") {
+      throw new TypeError(
+        `Cannot fork workflow "${id}": wanted the key or id of a step, found ${typeof fromStep}`,
+      );
+    }
+    const record = await this.#find(id);
+    const { forkWorkflow } = await loadFork();
+    const input = await forkWorkflow(this.#store, record, {
+      fromStep,
+      newId,
+      run: randomId(random),
+      now: clock.now(),
+    });
+    const code = this.#versions.codeFor(input);
+    if (isCode(code)) await this.#runs.wake(newId, code);
+    return new Handle<O>(this.#source, newId);
   }
 
   /**
@@ -437,10 +503,10 @@ export class Engine implements AsyncDisposable {
       if (others === undefined) continue;
       for (const other of others) this.#runs.told(other);
       this.#runs.told(id);
-      const workflow = this.#workflows.get(record.name);
       // Somebody has to run it, so that it can be told.
-      if (what === "cancel" && record.status !== "blocked" && workflow !== undefined) {
-        await this.#runs.wake(id, workflow);
+      if (what === "cancel" && record.status !== "blocked") {
+        const code = await this.#codeOf(record);
+        if (code !== undefined && isCode(code)) await this.#runs.wake(id, code);
       }
       return;
     }
@@ -461,7 +527,7 @@ export class Engine implements AsyncDisposable {
     if (this.#closing !== undefined) throw this.#closedError();
     if (this.#working === undefined) {
       this.#working = Promise.withResolvers<void>();
-      this.#runs.work(this.#workflows, concurrency);
+      this.#runs.work(this.#versions, concurrency);
     }
     await this.#working.promise;
   }
@@ -495,23 +561,45 @@ export class Engine implements AsyncDisposable {
     }
   }
 
-  async #start<I, O>(workflow: Workflow<I, O>, options: StartOptions<I>): Promise<Run | WorkflowRecord> {
+  async #start<I>(workflow: Workflow, options: StartOptions<I>): Promise<Run | WorkflowRecord> {
     if (!isWorkflow(workflow)) throw new TypeError("Cannot start: wanted what workflow() returns");
     const { id = randomUuid(this.#settings.random), input, timeout } = options;
     checkName(id, "a workflow id");
-    const inputJson = input === undefined
-      ? undefined
-      : await encodeValue(input, `the input of workflow "${id}"`, this.#settings.maxValueBytes);
+    const what = `the input of workflow "${id}"`;
+    const given = workflow.input !== undefined
+      ? await this.#validInput(workflow, input, { starting: `"${id}"`, what })
+      : input === undefined
+      ? { inputJson: undefined }
+      : { inputJson: await encodeValue(input, what, this.#settings.maxValueBytes) };
     const fresh = options.id === undefined;
     const deadlineAt = deadline(timeout, workflow, this.#settings.clock.now());
-    return await this.#runs.start(workflow, {
+    return await this.#runs.start({
       workflowId: id,
-      name: workflow.name,
-      inputJson,
+      workflow,
+      ...given,
       deadlineAt,
       create: true,
       fresh,
     });
+  }
+
+  /** An input as the workflow's schema has it; one that is left out is refused only if the workflow has to be made. */
+  async #validInput(
+    workflow: Workflow,
+    input: unknown,
+    names: { starting: string; what: string },
+  ): Promise<Pick<ClaimRequest, "inputJson" | "inputIfNew">> {
+    const options = { ...names, maxValueBytes: this.#settings.maxValueBytes };
+    if (input !== undefined) return { inputJson: await inputText(workflow, input, options) };
+    try {
+      const inputJson = await inputText(workflow, input, options);
+      return { inputJson: undefined, inputIfNew: () => inputJson };
+    } catch (error) {
+      const refuse = () => {
+        throw error;
+      };
+      return { inputJson: undefined, inputIfNew: refuse };
+    }
   }
 
   /** Goes on with a workflow that is stored, whatever it was started with. */
@@ -597,12 +685,22 @@ export class Engine implements AsyncDisposable {
     return await this.#find(id);
   }
 
-  /** The code of a stored workflow. */
+  /** The code of a stored workflow, of any version: which it is that it needs, the claim finds out. */
   async #registered(record: WorkflowRecord): Promise<Workflow> {
-    const workflow = this.#workflows.get(record.name);
+    const workflow = this.#versions.named(record.name);
     if (workflow !== undefined) return workflow;
-    const error = new UnknownWorkflowError(record.workflowId, record.name, [...this.#workflows.keys()]);
+    const error = this.#versions.unknown(record.workflowId, record.name);
     throw record.status === "pending" ? await this.#claims.block(record, error) : error;
+  }
+
+  /** The code of the version that a workflow was started with, or why there is none; undefined where that cannot be read. */
+  async #codeOf(record: WorkflowRecord): Promise<Workflow | WorkflowBlockedError | undefined> {
+    try {
+      return this.#versions.codeFor(await this.#store.input(record));
+    } catch (error) {
+      if (error instanceof CorruptCheckpointError) return undefined;
+      throw error;
+    }
   }
 
   #closedError(): EngineClosedError {
@@ -614,6 +712,11 @@ export class Engine implements AsyncDisposable {
 function deadline(timeout: Duration | undefined, workflow: Workflow, now: number): number | undefined {
   const timeoutMs = timeout === undefined ? workflow.timeoutMs : durationMs(timeout, "timeout of a workflow");
   return timeoutMs === undefined ? undefined : now + timeoutMs;
+}
+
+/** Nor do most of them fork any. */
+function loadFork(): Promise<typeof import("./fork.ts")> {
+  return import("./fork.ts");
 }
 
 /** Most programs never look at workflows, so what it takes is loaded when one does. */

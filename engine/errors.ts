@@ -14,18 +14,44 @@ export class StepwellError extends Error {
   }
 }
 
-/** An id is started again with another workflow's name or another input than it was first started with. */
+/**
+ * An id is started again with another workflow's name or another input than it was first started with; or a fork is to
+ * get an id that is taken.
+ */
 export class WorkflowConflictError extends StepwellError {
   /** Thrown by the engine. */
   constructor(
     readonly workflowId: string,
-    readonly what: "workflow" | "input" | "parent",
+    readonly what: "workflow" | "input" | "parent" | "origin",
     readonly stored: string,
     readonly asked: string,
   ) {
     super(
       `Cannot start "${workflowId}": it was started with the ${what} ${excerpt(stored)}, ` +
         `and is asked for with the ${what} ${excerpt(asked)}`,
+    );
+  }
+}
+
+/** Something that is wrong with an input. */
+export interface ValidationIssue {
+  /** What is wrong, in the words of the schema. */
+  readonly message: string;
+  /** Where in the input: the keys that lead there; none for the input itself. */
+  readonly path: readonly (string | number)[];
+}
+
+/** A workflow is started with an input that the schema of its definition refuses. */
+export class ValidationError extends StepwellError {
+  /** Thrown by the engine. */
+  constructor(
+    starting: string,
+    readonly workflow: string,
+    /** What is wrong with it: the first 100. */
+    readonly issues: readonly ValidationIssue[],
+  ) {
+    super(
+      `Cannot start ${starting}: its input is not what workflow "${workflow}" takes${issueLines(issues)}`,
     );
   }
 }
@@ -43,6 +69,14 @@ export class WorkflowNotFoundError extends StepwellError {
   /** Thrown by the engine. */
   constructor(readonly workflowId: string, file: string) {
     super(`Cannot find workflow "${workflowId}" in "${file}"`);
+  }
+}
+
+/** A workflow has no such step. */
+export class StepNotFoundError extends StepwellError {
+  /** Thrown by the engine. */
+  constructor(readonly workflowId: string, readonly step: string) {
+    super(`Cannot fork workflow "${workflowId}": it has no step "${step}"`);
   }
 }
 
@@ -119,6 +153,33 @@ export class UnknownWorkflowError extends WorkflowBlockedError {
       workflowId,
       `Cannot run workflow "${workflowId}": this engine has no workflow named "${workflow}", only ` +
         (known.length === 0 ? "none at all" : known.map((name) => `"${name}"`).join(", ")),
+    );
+  }
+}
+
+/**
+ * The workflow was started with a version of its code that this engine does not have. The block lifts itself when an
+ * engine that has it takes the workflow up.
+ */
+export class UnknownVersionError extends WorkflowBlockedError {
+  /** Thrown by the engine. */
+  constructor(
+    workflowId: string,
+    readonly workflow: string,
+    /** The version it was started with; undefined where it was started with code that had none. */
+    readonly version: string | undefined,
+    /** The versions that the engine has; null for code without one. */
+    readonly known: readonly (string | null)[],
+  ) {
+    super(
+      workflowId,
+      `Cannot run workflow "${workflowId}": it was started with ${
+        versionName(version)
+      } of "${workflow}", and ` +
+        `this engine has only ${known.map(versionName).join(", ")}. Add the code of ${
+          versionName(version)
+        } to ` +
+        `the engine's workflows, beside the newer; or cancel it, and start it again under another id`,
     );
   }
 }
@@ -266,6 +327,25 @@ function excerpt(text: string): string {
   return text.length <= EXCERPT_LENGTH
     ? text
     : `${text.slice(0, EXCERPT_LENGTH)}… (${text.length} characters)`;
+}
+
+/** How many issues of an input go into a message. */
+const SHOWN_ISSUES = 20;
+
+function issueLines(issues: readonly ValidationIssue[]): string {
+  const lines = issues.slice(0, SHOWN_ISSUES).map(({ path, message }) => {
+    const where = path.map((key) => {
+      if (typeof key === "number") return `[${key}]`;
+      return /^[\p{L}_$][\p{L}\p{N}_$]*$/u.test(key) ? `.${key}` : `[${JSON.stringify(key)}]`;
+    });
+    return excerpt(`${where.join("")}${path.length > 0 ? ": " : ""}${message}`);
+  });
+  if (issues.length > SHOWN_ISSUES) lines.push(`and ${issues.length - SHOWN_ISSUES} more`);
+  return lines.length === 1 ? `: ${lines[0]}` : `:\n  ${lines.join("\n  ")}`;
+}
+
+function versionName(version: string | null | undefined): string {
+  return version === null || version === undefined ? "the code without a version" : `version "${version}"`;
 }
 
 function sideBySide(stored: readonly string[], asked: readonly string[]): string {

@@ -232,6 +232,16 @@ export class Execution {
     return promise;
   }
 
+  /** Whether it is where it has not been before. @param begun the keys of what is stored as begun */
+  isAtEnd(begun: readonly string[]): boolean {
+    return (this.live || this.history.isExhausted) && begun.every((key) => this.#asked.has(key));
+  }
+
+  /** Whether something has been asked for, or is to be seen, that was not seen yet. */
+  get hasAsked(): boolean {
+    return this.#asked.size > 0 || this.#ready.length > 0;
+  }
+
   /** Whether a key has been asked for and not been given. */
   has(key: string): boolean {
     return this.#asked.has(key);

@@ -59,11 +59,18 @@ export class History {
   }
 
   async #load(): Promise<void> {
-    const page = await this.store.completions(this.record!, this.#last, PAGE);
+    // One more, to know whether there is one.
+    const rows = await this.store.completions(this.record!, this.#last, PAGE + 1);
+    const page = rows.slice(0, PAGE);
     for (const { outputJson } of page) await loadDecoder(outputJson);
     this.#page = page;
     this.#next = 0;
-    this.#complete = page.length < PAGE;
+    this.#complete = rows.length <= PAGE;
+  }
+
+  /** Whether all of it has been gone by, and asked for. */
+  get isExhausted(): boolean {
+    return this.#complete && this.#next === this.#page.length && this.unasked() === undefined;
   }
 
   /** The next completion; undefined after the last. */

@@ -38,6 +38,10 @@ export interface WorkflowSummary {
 
 /** A workflow with its steps. */
 export interface WorkflowDetail extends WorkflowSummary {
+  /** The version of the code that it was started with, if that had one. */
+  readonly version?: string;
+  /** The id of the workflow whose checkpoints it began with, if it is a fork. */
+  readonly forkedFrom?: string;
   /** What it was started with; undefined also where that cannot be read. */
   readonly input: unknown;
   /** What it returned; undefined also where that cannot be read. */
@@ -99,10 +103,13 @@ export async function describe(store: Store, record: WorkflowRecord): Promise<Wo
   for (const { checkpoint, corrupt } of rows) {
     if (checkpoint.status !== "retried") steps.push(await describeStep(checkpoint, corrupt));
   }
-  const input = await store.input(record).then(({ inputJson }) => readValue(inputJson), readFailure);
+  const stored = await store.input(record).catch(readFailure);
+  const input = await readValue(stored?.inputJson ?? null);
   const output = await readValue(record.outputJson);
   return {
     ...summarize(record),
+    ...(stored?.version !== undefined && { version: stored.version }),
+    ...(stored?.forkedFrom !== undefined && { forkedFrom: stored.forkedFrom }),
     input: input.value,
     output: output.value,
     steps,
@@ -156,7 +163,7 @@ async function readValue(text: string | null): Promise<{ value: unknown; error?:
   }
 }
 
-function readFailure(error: unknown): { value: undefined } {
-  if (error instanceof StepwellError) return { value: undefined };
+function readFailure(error: unknown): undefined {
+  if (error instanceof StepwellError) return undefined;
   throw error;
 }

@@ -6,7 +6,7 @@ import { isWorkflow, type Workflow } from "./workflow.ts";
 
 /** How an engine is opened. */
 export interface EngineOptions {
-  /** The workflows it can resume by their id alone. */
+  /** The workflows it can resume by their id alone; of each name as many versions as are still under way. */
   workflows?: readonly Workflow[];
   /**
    * What a checkpoint survives: `"full"`, the default, power loss; `"normal"` the end of the process, for a fraction of
@@ -110,15 +110,18 @@ export function engineSettings(options: EngineOptions): EngineSettings {
 
 function checkWorkflows(workflows: readonly unknown[]): void {
   if (!Array.isArray(workflows)) throw new TypeError("Cannot use the option workflows: wanted an array");
-  const names = new Set<string>();
+  const seen = new Map<string, Set<string | undefined>>();
   for (const workflow of workflows) {
     if (!isWorkflow(workflow)) {
       throw new TypeError("Cannot use the option workflows: wanted what workflow() returns in every place");
     }
-    if (names.has(workflow.name)) {
-      throw new TypeError(`Cannot use the option workflows: two of them are named "${workflow.name}"`);
+    const { name, version } = workflow;
+    const versions = seen.get(name) ?? new Set();
+    if (versions.has(version)) {
+      const which = version === undefined ? "" : ` and have the version "${version}"`;
+      throw new TypeError(`Cannot use the option workflows: two of them are named "${name}"${which}`);
     }
-    names.add(workflow.name);
+    seen.set(name, versions.add(version));
   }
 }
 

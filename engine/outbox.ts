@@ -10,6 +10,7 @@ import { type Mailbox, MAX_KEPT, signalTopic } from "./store/mailbox.ts";
 import { hasEnded } from "./store/records.ts";
 import type { WorkflowInput } from "./store/rows.ts";
 import type { Store } from "./store/store.ts";
+import { inputText } from "./validation.ts";
 import { isWorkflow, type TransactionStartOptions, type Workflow } from "./workflow.ts";
 
 /** What an outbox needs of its engine. */
@@ -98,8 +99,10 @@ export class Outbox {
         ? workflow.timeoutMs
         : durationMs(timeout, "timeout of a workflow");
       const { name, version } = workflow;
-      const encoded = await encodeValue(options.input, `the input of workflow "${id}"`, maxValueBytes);
-      const inputJson = options.input === undefined ? undefined : encoded;
+      const starting = `workflow "${id}"`;
+      const encode = () =>
+        inputText(workflow, options.input, { starting, what: `the input of ${starting}`, maxValueBytes });
+      const inputJson = options.input === undefined ? undefined : await encode();
       const record = await store.find(id);
       const known = this.#started.get(id)?.input ?? (record && await store.input(record));
       if (known !== undefined) {
@@ -111,7 +114,7 @@ export class Outbox {
       const input: WorkflowInput = {
         workflowId: id,
         name,
-        inputJson: encoded,
+        inputJson: inputJson ?? await encode(),
         createdAt: now,
         seed: randomId(random),
         ...version !== undefined && { version },

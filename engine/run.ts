@@ -14,6 +14,7 @@ import { type Ask, Execution, type ExecutionHost } from "./execution.ts";
 import { History } from "./history.ts";
 import { abandonedStep, type Ended, withStorableOutput, workflowOutcome } from "./outcome.ts";
 import { randomId, type RandomSource } from "./random.ts";
+import { Patches, type PatchesHost } from "./patches.ts";
 import { RunningRows } from "./running_rows.ts";
 import { Scope } from "./scope.ts";
 import { decodeValue } from "./serialize.ts";
@@ -52,6 +53,8 @@ export interface RunServices {
   transactions(): Promise<Transactions>;
   /** Whether a workflow is let go whenever it waits, however short that may be. */
   readonly alwaysReplay: boolean;
+  /** Whether a run ends where its history does: nothing is done for the first time, and nothing is written. */
+  readonly replayOnly?: boolean;
   readonly host: RunHost;
 }
 
@@ -97,7 +100,7 @@ export interface RunStart {
  * 3. Once the run is over, nothing is stored and the workflow sees nothing more: what it waits for stays open,
  *    except that it is told of a lost lease.
  */
-export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost, TransactionHost {
+export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost, TransactionHost, PatchesHost {
   readonly workflowId: string;
   readonly run: number;
   readonly clock: Clock;
@@ -118,6 +121,7 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost, Trans
   #execution: Execution;
   #completions = 0;
   #waits: Waits | undefined;
+  #patches: Patches | undefined;
   /** Whether it may still be cancelled, or run out of time. */
   #isInterruptible = true;
   #isCompensated = false;
@@ -223,6 +227,16 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost, Trans
     });
   }
 
+  /** Which changes of its code the workflow has taken up: most ask for none. */
+  get patches(): Patches {
+    return this.#patches ??= new Patches(this.store, this, !this.services.replayOnly);
+  }
+
+  /** Whether something is being done or written for the workflow. */
+  get isBusy(): boolean {
+    return this.#inFlight > 0;
+  }
+
   /** Looks what the workflow was sent. @returns whether it will see it: not if the run is over or is being let go */
   look(): boolean {
     return !this.#over && this.waits.look();
@@ -235,6 +249,7 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost, Trans
     try {
       if (this.start.record !== undefined) {
         for (const row of await this.store.running(this.start.record)) this.rows.stored(row);
+        await this.patches.load(this.start.record);
       }
     } catch (error) {
       return await this.stopFor(error);
@@ -251,6 +266,7 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost, Trans
     }
     if (execution.dropped || this.stopping) return;
     execution.begin();
+    if (execution.dropped) return;
     let ended: Ended;
     try {
       ended = { output: await this.body(execution) };
@@ -289,6 +305,7 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost, Trans
   // --- What the execution tells ---
 
   wentLive(last: number): void {
+    if (this.services.replayOnly) return this.#endReplay();
     this.#completions = Math.max(this.#completions, last);
     const isResumed = this.start.record !== undefined;
     if (isResumed || this.start.input.deadlineAt !== undefined) this.waits.goLive(isResumed);
@@ -323,11 +340,23 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost, Trans
   // --- What the workflow does for the first time ---
 
   perform(ask: Ask): void {
-    if (this.stopping || this.#waits?.defer(() => this.perform(ask)) || this.#isBegun(ask)) return;
+    if (this.stopping || this.#waits?.defer(() => this.perform(ask))) return;
+    if (this.#awaitsPatch(ask) || this.#isBegun(ask)) return;
     this.#inFlight++;
     const outcome = ask.perform(this.rows.get(ask.key));
     if (outcome instanceof Promise) outcome.then((outcome) => this.#performed(ask, outcome), this.#failed);
     else this.#performed(ask, outcome);
+  }
+
+  /** Puts off what is asked for until the markers of changes are in the store that have to be there first. */
+  #awaitsPatch(ask: Ask): boolean {
+    const proceed = () => {
+      this.idle(1);
+      this.perform(ask);
+    };
+    if (!this.#patches?.defer(proceed)) return false;
+    this.idle(-1);
+    return true;
   }
 
   /** Whether it was begun for an earlier call of the workflow's function: then who asks now is its part of the workflow. */
@@ -554,6 +583,7 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost, Trans
     this.#bodyEnded = true;
     try {
       const last = await execution.passRest();
+      if (this.services.replayOnly) return this.#endReplay();
       this.#completions = Math.max(this.#completions, last ?? 0);
       const at = this.clock.now();
       const steps = this.rows.left().filter((row) => !isWait(row));
@@ -602,7 +632,7 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost, Trans
     if (this.#over) return this.#leave(error);
     const waits = this.#waits?.unwritten;
     this.#end(error);
-    if (error instanceof WorkflowBlockedError) {
+    if (error instanceof WorkflowBlockedError && !this.services.replayOnly) {
       const errorJson = JSON.stringify(encodeError(error));
       const outcome: WorkflowOutcome = {
         status: "blocked",
@@ -622,6 +652,13 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost, Trans
       }
     }
     this.#leave(error);
+  }
+
+  /** Ends a run that only replays: it has got to where its workflow would go on. */
+  #endReplay(): void {
+    this.#settled = true;
+    this.#end(new EngineClosedError(`Cannot go on with workflow "${this.workflowId}": it was only replayed`));
+    this.#result.resolve(undefined);
   }
 
   /** Ends the run without an outcome, and with the workflow still in its name. */

@@ -15,6 +15,7 @@ import { decodeValue, loadDecoder } from "./serialize.ts";
 import { checkInput, checkWorkflow } from "./started_with.ts";
 import type { WorkflowRecord } from "./store/records.ts";
 import type { ExecutorRegistry } from "./store/executor_registry.ts";
+import type { Versions } from "./versions.ts";
 import { Wakeups } from "./wakeups.ts";
 import { Worker } from "./worker.ts";
 import type { Workflow } from "./workflow.ts";
@@ -42,7 +43,7 @@ export class Runs {
   readonly #runs = new Map<string, Run>();
   /** Claims that are under way, by workflow id. */
   readonly #starting = new Map<string, Promise<Run | WorkflowRecord>>();
-  /** The workflows that were started here and wait, with their code. */
+  /** The workflows that were started here and wait, with the code of their version. */
   readonly #waiting = new Map<string, Workflow>();
   /** Those that are to be taken up, and could not yet, with their code. */
   readonly #backlog = new Map<string, Workflow>();
@@ -108,7 +109,7 @@ export class Runs {
    *
    * @returns it, or the workflow if that has ended, or waits and is taken up again when there is a reason to
    */
-  async start(workflow: Workflow, request: ClaimRequest): Promise<Run | WorkflowRecord> {
+  async start(request: ClaimRequest): Promise<Run | WorkflowRecord> {
     const { workflowId } = request;
     while (true) {
       this.#checkOpen();
@@ -122,7 +123,7 @@ export class Runs {
       const { maxRunning } = this.options;
       throw new LimitExceededError("maxRunning", maxRunning, `start workflow "${workflowId}"`);
     }
-    const starting = this.#claimAndRun(workflow, request);
+    const starting = this.#claimAndRun(request);
     this.#starting.set(workflowId, starting);
     try {
       return await starting;
@@ -131,13 +132,13 @@ export class Runs {
     }
   }
 
-  async #join(run: Run, { name, inputJson }: ClaimRequest): Promise<Run> {
-    checkWorkflow(run.input, name);
+  async #join(run: Run, { workflow, inputJson }: ClaimRequest): Promise<Run> {
+    checkWorkflow(run.input, workflow.name);
     await checkInput(run.input, inputJson);
     return run;
   }
 
-  async #claimAndRun(workflow: Workflow, request: ClaimRequest): Promise<Run | WorkflowRecord> {
+  async #claimAndRun(request: ClaimRequest): Promise<Run | WorkflowRecord> {
     const { claims, executor, onChange } = this.options;
     const { workflowId } = request;
     const result = await claims.claim({ ...request, known: this.#waiting.has(workflowId) });
@@ -146,6 +147,7 @@ export class Runs {
       this.#listenNoMore();
       return result.ended;
     }
+    const { workflow } = result;
     if ("waiting" in result) {
       this.#waitFor(workflow, workflowId, result.waiting.dueAt);
       return result.waiting;
@@ -246,19 +248,19 @@ export class Runs {
   /**
    * Takes up workflows of these that nobody runs, until this is closed.
    *
-   * @param workflows with their code
+   * @param versions their code
    * @param concurrency how many at a time
    */
-  work(workflows: ReadonlyMap<string, Workflow>, concurrency: number): void {
+  work(versions: Versions, concurrency: number): void {
     const { services, executors, executor } = this.options;
     this.#worker = new Worker({
       store: services.store,
       executors,
       clock: services.clock,
       self: executor.id,
-      names: [...workflows.keys()],
+      names: versions.names,
       concurrency,
-      run: ({ workflowId, name }) => this.#work(workflows.get(name)!, workflowId),
+      run: ({ workflowId, name }) => this.#work(versions.named(name)!, workflowId),
     });
   }
 
@@ -336,16 +338,9 @@ export class Runs {
     this.options.onChange(workflowId);
   }
 
-  /** Goes on with a workflow that is stored, whatever it was started with. */
+  /** Goes on with a workflow that is stored, whatever it was started with. @param workflow of any version */
   async takeUp(workflow: Workflow, workflowId: string): Promise<Run | WorkflowRecord> {
-    const { name } = workflow;
-    return await this.start(workflow, {
-      workflowId,
-      name,
-      inputJson: undefined,
-      create: false,
-      fresh: false,
-    });
+    return await this.start({ workflowId, workflow, inputJson: undefined, create: false, fresh: false });
   }
 
   #linger(): (() => void) | undefined {

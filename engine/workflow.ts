@@ -10,27 +10,51 @@ import { type Duration, durationMs } from "./duration.ts";
 import type { RetryOptions } from "./retry.ts";
 import type { Signal } from "./signal.ts";
 import type { SqlParameter } from "./store/database.ts";
+import { isSchema, type SchemaInput, type SchemaOutput, type StandardSchema } from "./standard_schema.ts";
 
-/** A workflow: a function that survives the end of its process, and the name by which the store knows it. */
+/**
+ * A workflow: a function that survives the end of its process, and the name by which the store knows it.
+ *
+ * `I` is the type of what it is started with, `O` of what it returns, `V` of what its function is given: what the schema
+ * of its input makes of that, where it has one.
+ */
 // deno-lint-ignore no-explicit-any -- a list of workflows holds them whatever their types
-export interface Workflow<I = any, O = any> {
+export interface Workflow<I = any, O = any, V = I> {
   /** By which the store knows it. */
   readonly name: string;
   /** Which state of its code this is, if it says so. */
   readonly version?: string;
   /** How long it may take, in milliseconds, if there is a limit. */
   readonly timeoutMs?: number;
+  /** What its input must be, if it says so. */
+  readonly input?: StandardSchema<I, V>;
   /** The function. */
-  readonly run: (ctx: Context, input: I) => Promise<O> | O;
+  readonly run: (ctx: Context, input: V) => Promise<O> | O;
 }
 
 /** How a workflow is defined, besides its name and its function. */
 export interface WorkflowOptions {
   /**
+   * Which state of its code this is, such as `"2"`. It is stored with each workflow that is started, which then goes on
+   * with the code of that version, as long as the engine is given it in its `workflows`; otherwise it is `blocked` with
+   * `UnknownVersionError`. Code without a version is one of its own.
+   */
+  version?: string;
+  /**
    * How long it may take from its start, waiting included: then it is told by `WorkflowTimeoutError` at all that it
    * waits for, and fails with it. Stored with the workflow, and so not moved by a restart. Unlimited by default.
    */
   timeout?: Duration;
+}
+
+/** How a workflow is defined that says what its input must be. */
+export interface ValidatedWorkflowOptions<Schema extends StandardSchema> extends WorkflowOptions {
+  /**
+   * What the input must be: a schema of any library that speaks [Standard Schema](https://standardschema.dev), such as
+   * Zod, Valibot or ArkType. What it refuses is refused at the start, with `ValidationError`; what it makes of the rest
+   * is stored, and given to the function.
+   */
+  input: Schema;
 }
 
 /** How a child is started. */
@@ -283,9 +307,31 @@ export interface Context {
    *
    * @throws what the child fails with
    * @throws {WorkflowConflictError} if its id is that of a workflow that is not this child
+   * @throws {ValidationError} if its input is not what the child takes
    * @throws {CancelledError | WorkflowTimeoutError} if this workflow is told so meanwhile, or the child was
    */
-  child<I, O>(workflow: Workflow<I, O>, options?: ChildOptions<I>): Promise<O>;
+  // deno-lint-ignore no-explicit-any -- what its function is given does not matter here
+  child<I, O>(workflow: Workflow<I, O, any>, options?: ChildOptions<I>): Promise<O>;
+
+  /**
+   * Whether a change of the workflow's code applies: true for a workflow that comes to this place with the new code, false
+   * for one whose history has gone by it without. Both kinds of workflows can so go on with the same code:
+   *
+   * ```ts ignore
+   * const receipt = ctx.patched("charge-by-token")
+   *   ? await ctx.step("charge-token", chargeToken)
+   *   : await ctx.step("charge", chargeCard);
+   * ```
+   *
+   * The first answer holds for the whole workflow, also in a loop, and in every replay: a marker in the store says so
+   * where it is true. One that has waited here for days takes the new path, as long as nothing has begun of the old one.
+   * Once no workflow is under way that began before the change, the old path and the call can go; the marker may stay.
+   *
+   * @param changeId names the change: another one for each
+   * @throws {TypeError | RangeError} if the change id is not a name
+   * @throws {LimitExceededError} if the workflow has asked for 10,000 changes already
+   */
+  patched(changeId: string): boolean;
 
   /**
    * Publishes a value under a key, in place of the one before it: the workflow's state, for others to read with
@@ -411,6 +457,32 @@ export function workflow<I = void, O = unknown>(
   name: string,
   run: (ctx: Context, input: I) => Promise<O> | O,
 ): Workflow<I, O>;
+/**
+ * Defines a workflow that says what its input must be. Its function gets what the schema makes of it.
+ *
+ * @throws {TypeError} if the schema is none
+ *
+ * @example
+ * ```ts
+ * import { Engine, ValidationError, workflow } from "@stepwell/stepwell";
+ * import { assertEquals, assertRejects } from "@std/assert";
+ * import { z } from "zod";
+ *
+ * const input = z.object({ sku: z.string(), count: z.coerce.number().default(1) });
+ * const order = workflow("order", { input }, (ctx, { sku, count }) => ctx.step("pick", () => `${count} × ${sku}`));
+ *
+ * await using engine = await Engine.open(":memory:");
+ * assertEquals(await engine.run(order, { input: { sku: "A1" } }), "1 × A1");
+ * const wrong = { sku: 7 } as unknown as { sku: string };
+ * const error = await assertRejects(() => engine.run(order, { input: wrong }), ValidationError);
+ * assertEquals(error.issues[0]!.path, ["sku"]);
+ * ```
+ */
+export function workflow<Schema extends StandardSchema, O = unknown>(
+  name: string,
+  options: ValidatedWorkflowOptions<Schema>,
+  run: (ctx: Context, input: SchemaOutput<Schema>) => Promise<O> | O,
+): Workflow<SchemaInput<Schema>, O, SchemaOutput<Schema>>;
 /** Defines a workflow, with options. */
 export function workflow<I = void, O = unknown>(
   name: string,
@@ -419,16 +491,28 @@ export function workflow<I = void, O = unknown>(
 ): Workflow<I, O>;
 export function workflow<I, O>(
   name: string,
-  ...rest: readonly [WorkflowOptions, WorkflowFunction<I, O>] | readonly [WorkflowFunction<I, O>]
+  ...rest:
+    | readonly [WorkflowOptions & { input?: StandardSchema<I> }, WorkflowFunction<I, O>]
+    | readonly [WorkflowFunction<I, O>]
 ): Workflow<I, O> {
   const [options, run] = rest.length === 1 ? [{}, rest[0]] : rest;
   checkName(name, "a workflow's name");
   if (typeof run !== "function") {
     throw new TypeError(`Cannot define workflow "${name}": wanted a function, found ${typeof run}`);
   }
-  const { timeout } = options;
+  const { version, timeout, input } = options;
+  if (input !== undefined && !isSchema(input)) {
+    throw new TypeError(`Cannot define workflow "${name}": wanted a Standard Schema for its input`);
+  }
+  if (version !== undefined) checkName(version, `the version of workflow "${name}"`);
   const timeoutMs = timeout === undefined ? undefined : durationMs(timeout, `timeout of workflow "${name}"`);
-  const definition = { name, run, ...timeoutMs !== undefined && { timeoutMs } };
+  const definition = {
+    name,
+    run,
+    ...version !== undefined && { version },
+    ...timeoutMs !== undefined && { timeoutMs },
+    ...input !== undefined && { input },
+  };
   return Object.freeze(Object.defineProperty(definition, BRAND, { value: true }));
 }
 

@@ -3,8 +3,8 @@ import type { Row } from "./database.ts";
 import { type OpenSqlite, StatementCache, withoutBigInts, withSafeNumbers } from "./sqlite_driver.ts";
 
 /** SQLite as Deno has it built in (`node:sqlite`): nothing to download, and no permission but to the file. */
-export const openBuiltin: OpenSqlite = (path) => {
-  const db = new DatabaseSync(path);
+export const openBuiltin: OpenSqlite = (path, { readOnly = false } = {}) => {
+  const db = new DatabaseSync(path, { readOnly });
   const commands = new StatementCache((sql) => prepare(db, sql));
   const queries = new StatementCache((sql) => prepareQuery(db, sql));
   let lastKey: number | bigint = 0;

@@ -160,6 +160,15 @@ export function selectEnding(workflow: number): Statement {
   };
 }
 
+/** The first completion of a step; a row without one where the step has begun and not completed. */
+export function selectFirstCompletion(workflow: number, stepKey: string): Statement {
+  return {
+    sql: `SELECT completion FROM checkpoints WHERE workflow = ? AND step_key = ?
+      ORDER BY completion IS NULL, completion LIMIT 1`,
+    params: [workflow, stepKey],
+  };
+}
+
 /** The number of the last completion of a workflow. */
 export function selectLastCompletion(workflow: number): Statement {
   return {

@@ -4,7 +4,7 @@ import { type OpenSqlite, StatementCache, withoutBigInts, withSafeNumbers } from
 
 /** What is used of `@db/sqlite`, written down here so that nothing asks for the package before it is wanted. */
 interface FfiModule {
-  Database: new (path: string, options: { int64: boolean; parseJson: boolean }) => {
+  Database: new (path: string, options: { int64: boolean; parseJson: boolean; readonly?: boolean }) => {
     exec(sql: string): number;
     prepare(sql: string): {
       run(...params: readonly SqlParameter[]): number;
@@ -37,8 +37,8 @@ export async function loadFfi(): Promise<OpenSqlite> {
       { cause },
     );
   }
-  return (path) => {
-    const db = new ffi.Database(path, { int64: true, parseJson: false });
+  return (path, { readOnly = false } = {}) => {
+    const db = new ffi.Database(path, { int64: true, parseJson: false, ...readOnly && { readonly: true } });
     const statements = new StatementCache((sql) => db.prepare(sql));
     return {
       exec: (sql) => void db.exec(sql),

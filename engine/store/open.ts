@@ -12,10 +12,32 @@ export type DatabaseOptions = SqliteOptions;
  * @throws as {@linkcode openSqliteDatabase}
  */
 export async function openDatabase(location: string, options: DatabaseOptions): Promise<Database> {
+  checkLocation(location);
+  return await openSqliteDatabase(location, options);
+}
+
+/**
+ * Opens the database of a location to read it as it is at this instant. Every write to it is refused.
+ *
+ * @throws {TypeError} if it is not a file's path
+ * @throws {StoreOpenError} if it is not there, or no store of this version
+ */
+export async function openReadOnly(
+  location: string,
+  options: Pick<DatabaseOptions, "sqlite">,
+): Promise<Database> {
+  checkLocation(location);
+  if (location === ":memory:") {
+    throw new TypeError('Cannot read a store: wanted a file\'s path, found ":memory:"');
+  }
+  const { openReadOnlySqlite } = await import("./read_only_database.ts");
+  return await openReadOnlySqlite(location, options);
+}
+
+function checkLocation(location: string): void {
   if (typeof location !== "string" || location === "" || /^[A-Za-z][A-Za-z0-9+.-]+:/.test(location)) {
     throw new TypeError(
       `Cannot open a store: wanted a file's path or ":memory:", found ${JSON.stringify(location)}`,
     );
   }
-  return await openSqliteDatabase(location, options);
 }

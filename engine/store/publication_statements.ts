@@ -33,6 +33,19 @@ export function writePublication(
     : { sql: EMIT, params: [...columns, name, workflow, run] };
 }
 
+/** All that a workflow shows which was committed with one of its completions up to a certain one. */
+export function selectPublications(workflow: number, last: number): Statement {
+  return {
+    sql:
+      `SELECT 'publish' AS kind, key AS name, NULL AS position, value_json, published_at AS at, completion, checksum
+        FROM published WHERE workflow = ? AND completion <= ?
+      UNION ALL
+      SELECT 'emit', stream, position, value_json, emitted_at, completion, checksum
+        FROM emitted WHERE workflow = ? AND completion <= ?`,
+    params: [workflow, last, workflow, last],
+  };
+}
+
 /** The latest value under a key. */
 export function selectPublished(workflow: number, key: string): Statement {
   return {

@@ -2,11 +2,17 @@ import { CorruptCheckpointError } from "../errors.ts";
 import * as checkpoints from "./checkpoint_statements.ts";
 import type { Database, Row } from "./database.ts";
 import type { Ownership, Seen } from "./ownership.ts";
+import * as patches from "./patch_statements.ts";
+import { selectPublications } from "./publication_statements.ts";
 import {
   type Checkpoint,
   inputChecksum,
   outcomeChecksum,
+  type Patch,
+  patchChecksum,
+  publicationChecksum,
   readCheckpoint,
+  type ShownPublication,
   textOrNull,
   WORKFLOW_STATUSES,
   type WorkflowInput,
@@ -113,6 +119,8 @@ export class Records {
       ...row.deadline_at !== null && { deadlineAt: row.deadline_at as number },
       ...row.parent_id !== null && { parentId: String(row.parent_id) },
       ...row.detached !== 0 && { detached: true },
+      ...row.forked_from !== null && { forkedFrom: String(row.forked_from) },
+      ...row.forked_at !== null && { forkedAt: row.forked_at as number },
     };
     if (typeof (row.input_json ?? "") !== "string" || inputChecksum(input) !== row.checksum) {
       throw this.corrupt(workflowId, "input", "a row with another checksum");
@@ -126,6 +134,15 @@ export class Records {
   async lastCompletion(workflow: number): Promise<number> {
     const [row] = await this.database.read(checkpoints.selectLastCompletion(workflow));
     return row!.completion as number | null ?? 0;
+  }
+
+  /** Where a step completed first: null if it has begun and not completed yet; undefined if there is no such step. */
+  async firstCompletion(
+    { workflow }: Seen,
+    stepKey: string,
+  ): Promise<{ completion: number | null } | undefined> {
+    const [row] = await this.database.read(checkpoints.selectFirstCompletion(workflow, stepKey));
+    return row && { completion: row.completion as number | null };
   }
 
   /**
@@ -145,6 +162,42 @@ export class Records {
         throw this.corrupt(owner.workflowId, checkpoint.key, `no completion ${after + 1 + i} before it`);
       }
       return checkpoint;
+    });
+  }
+
+  /** The changes of its code that a workflow has taken up. @throws {CorruptCheckpointError} likewise */
+  async patches({ workflow, workflowId }: Seen & { workflowId: string }): Promise<Patch[]> {
+    const rows = await this.database.read(patches.selectPatches(workflow));
+    return rows.map((row) => {
+      const patch = { changeId: String(row.change_id), run: row.run as number, at: row.at as number };
+      if (patchChecksum(workflowId, patch) === row.checksum) return patch;
+      throw this.corrupt(workflowId, `patched:${patch.changeId}`, "a row with another checksum");
+    });
+  }
+
+  /**
+   * All that a workflow shows which was committed with one of its completions up to a certain one.
+   *
+   * @throws {CorruptCheckpointError} likewise
+   */
+  async publications(
+    { workflow, workflowId }: Seen & { workflowId: string },
+    last: number,
+  ): Promise<ShownPublication[]> {
+    const rows = await this.database.read(selectPublications(workflow, last));
+    return rows.map((row) => {
+      const shown = {
+        kind: row.kind as "publish" | "emit",
+        name: String(row.name),
+        position: row.position as number | null,
+        valueJson: textOrNull(row.value_json),
+        at: row.at as number,
+        completion: row.completion as number,
+      };
+      if (publicationChecksum(workflowId, { ...shown, startedAt: shown.at }, shown) === row.checksum) {
+        return shown;
+      }
+      throw this.corrupt(workflowId, `${shown.kind}:${shown.name}`, "a row with another checksum");
     });
   }
 

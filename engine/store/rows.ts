@@ -103,6 +103,10 @@ export interface WorkflowInput {
   readonly parentId?: string;
   /** Whether it does not end with that one. */
   readonly detached?: boolean;
+  /** The id of the workflow whose checkpoints it began with, if it is a fork. */
+  readonly forkedFrom?: string;
+  /** When it was forked. */
+  readonly forkedAt?: number;
 }
 
 /** How a workflow ended, or why it is blocked. */
@@ -138,12 +142,27 @@ export function checkpointChecksum(workflowId: string, checkpoint: Checkpoint): 
 /** The checksum of what a workflow was started with. */
 export function inputChecksum(input: WorkflowInput): number {
   const { workflowId, name, createdAt, seed, inputJson, version, deadlineAt, parentId, detached } = input;
+  const fork = input.forkedAt === undefined ? [] : [input.forkedFrom, input.forkedAt];
   const head = `${workflowId}\n${name}\n${createdAt} ${seed}\n`;
   // Inputs of before there were such things have the checksum that they always had.
-  const more = version === undefined && deadlineAt === undefined && parentId === undefined
+  const isPlain = version === undefined && deadlineAt === undefined && parentId === undefined;
+  const more = isPlain && fork.length === 0
     ? ""
-    : JSON.stringify([version ?? null, deadlineAt ?? null, parentId ?? null, detached ?? false]);
+    : JSON.stringify([version ?? null, deadlineAt ?? null, parentId ?? null, detached ?? false, ...fork]);
   return payloadsChecksum({ outputJson: inputJson, errorJson: null }, crc32(head + more));
+}
+
+/** A change of its code that a workflow has taken up. */
+export interface Patch {
+  readonly changeId: string;
+  /** The run that took it up. */
+  readonly run: number;
+  readonly at: number;
+}
+
+/** The checksum of a patch. */
+export function patchChecksum(workflowId: string, { changeId, run, at }: Patch): number {
+  return crc32(`${workflowId}\n${changeId}\n${run} ${at}`) | 0;
 }
 
 /** A message to a workflow. */
@@ -167,6 +186,16 @@ export interface Publication {
   /** What it was published under, or the name of the stream. */
   readonly name: string;
   readonly valueJson: string | null;
+}
+
+/** What is stored of something that was shown. */
+export interface ShownPublication extends Publication {
+  readonly kind: "publish" | "emit";
+  /** Its place in its stream; null for a value under a key. */
+  readonly position: number | null;
+  readonly at: number;
+  /** That of the checkpoint which it was committed with. */
+  readonly completion: number;
 }
 
 /** Whether a checkpoint of this kind shows something to the outside. */

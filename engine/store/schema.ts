@@ -93,6 +93,8 @@ const MIGRATIONS: readonly string[] = [
   ALTER TABLE inputs ADD COLUMN deadline_at INTEGER;  -- when it is cut off
   ALTER TABLE inputs ADD COLUMN parent_id TEXT;       -- the id of the workflow that started it
   ALTER TABLE inputs ADD COLUMN detached INTEGER NOT NULL DEFAULT 0;  -- whether it does not end with that one
+  ALTER TABLE inputs ADD COLUMN forked_from TEXT;     -- the id of the workflow whose checkpoints it began with
+  ALTER TABLE inputs ADD COLUMN forked_at INTEGER;    -- when; its deadline is counted from here
   CREATE INDEX inputs_of_children ON inputs (parent_id) WHERE parent_id IS NOT NULL;
 
   -- running, and waiting for a message: its topic. From here on a kind may be more than a step: see KINDS in rows.ts.
@@ -116,6 +118,16 @@ const MIGRATIONS: readonly string[] = [
   CREATE VIEW signals AS
   SELECT message AS signal, workflow_id, substr(topic, 8) AS name, payload_json, idempotency_key, sent_at, consumed
   FROM messages WHERE topic LIKE 'signal:%';
+
+  -- The changes of its code that a workflow has taken up, see ctx.patched().
+  CREATE TABLE patches (
+    workflow INTEGER NOT NULL,
+    change_id TEXT NOT NULL,
+    run INTEGER NOT NULL,              -- the run that took it up
+    at INTEGER NOT NULL,
+    checksum INTEGER NOT NULL,
+    PRIMARY KEY (workflow, change_id)
+  ) WITHOUT ROWID;
 
   -- What workflows show of themselves: the latest value under each key.
   CREATE TABLE published (
@@ -162,6 +174,7 @@ export const OWN_NAMES: readonly string[] = [
   "checkpoints",
   "executors",
   "messages",
+  "patches",
   "published",
   "emitted",
   "wal_growth",

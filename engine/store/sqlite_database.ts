@@ -13,7 +13,7 @@ import type {
   TransactionRequest,
   Write,
 } from "./database.ts";
-import { isBusy, type SqliteDriver, storeError } from "./sqlite_driver.ts";
+import { isBusy, type OpenSqlite, type SqliteDriver, storeError } from "./sqlite_driver.ts";
 import { openBuiltin } from "./builtin_driver.ts";
 import { closedError, CommitQueue, refuse } from "./commit_queue.ts";
 import { ProcessLocks } from "./process_lock.ts";
@@ -56,7 +56,7 @@ const openFiles = new Map<string, { sqlite: string; count: number }>();
  * @throws {StoreBusyError} if other processes have it locked for longer than `busyTimeoutMs`
  */
 export async function openSqliteDatabase(location: string, options: SqliteOptions): Promise<Database> {
-  const open = options.sqlite === "ffi" ? await (await import("./ffi_driver.ts")).loadFfi() : openBuiltin;
+  const open = await loadSqlite(options.sqlite);
   // What is relative to the current folder now is so for good.
   const path = location === ":memory:" ? location : realPath(location);
   const release = claimFile(path, location, options.sqlite);
@@ -67,6 +67,11 @@ export async function openSqliteDatabase(location: string, options: SqliteOption
     release();
     throw error;
   }
+}
+
+/** Loads one of the two copies of SQLite. @throws {StoreOpenError} where it cannot be loaded */
+export async function loadSqlite(sqlite: SqliteOptions["sqlite"]): Promise<OpenSqlite> {
+  return sqlite === "ffi" ? await (await import("./ffi_driver.ts")).loadFfi() : openBuiltin;
 }
 
 /** Opens and prepares a connection, again and again while the file is locked. */
@@ -124,7 +129,7 @@ function expectPragma(driver: SqliteDriver, location: string, name: string, want
 }
 
 /** Says what is wrong with a file that cannot be opened. */
-function openError(cause: unknown, location: string): Error {
+export function openError(cause: unknown, location: string): Error {
   if (cause instanceof StoreOpenError) return cause;
   const reason = cause instanceof Error ? cause.message : String(cause);
   return new StoreOpenError(`Cannot open "${location}": ${explain(location, reason)}`, { cause });
@@ -153,7 +158,7 @@ function kindOf(path: string): "directory" | "missing" | "other" {
 }
 
 /** Notes that this process uses the file through this SQLite. @returns a function that undoes it, once */
-function claimFile(path: string, location: string, sqlite: string): () => void {
+export function claimFile(path: string, location: string, sqlite: string): () => void {
   if (path === ":memory:") return () => {};
   const entry = openFiles.get(path) ?? { sqlite, count: 0 };
   if (entry.sqlite !== sqlite) {
@@ -173,7 +178,7 @@ function claimFile(path: string, location: string, sqlite: string): () => void {
 }
 
 /** The path of a file that may not be there yet: its folder's real path, and its name. */
-function realPath(location: string): string {
+export function realPath(location: string): string {
   const [, folder = "", name = location] = /^(.*[/\\])?([^/\\]*)$/.exec(location) ?? [];
   try {
     return `${Deno.realPathSync(folder || ".")}/${name}`;

@@ -25,8 +25,8 @@ export interface UserStatement {
   finalize(): void;
 }
 
-/** Opens a connection to a file, which is made where it is missing, or to `":memory:"`. */
-export type OpenSqlite = (path: string) => SqliteDriver;
+/** Opens a connection to a file, which is made where it is missing, or to `":memory:"`; or only to read a file. */
+export type OpenSqlite = (path: string, options?: { readOnly?: boolean }) => SqliteDriver;
 
 /** How many prepared statements a connection keeps. The engine has fewer than that. */
 const MAX_STATEMENTS = 256;

@@ -8,15 +8,20 @@
 import * as checkpoints from "./checkpoint_statements.ts";
 import type { Batch, OpenTransaction, Rider, Statement, TransactionRequest, Write } from "./database.ts";
 import { removeExecutor } from "./executor_statements.ts";
+import * as forks from "./fork_statements.ts";
+import type { Forking } from "./fork_statements.ts";
 import { CANCEL_TOPIC, childTopic, type KeptMessage, PAUSE_TOPIC } from "./mailbox.ts";
 import * as messages from "./message_statements.ts";
 import type { Ownership, Seen } from "./ownership.ts";
 import * as publications from "./publication_statements.ts";
 import { Records, type WorkflowRecord } from "./records.ts";
+import { writePatch } from "./patch_statements.ts";
 import {
   type Checkpoint,
   isPublication,
+  type Patch,
   type Publication,
+  type ShownPublication,
   type WorkflowInput,
   type WorkflowOutcome,
 } from "./rows.ts";
@@ -176,6 +181,11 @@ export class Store extends Records {
     return checkpoints.writeCheckpoint(owner, checkpoint, replacesRunning);
   }
 
+  /** The statement that says that the workflow has taken up a change of its code, for {@linkcode Store.submit}. */
+  patchStatement(owner: Ownership, patch: Patch): Statement {
+    return writePatch(owner, patch);
+  }
+
   /** Writes what calls back; see {@linkcode Database.submit}. */
   submit(write: Write): void {
     this.database.submit(write);
@@ -267,6 +277,30 @@ export class Store extends Records {
     batch.push(checkpoints.writeCheckpoint(owner, wait, false));
     const [made, , written] = await this.database.write(batch, owner.run);
     return written === 0 ? "lost" : made === 0 ? "taken" : "made";
+  }
+
+  /**
+   * Makes a workflow that begins with checkpoints of another, and that nobody runs yet.
+   *
+   * @returns whether it was made: not if there is a workflow of this id
+   */
+  async fork(
+    fork: Forking,
+    input: WorkflowInput,
+    copied: {
+      checkpoints: readonly Checkpoint[];
+      patches: readonly Patch[];
+      publications: readonly ShownPublication[];
+      now: number;
+    },
+  ): Promise<boolean> {
+    const [made] = await this.database.write([
+      ...forks.createFork(fork, input, copied.now),
+      ...copied.checkpoints.map((checkpoint) => forks.copyCheckpoint(fork, checkpoint)),
+      ...copied.patches.map((patch) => forks.copyPatch(fork, patch)),
+      ...copied.publications.map((shown) => forks.copyPublication(fork, shown)),
+    ]);
+    return made === 1;
   }
 
   /**

@@ -364,8 +364,8 @@ export function selectOwnership({ workflow, run }: Ownership): Statement {
 /** What a workflow was started with. */
 export function selectInput(workflow: number): Statement {
   return {
-    sql:
-      "SELECT seed, input_json, version, deadline_at, parent_id, detached, checksum FROM inputs WHERE workflow = ?",
+    sql: `SELECT seed, input_json, version, deadline_at, parent_id, detached, forked_from, forked_at, checksum
+      FROM inputs WHERE workflow = ?`,
     params: [workflow],
   };
 }

@@ -198,3 +198,21 @@ Deno.test("run lets a module's workflow take the name of a built-in one", () =>
 async function exists(path: string): Promise<boolean> {
   return await Deno.stat(path).then(() => true, () => false);
 }
+
+Deno.test("run refuses an --input that the workflow's schema refuses, with status 2", () =>
+  inFolder(async (cwd) => {
+    const module = `import { workflow } from "@stepwell/stepwell";
+      const validate = (value) => typeof value?.sku === "string"
+        ? { value: { sku: value.sku.toUpperCase() } }
+        : { issues: [{ message: "wanted a text", path: ["sku"] }] };
+      const input = { "~standard": { version: 1, vendor: "test", validate } };
+      export const order = workflow("order", { input }, (ctx, { sku }) => sku);`;
+    await Deno.writeTextFile(`${cwd}/order.js`, module);
+    const args = (
+      input: string,
+    ) => ["run", "order", "--module", "order.js", "--workflow-id", "o", "--input", input];
+    const { code, stderr } = await run(args('{"sku":7}'), { cwd });
+    assertEquals(code, 2);
+    assertStringIncludes(stderr, 'its input is not what workflow "order" takes: .sku: wanted a text');
+    assertEquals((await runJson(args('{"sku":"a1"}'), { cwd })).json.output, "A1");
+  }));

@@ -6,7 +6,9 @@ import * as executors from "../../engine/store/executor_statements.ts";
 import { ExecutorRegistry } from "../../engine/store/executor_registry.ts";
 import * as publications from "../../engine/store/publication_statements.ts";
 import { Mailbox } from "../../engine/store/mailbox.ts";
+import * as forks from "../../engine/store/fork_statements.ts";
 import * as messages from "../../engine/store/message_statements.ts";
+import * as patches from "../../engine/store/patch_statements.ts";
 import type { Ownership } from "../../engine/store/ownership.ts";
 import * as workflows from "../../engine/store/workflow_statements.ts";
 import type { WorkflowRecord } from "../../engine/store/records.ts";
@@ -119,7 +121,7 @@ function sent(store: Store): Promise<unknown[]> {
 const databases = new WeakMap<Store, Database>();
 
 async function contents(database: Database): Promise<unknown> {
-  const tables = ["workflows", "inputs", "checkpoints", "messages", "published", "emitted"];
+  const tables = ["workflows", "inputs", "checkpoints", "messages", "published", "emitted", "patches"];
   return await Promise.all(
     tables.map((table) => database.read({ sql: `SELECT * FROM ${table}`, params: [] })),
   );
@@ -174,6 +176,12 @@ const runWrites: Record<string, (store: Store, owner: Ownership) => Promise<bool
   "that it waits": async (store, owner) =>
     await store.park(owner, { rows: [waiting], dueAt: 9_000, topics: ["signal:other"], now: 2_000 }) ===
       "parked",
+  "a change of its code that it takes up": async (store, owner) => {
+    const database = databases.get(store)!;
+    const patch = { changeId: "change", run: owner.run, at: 2_000 };
+    const [written] = await database.write([store.patchStatement(owner, patch)], owner.run);
+    return written === 1;
+  },
   "what it publishes": (store, owner) => publishing(store, owner, "publish"),
   "what it publishes again": (store, owner) => publishing(store, owner, "publish", "state"),
   "what it emits": (store, owner) => publishing(store, owner, "emit"),
@@ -299,6 +307,44 @@ testEachDriver(
   },
 );
 
+testEachDriver("a fork is made whole, or where its id is taken not at all", async ({ open }) => {
+  const database = await open();
+  const { store } = await begin(database);
+  const fork = async (workflowId: string, run: number) => {
+    const input = {
+      workflowId,
+      name: "workflow",
+      createdAt: 1_000,
+      seed: 7,
+      inputJson: "1",
+      forkedFrom: "w",
+      forkedAt: 2_000,
+    };
+    const checkpoints = [
+      checkpoint("done#000001"),
+      { ...waiting, completion: 2, status: "completed" } as const,
+    ];
+    const patches = [{ changeId: "change", run: first.run, at: 2_000 }];
+    const shown = { valueJson: "1", at: 1_500, completion: 1 };
+    const publications = [
+      { ...shown, kind: "publish", name: "state", position: null },
+      { ...shown, kind: "emit", name: "log", position: 0 },
+    ] as const;
+    return await store.fork({ workflowId, run }, input, { checkpoints, patches, publications, now: 2_000 });
+  };
+  assertEquals(await Promise.all([fork("new", 44), fork("new", 55)]), [true, false]);
+  const record = (await store.find("new"))!;
+  assertEquals((await store.completions(record, 0, 10)).map(({ key }) => key), ["done#000001", waiting.key]);
+  assertEquals((await store.patches(record)).length, 1);
+  assertEquals((await store.publications(record, 9)).map(({ name }) => name), ["state", "log"]);
+  assertEquals((await store.input(record)).forkedFrom, "w");
+  const before = await contents(database);
+  for (const taken of ["new", "w", "parent", "child"]) {
+    assertEquals(await fork(taken, 66), false, taken);
+    assertEquals(await contents(database), before, taken);
+  }
+});
+
 /** What is done to a workflow that nobody runs, on the strength of what was seen of it; all say whether they had an effect. */
 const decisions: Record<string, (store: Store, seen: WorkflowRecord) => Promise<boolean>> = {
   claim: async (store, seen) => {
@@ -371,7 +417,12 @@ Deno.test("every statement that writes is fenced, and tested here", () => {
     "sendFrom",
     "sendMessage",
     "sendRequest",
+    "copyCheckpoint",
+    "copyPatch",
+    "copyPublication",
+    "createFork",
     "wakeWorkflow",
+    "writePatch",
     "createWorkflow",
     "claimWorkflow",
     "blockUnowned",
@@ -383,7 +434,15 @@ Deno.test("every statement that writes is fenced, and tested here", () => {
     "retryWorkflow",
   ];
   const ofExecutors = ["renewLease", "removeExecutor"];
-  const statements = { ...workflows, ...checkpoints, ...messages, ...publications, ...executors };
+  const statements = {
+    ...workflows,
+    ...checkpoints,
+    ...messages,
+    ...publications,
+    ...patches,
+    ...forks,
+    ...executors,
+  };
   const reading = Object.keys(statements).filter((name) => name.startsWith("select"));
   assertEquals(Object.keys(statements).toSorted(), [...fenced, ...ofExecutors, ...reading].toSorted());
   for (const name of reading) {

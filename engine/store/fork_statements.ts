@@ -1,0 +1,104 @@
+/**
+ * The statements by which a workflow is made that begins with the checkpoints of another. All of them name a number that is
+ * this fork's alone, in the place of a run: where the new id is taken, none has an effect.
+ *
+ * @module
+ */
+
+import type { SqlValue, Statement } from "./database.ts";
+import {
+  type Checkpoint,
+  checkpointChecksum,
+  inputChecksum,
+  kindCode,
+  type Patch,
+  patchChecksum,
+  publicationChecksum,
+  type ShownPublication,
+  statusCode,
+  type WorkflowInput,
+} from "./rows.ts";
+
+/** The fork that makes a workflow. */
+export interface Forking {
+  /** The id of the new workflow. */
+  readonly workflowId: string;
+  /** A number that is this fork's alone. */
+  readonly run: number;
+}
+
+const OF_THIS_FORK = "FROM workflows WHERE workflow_id = ? AND run = ? AND status = 'pending'";
+
+function ofThisFork({ workflowId, run }: Forking): SqlValue[] {
+  return [workflowId, run];
+}
+
+const CREATE_FORK = `INSERT INTO workflows (workflow_id, name, status, run, created_at, updated_at)
+  VALUES (?, ?, 'pending', ?, ?, ?) ON CONFLICT (workflow_id) DO NOTHING`;
+const CREATE_FORK_INPUT =
+  `INSERT INTO inputs (workflow, seed, input_json, version, deadline_at, forked_from, forked_at, checksum)
+  SELECT workflow, ?, ?, ?, ?, ?, ?, ? ${OF_THIS_FORK}`;
+
+/** Makes a workflow that nobody runs yet; changes nothing where the id is taken. */
+export function createFork(fork: Forking, input: WorkflowInput, now: number): Statement[] {
+  const { workflowId, name, createdAt, seed, inputJson } = input;
+  const { version = null, deadlineAt = null, forkedFrom = null, forkedAt = null } = input;
+  const columns = [seed, inputJson, version, deadlineAt, forkedFrom, forkedAt, inputChecksum(input)];
+  return [
+    { sql: CREATE_FORK, params: [workflowId, name, fork.run, createdAt, now] },
+    { sql: CREATE_FORK_INPUT, params: [...columns, ...ofThisFork(fork)] },
+  ];
+}
+
+const COPY_CHECKPOINT = `INSERT INTO checkpoints (workflow, step_key, kind, status, completion, attempt,
+    started_at, duration_ms, next_attempt_at, run, output_json, error_json, topic, checksum)
+  SELECT workflow, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? ${OF_THIS_FORK}`;
+
+/** Gives the new workflow a checkpoint of the other. */
+export function copyCheckpoint(fork: Forking, checkpoint: Checkpoint): Statement {
+  return {
+    sql: COPY_CHECKPOINT,
+    params: [
+      checkpoint.key,
+      kindCode(checkpoint.kind),
+      statusCode(checkpoint.status),
+      checkpoint.completion,
+      checkpoint.attempt,
+      checkpoint.startedAt,
+      checkpoint.durationMs,
+      checkpoint.nextAttemptAt,
+      checkpoint.run,
+      checkpoint.outputJson,
+      checkpoint.errorJson,
+      checkpoint.topic ?? null,
+      checkpointChecksum(fork.workflowId, checkpoint),
+      ...ofThisFork(fork),
+    ],
+  };
+}
+
+const COPY_PATCH = `INSERT INTO patches (workflow, change_id, run, at, checksum)
+  SELECT workflow, ?, ?, ?, ? ${OF_THIS_FORK}`;
+
+/** Gives the new workflow a change that the other has taken up. */
+export function copyPatch(fork: Forking, patch: Patch): Statement {
+  const { changeId, run, at } = patch;
+  const checksum = patchChecksum(fork.workflowId, patch);
+  return { sql: COPY_PATCH, params: [changeId, run, at, checksum, ...ofThisFork(fork)] };
+}
+
+const COPY_PUBLISHED = `INSERT INTO published (workflow, key, value_json, published_at, completion, checksum)
+  SELECT workflow, ?, ?, ?, ?, ? ${OF_THIS_FORK}`;
+const COPY_EMITTED =
+  `INSERT INTO emitted (workflow, stream, value_json, emitted_at, completion, checksum, position)
+  SELECT workflow, ?, ?, ?, ?, ?, ? ${OF_THIS_FORK}`;
+
+/** Gives the new workflow something that the other shows. */
+export function copyPublication(fork: Forking, shown: ShownPublication): Statement {
+  const { name, valueJson, at, completion, position } = shown;
+  const checksum = publicationChecksum(fork.workflowId, { ...shown, startedAt: at }, shown);
+  const columns = [name, valueJson, at, completion, checksum];
+  return position === null
+    ? { sql: COPY_PUBLISHED, params: [...columns, ...ofThisFork(fork)] }
+    : { sql: COPY_EMITTED, params: [...columns, position, ...ofThisFork(fork)] };
+}

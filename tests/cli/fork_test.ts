@@ -1,0 +1,40 @@
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { inFolder, run, runJson } from "./program.ts";
+import { copyModule } from "./samples.ts";
+
+const samples = ["--module", "samples.js"];
+
+Deno.test("fork runs a new workflow that begins with the checkpoints of another", () =>
+  inFolder(async (cwd) => {
+    await copyModule("samples.js", cwd);
+    await run(["run", "pages", ...samples, "--workflow-id", "p"], { cwd });
+    const { code, json } = await runJson(["fork", "p", "--from", "page#000002", "--id", "q", ...samples], {
+      cwd,
+    });
+    assertEquals([code, json.workflowId, json.status, json.output], [0, "q", "completed", [1, 2, 3]]);
+    assertEquals(json.steps.map(({ replayed }) => replayed), [true, false, false]);
+    assertMatch((await run(["show", "q"], { cwd })).stdout, /fork of +p\n/);
+
+    const other = await runJson(["fork", "p", "--from", "page", ...samples], { cwd });
+    assertEquals([other.code, other.json.output], [0, [1, 2, 3]]);
+    assertMatch(other.json.workflowId, /^[0-9a-f-]{36}$/);
+  }));
+
+Deno.test("fork refuses what is not there, or not loaded, with status 2", () =>
+  inFolder(async (cwd) => {
+    await copyModule("samples.js", cwd);
+    await run(["run", "pages", ...samples, "--workflow-id", "p"], { cwd });
+    const refusals: [string[], string][] = [
+      [["fork", "p", ...samples], "fork wants --from STEP"],
+      [["fork", "--from", "page"], "fork wants an ID"],
+      [["fork", "none", "--from", "page", ...samples], 'There is no workflow with the id "none"'],
+      [["fork", "p", "--from", "none", ...samples], 'it has no step "none"'],
+      [["fork", "p", "--from", "page", "--id", "p", ...samples], "the origin"],
+      [["fork", "p", "--from", "page"], "--module FILE loads it"],
+    ];
+    for (const [args, message] of refusals) {
+      const { code, stderr } = await run(args, { cwd });
+      assertEquals(code, 2, message);
+      assertStringIncludes(stderr, message);
+    }
+  }));
