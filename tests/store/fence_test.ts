@@ -126,13 +126,10 @@ const runWrites: Record<string, (store: Store, owner: Ownership) => Promise<bool
   "its end with rows of what it waits for": (store, owner) =>
     store.finish(owner, outcome("failed"), { waited: true, parentId: "parent", children: ["child"] }),
   "the row of what it waits for": (store, owner) => store.checkpoint(owner, waiting, false),
-  "what has come of it": (store, owner) => {
+  "what has come of it": async (store, owner) => {
     const message = { message: 1, workflowId: "w", topic: "signal:go", payloadJson: "1", sentAt: 900 };
-    return store.arrive(owner, [{
-      checkpoint: { ...waiting, completion: 2 },
-      replacesRunning: false,
-      message,
-    }]);
+    const arrived = { checkpoint: { ...waiting, completion: 2 }, replacesRunning: false, message };
+    return (await databases.get(store)!.write(store.arrivalStatements(owner, [arrived])))[0] === 1;
   },
   "a child": async (store, owner) => {
     const input = { workflowId: "new", name: "n", createdAt: 1_000, seed: 7, inputJson: null, parentId: "w" };
@@ -270,6 +267,8 @@ testEachDriver(
   },
 );
 
+const retry = { parentId: "parent", now: 2_000 };
+
 /** What is done to a workflow that nobody runs, on the strength of what was seen of it; all say whether they had an effect. */
 const decisions: Record<string, (store: Store, seen: WorkflowRecord) => Promise<boolean>> = {
   claim: async (store, seen) => {
@@ -285,10 +284,11 @@ const decisions: Record<string, (store: Store, seen: WorkflowRecord) => Promise<
   },
   block: (store, seen) => store.blockUnowned(seen, '{"name":"Error","message":"No"}', 2_000),
   unblock: (store, seen) => store.unblock({ ...seen, status: "blocked" }, 2_000),
-  cancel: (store, seen) => store.cancel({ ...seen, status: "blocked" }, "parent", outcome("cancelled")),
+  cancel: async (store, seen) =>
+    await store.cancel({ ...seen, status: "blocked" }, "parent", outcome("cancelled")) !== undefined,
   pause: (store, seen) => store.pause(seen, outcome("blocked")),
-  retry: (store, seen) => store.retry({ ...seen, status: "failed" }, undefined, 2_000),
-  "retry of steps": (store, seen) => store.retry({ ...seen, status: "failed" }, 1, 2_000),
+  retry: (store, seen) => store.retry({ ...seen, status: "failed" }, { ...retry, from: undefined }),
+  "retry of steps": (store, seen) => store.retry({ ...seen, status: "failed" }, { ...retry, from: 1 }),
 };
 
 testEachDriver("a decision has no effect on a workflow that has changed since", async ({ open }) => {
@@ -330,6 +330,8 @@ Deno.test("every statement that writes is fenced, and tested here", () => {
     "consumeMessage",
     "createChild",
     "discardMessages",
+    "forgetKept",
+    "forgetRequest",
     "forgetWaits",
     "parkWorkflow",
     "pauseUnowned",
