@@ -1,6 +1,6 @@
 import type { EngineEvent } from "../mod.ts";
 import { describeError } from "./describe_error.ts";
-import { formatDuration } from "./format_time.ts";
+import { formatDuration, formatMoment } from "./format_time.ts";
 import { LiveRegion } from "./live_region.ts";
 import type { Output } from "./output.ts";
 import { type Paint, type Palette, palette } from "./paint.ts";
@@ -21,15 +21,21 @@ const FRAMES = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "
 
 /**
  * Shows an execution to people while it happens, a line a step: on a terminal with colours, and with the steps that
- * are under way below, a spinner before each; elsewhere as plain lines, where a step that starts has its own line.
+ * are under way below, a spinner before each; elsewhere as plain lines, where a step that starts has its own line. Steps
+ * of other workflows than the first, which are its children, are shown with the id of theirs.
  *
- * Owns the steps that are under way, and the timer that redraws them; the timer does not keep the process alive.
+ * Owns the steps that are under way, those that were shown, and the timer that redraws the lines; the timer does not
+ * keep the process alive.
  */
 export class Progress {
   readonly #output: Output;
   readonly #region: LiveRegion;
   readonly #colours: Palette;
   readonly #underway = new Map<string, Underway>();
+  /** The steps whose end was shown: a workflow that comes back from waiting replays them. */
+  readonly #shown = new Set<string>();
+  /** The workflow that was started first. */
+  #first: string | undefined;
   #timer: ReturnType<typeof setInterval> | undefined;
   #frame = 0;
   #keyWidth = 28;
@@ -42,42 +48,45 @@ export class Progress {
 
   observe(event: EngineEvent): void {
     const { good, bad, warning, stored, busy, faint } = this.#colours;
+    const whose = this.#whose(event);
     switch (event.type) {
       case "started": {
         const name = `"${printableLine(event.workflowId)}"`;
-        return this.#line(
-          busy,
-          "›",
-          "started",
-          `${name}${event.recovered ? ", whose last run is gone" : ""}`,
-        );
+        const { recovered } = event;
+        return this.#line(busy, "›", "started", `${name}${recovered ? ", whose last run is gone" : ""}`);
+      }
+      case "waiting": {
+        const until = event.until === undefined ? "a message" : formatMoment(event.until);
+        return this.#line(faint, "…", "waiting", `"${printableLine(event.workflowId)}", until ${until}`);
       }
       case "replayed": {
+        if (this.#shown.has(whose + event.key)) return;
+        this.#shown.add(whose + event.key);
         const outcome = event.status === "failed" ? ", its error" : "";
         return this.#step(
           stored,
           "↺",
           "replayed",
-          event.key,
+          whose + event.key,
           event.attempt,
           formatDuration(event.durationMs) + outcome,
         );
       }
       case "stepStarted":
-        this.#begin(event.key, { attempt: event.attempt, at: performance.now(), retrying: false });
-        if (!this.#output.isTerminal) this.#step(busy, "›", "running", event.key, event.attempt);
+        this.#begin(whose + event.key, { attempt: event.attempt, at: performance.now(), retrying: false });
+        if (!this.#output.isTerminal) this.#step(busy, "›", "running", whose + event.key, event.attempt);
         return;
-      case "stepCompleted":
-        this.#underway.delete(event.key);
-        return this.#step(good, "✓", "completed", event.key, event.attempt, formatDuration(event.durationMs));
+      case "stepCompleted": {
+        const time = formatDuration(event.durationMs);
+        return this.#step(good, "✓", "completed", this.#ended(whose + event.key), event.attempt, time);
+      }
       case "stepFailed": {
-        this.#underway.delete(event.key);
         const detail = `${formatDuration(event.durationMs)}  ${describeError(event.error)}`;
-        return this.#step(bad, "✗", "failed", event.key, event.attempt, detail);
+        return this.#step(bad, "✗", "failed", this.#ended(whose + event.key), event.attempt, detail);
       }
       case "stepRetried": {
         const waitMs = Math.max(0, event.nextAttemptAt.getTime() - event.at.getTime());
-        this.#begin(event.key, {
+        this.#begin(whose + event.key, {
           attempt: event.attempt + 1,
           at: performance.now() + waitMs,
           retrying: true,
@@ -85,14 +94,27 @@ export class Progress {
         const detail = `of ${event.maxAttempts}, the next in ${formatDuration(waitMs)}  ${
           describeError(event.error)
         }`;
-        return this.#step(warning, "⟳", "retrying", event.key, event.attempt, detail);
+        return this.#step(warning, "⟳", "retrying", whose + event.key, event.attempt, detail);
       }
       case "log": {
         const fields = event.fields === undefined ? "" : ` ${toJson(event.fields)}`;
         const paint = event.level === "error" ? bad : event.level === "warn" ? warning : faint;
-        return this.#line(paint, "·", event.level, printableLine(event.message + fields));
+        return this.#line(paint, "·", event.level, printableLine(whose + event.message + fields));
       }
     }
+  }
+
+  /** What goes before the steps of a workflow: nothing for the first. */
+  #whose({ workflowId }: EngineEvent): string {
+    this.#first ??= workflowId;
+    return workflowId === this.#first ? "" : `${workflowId}  `;
+  }
+
+  /** Notes that a step has ended. @returns its name */
+  #ended(name: string): string {
+    this.#underway.delete(name);
+    this.#shown.add(name);
+    return name;
   }
 
   /** A line among those of the steps. */

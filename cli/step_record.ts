@@ -19,6 +19,9 @@ export class StepRecord {
     switch (event.type) {
       case "replayed": {
         const { key, status, attempt, durationMs } = event;
+        // What this process has run itself it replays once the workflow comes back from waiting.
+        const mine = this.#workflows.get(event.workflowId)?.get(key);
+        if (mine !== undefined && mine.status !== "running") return;
         return this.#set(event.workflowId, { key, status, attempt, replayed: true, durationMs });
       }
       case "stepStarted": {

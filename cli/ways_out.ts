@@ -14,6 +14,7 @@ export function waysOut({ id, status, error }: Situation, whereabouts: Whereabou
   const resume = commandLine("resume", id, whereabouts);
   switch (status) {
     case "failed":
+      if (error?.compensated) return ["Its steps have been undone: start it anew, under another id"];
       return [
         `Once its cause is mended, run it again from the step that failed: ${
           commandLine("retry", id, whereabouts)
@@ -38,6 +39,10 @@ function unblock(reason: string | undefined, resume: string): string[] {
       return [`Bring back the code that it was started with; then: ${resume}`];
     case "TooManyRecoveriesError":
       return [`Find out what ends the process that runs it, and mend that; then: ${resume}`];
+    case "WorkflowPausedError":
+      return [`Go on with it: ${resume}`];
+    case "CompensationError":
+      return [`Mend what keeps the step from being undone; then: ${resume}`];
     case "UnknownWorkflowError":
       return [`Add the module that has its workflow: ${resume} --module FILE`];
     default:

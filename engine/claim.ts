@@ -234,11 +234,9 @@ export class Claims {
   }
 
   /** Writes a claim, and the lease with it. */
-  async #write<T>(write: () => Promise<T>): Promise<T> {
+  #write<T>(write: () => Promise<T>): Promise<T> {
     const renewing = this.options.executor.prepareClaim();
-    if (renewing === undefined) return await write();
-    const [, result] = await Promise.all([renewing, write()]);
-    return result;
+    return renewing === undefined ? write() : Promise.all([write(), renewing]).then(([result]) => result);
   }
 }
 

@@ -1,6 +1,6 @@
 import { CompensationError } from "./errors.ts";
 import type { RetryPolicy } from "./retry.ts";
-import type { Scope } from "./scope.ts";
+import { Scope } from "./scope.ts";
 import { performStep, type StepHost, type StepOutcome } from "./step.ts";
 import type { StepKeys } from "./step_keys.ts";
 import type { Checkpoint } from "./store/rows.ts";
@@ -16,12 +16,13 @@ export interface Compensation {
   readonly timeoutMs: number | undefined;
 }
 
-/** What compensations need of their run. */
-export interface CompensationHost extends StepHost {
+/** Where compensations are asked for: the execution that the steps were completed in. */
+export interface CompensationAsker {
   readonly keys: StepKeys;
   ask(
     kind: "compensation",
     key: string,
+    scope: Scope,
     perform: (row: Checkpoint | undefined) => Promise<StepOutcome>,
   ): Promise<unknown>;
 }
@@ -38,6 +39,8 @@ export interface CompensationHost extends StepHost {
 export class Compensations {
   readonly #completed: { readonly compensation: Compensation; readonly output: unknown }[] = [];
   readonly #pending = new Set<Promise<unknown>>();
+  /** What steps are undone in. */
+  readonly scope = new Scope();
 
   /** Whether anything is to be undone, or may be once it has ended. */
   get isEmpty(): boolean {
@@ -59,15 +62,24 @@ export class Compensations {
   /**
    * Undoes the steps.
    *
-   * @param scope what they are undone in; what they were done in may have been given up
    * @param failure what the workflow has ended with
    */
-  async undo(host: CompensationHost, scope: Scope, failure: unknown): Promise<void> {
+  async undo(host: StepHost, asker: CompensationAsker, failure: unknown): Promise<void> {
+    // A scope of their own: what they were done in has been given up.
+    const { scope } = this;
     for (const { compensation: { key, undo, policy, timeoutMs }, output } of this.#completed.toReversed()) {
-      const ownKey = host.keys.undo(key);
+      const ownKey = asker.keys.undo(key);
       const fn = async (info: StepInfo) => void await undo(output, info);
-      const task = { key: ownKey, fn, policy, timeoutMs, atMostOnce: false, scope };
-      await host.ask("compensation", ownKey, async (row) => {
+      const task = {
+        kind: "compensation" as const,
+        key: ownKey,
+        fn,
+        policy,
+        timeoutMs,
+        atMostOnce: false,
+        scope,
+      };
+      await asker.ask("compensation", ownKey, scope, async (row) => {
         const outcome = await performStep(host, task, row);
         if (outcome.errorJson === null) return outcome;
         const thrown = decodeError(JSON.parse(outcome.errorJson) as StoredError);

@@ -14,10 +14,12 @@ import {
 } from "./errors.ts";
 import { type EngineEvent, Events } from "./events.ts";
 import { Executor } from "./executor.ts";
+import type { FollowHost } from "./follow.ts";
 import { Handle, type HandleSource, type SignalOptions } from "./handle.ts";
 import type { WorkflowDetail, WorkflowSummary } from "./inspect.ts";
 import { checkName } from "./names.ts";
 import { type EngineOptions, type EngineSettings, engineSettings } from "./options.ts";
+import { readPublished } from "./published.ts";
 import { randomUuid } from "./random.ts";
 import { Parked, Run, runName } from "./run.ts";
 import { Runs } from "./runs.ts";
@@ -25,14 +27,17 @@ import { decodeAnyValue, encodeValue } from "./serialize.ts";
 import type { Database } from "./store/database.ts";
 import { type Signal, signalName } from "./signal.ts";
 import { ExecutorRegistry } from "./store/executor_registry.ts";
-import { Mailbox, signalTopic } from "./store/mailbox.ts";
+import { Mailbox, MAX_KEPT, signalTopic } from "./store/mailbox.ts";
 import { WORKFLOW_STATUSES, type WorkflowOutcome, type WorkflowStatus } from "./store/rows.ts";
 import { openDatabase } from "./store/open.ts";
 import { hasEnded, type WorkflowRecord } from "./store/records.ts";
+import { Publications } from "./store/publications.ts";
 import { Store } from "./store/store.ts";
 import { decodeError, encodeError, type StoredError } from "./stored_error.ts";
+import { StreamReader } from "./stream_reader.ts";
+import type { Transactions } from "./transactions.ts";
 import { Turns } from "./turns.ts";
-import { isWorkflow, type Workflow } from "./workflow.ts";
+import { isWorkflow, type TransactionFunction, type Workflow } from "./workflow.ts";
 
 /** How a workflow is started. */
 export interface StartOptions<I> {
@@ -42,6 +47,12 @@ export interface StartOptions<I> {
   timeout?: Duration;
   /** What the function is given. For an id that is known already it may be left out; another one is refused. */
   input?: I;
+}
+
+/** How an engine takes up workflows that nobody runs. */
+export interface WorkOptions {
+  /** How many at a time: an integer from 1. 100 by default. */
+  concurrency?: number;
 }
 
 /** Which workflows to list. */
@@ -58,8 +69,6 @@ export interface ListFilter {
 
 const DEFAULT_LIST_LIMIT = 100;
 const MAX_LIST_LIMIT = 10_000;
-/** How many messages are kept for one workflow that it has not consumed. */
-const MAX_KEPT = 100_000;
 /** How often another process may be first at a request before it is given up. */
 const MAX_TRIES = 100;
 
@@ -83,7 +92,9 @@ export class Engine implements AsyncDisposable {
   readonly #workflows = new Map<string, Workflow>();
   /** Who waits for something to happen to a workflow. */
   readonly #awaiting = new Map<string, Set<() => void>>();
+  #transactions: Transactions | undefined;
   #closing: Promise<void> | undefined;
+  #working: PromiseWithResolvers<void> | undefined;
 
   /** @ignore Engines come from {@linkcode Engine.open}. */
   private constructor(database: Database, settings: EngineSettings, turns: Turns) {
@@ -119,18 +130,28 @@ export class Engine implements AsyncDisposable {
         maxValueBytes,
         maxSteps,
         alwaysReplay,
+        transactions: () => this.#loadTransactions(),
       },
       claims: this.#claims,
       executor: this.#executor,
+      executors,
       maxRunning,
       onChange: (workflowId) => this.#wake(workflowId),
     });
+    const reading: FollowHost = {
+      clock,
+      publications: new Publications(database),
+      find: (id) => this.#findOpen(id),
+      changeOf: (id) => this.#changeOf(id),
+    };
     this.#source = {
       resultOf: (id) => this.#resultOf(id),
       signal: (id, signal, payload, options) => this.signal(id, signal, payload, options),
       cancel: (id) => this.cancel(id),
       pause: (id) => this.pause(id),
       statusOf: async (id) => (await this.#find(id)).status,
+      readOf: (id, key, options) => readPublished(reading, id, key, options),
+      streamOf: (id, name, options) => new StreamReader(reading, id, name, options),
       eventsOf: (id) => this.#eventsOf(id),
     };
     for (const workflow of settings.workflows) this.#workflows.set(workflow.name, workflow);
@@ -311,6 +332,54 @@ export class Engine implements AsyncDisposable {
   }
 
   /**
+   * Runs a transaction on the store's own file, of no workflow: its SQL, and the signals and workflows that it sends and
+   * starts, are committed together or not at all (an outbox). Once they are, this engine tells and runs those workflows.
+   *
+   * @param fn must await nothing but the transaction: nothing else is committed while it is open
+   * @param options.timeout how long it may be open, instead of `transactionTimeout`
+   * @returns what the function returns
+   * @throws what the function throws; nothing of it is there then
+   * @throws {TransactionTimeoutError} if it took too long
+   *
+   * @example
+   * ```ts
+   * import { Engine, workflow } from "@stepwell/stepwell";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const confirm = workflow("confirm", (_ctx, order: number) => `confirmed ${order}`);
+   *
+   * await using engine = await Engine.open(":memory:", { workflows: [confirm] });
+   * const id = await engine.transaction(async (tx) => {
+   *   await tx.run("CREATE TABLE orders (number INTEGER PRIMARY KEY, sku TEXT NOT NULL)");
+   *   await tx.run("INSERT INTO orders VALUES (?, ?)", 17, "A1");
+   *   return await tx.start(confirm, { id: "confirm-17", input: 17 });
+   * });
+   * assertEquals(await engine.handle(id).result(), "confirmed 17");
+   * ```
+   */
+  async transaction<T>(fn: TransactionFunction<T>, options: { timeout?: Duration } = {}): Promise<T> {
+    if (this.#closing !== undefined) throw this.#closedError();
+    if (typeof fn !== "function") {
+      throw new TypeError(`Cannot run a transaction: wanted a function, found ${typeof fn}`);
+    }
+    const { timeout } = options;
+    const timeoutMs = timeout === undefined ? undefined : durationMs(timeout, "timeout of a transaction");
+    this.#transactions?.refuseNested();
+    return await (await this.#loadTransactions()).perform(fn, timeoutMs);
+  }
+
+  async #loadTransactions(): Promise<Transactions> {
+    const { Transactions } = await import("./transactions.ts");
+    return this.#transactions ??= new Transactions({
+      ...this.#settings,
+      store: this.#store,
+      mailbox: this.#mailbox,
+      told: (workflowId) => this.#runs.told(workflowId),
+      takeUp: (workflow, workflowId) => void this.#runs.wake(workflowId, workflow),
+    });
+  }
+
+  /**
    * Cancels a workflow: it is told by a `CancelledError` at all that it waits for, its running steps by their signal;
    * when its function has ended, it is `cancelled`. Its children are cancelled too, unless they are detached. One that
    * has not begun, or is blocked, is cancelled at once, and nothing of it runs.
@@ -379,6 +448,25 @@ export class Engine implements AsyncDisposable {
   }
 
   /**
+   * Takes up workflows of the engine's `workflows` that nobody runs, until the engine is closed: those that have not begun
+   * or were stopped at a checkpoint, those that wait and are due, and those whose process is gone.
+   *
+   * @param options.concurrency how many at a time; one that is let go while it waits does not count. 100 by default
+   * @returns settled once the engine is closed
+   */
+  async work({ concurrency = 100 }: WorkOptions = {}): Promise<void> {
+    if (!(Number.isSafeInteger(concurrency) && concurrency >= 1)) {
+      throw new RangeError(`Cannot work: wanted a concurrency of 1 or more, found ${concurrency}`);
+    }
+    if (this.#closing !== undefined) throw this.#closedError();
+    if (this.#working === undefined) {
+      this.#working = Promise.withResolvers<void>();
+      this.#runs.work(this.#workflows, concurrency);
+    }
+    await this.#working.promise;
+  }
+
+  /**
    * Closes the engine. Workflows that run stop at a checkpoint, for which their steps have the time of `closeGrace`,
    * and can be resumed at once, by any process. Who waits for them gets an `EngineClosedError`.
    */
@@ -402,6 +490,7 @@ export class Engine implements AsyncDisposable {
       // The lock goes with the connection, and tells the others what could not be written down.
       if (!(error instanceof StoreError)) throw error;
     } finally {
+      this.#working?.resolve();
       await this.#store.close();
     }
   }
@@ -455,7 +544,6 @@ export class Engine implements AsyncDisposable {
     while (true) {
       const result = await this.#runs.get(id)?.result;
       if (result !== undefined && !(result instanceof Parked)) return result;
-      if (this.#closing !== undefined) throw this.#closedError();
       const { promise: changed, stop } = this.#changeOf(id);
       try {
         const record = await this.#find(id);
@@ -469,8 +557,9 @@ export class Engine implements AsyncDisposable {
     }
   }
 
-  /** Waits until a run of a workflow begins here, or another process changes the store. */
+  /** Waits until something happens to a workflow here, or another process changes the store. */
   #changeOf(id: string): { promise: Promise<void>; stop: () => void } {
+    if (this.#closing !== undefined) throw this.#closedError();
     const { promise, resolve } = Promise.withResolvers<void>();
     const wakes = this.#awaiting.get(id) ?? new Set();
     this.#awaiting.set(id, wakes.add(resolve));
@@ -500,6 +589,12 @@ export class Engine implements AsyncDisposable {
     const record = await this.#store.find(id);
     if (record === undefined) throw new WorkflowNotFoundError(id, this.#store.location);
     return record;
+  }
+
+  /** {@linkcode Engine.#find}, for those who wait: they are to hear that the engine was closed, not that its store was. */
+  async #findOpen(id: string): Promise<WorkflowRecord> {
+    if (this.#closing !== undefined) throw this.#closedError();
+    return await this.#find(id);
   }
 
   /** The code of a stored workflow. */

@@ -1,7 +1,7 @@
 import { NonDeterminismError } from "./errors.ts";
 import { loadDecoder } from "./serialize.ts";
 import type { Checkpoint } from "./store/rows.ts";
-import type { WorkflowRecord } from "./store/records.ts";
+import type { Seen } from "./store/ownership.ts";
 import type { Store } from "./store/store.ts";
 
 /** How many completions are held in memory at a time. */
@@ -42,7 +42,7 @@ export class History {
   constructor(
     private readonly store: Store,
     private readonly workflowId: string,
-    private readonly record: WorkflowRecord | undefined,
+    private readonly record: (Seen & { workflowId: string }) | undefined,
   ) {
     this.#complete = record === undefined;
   }

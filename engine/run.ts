@@ -1,9 +1,7 @@
+import { isWait } from "./arrivals.ts";
 import type { ChildHost } from "./child.ts";
 import type { Clock } from "./clock.ts";
-import { type CompensationHost, Compensations } from "./compensations.ts";
-import { isWait } from "./arrivals.ts";
 import {
-  CancelledError,
   EngineClosedError,
   LeaseLostError,
   StepAbandonedError,
@@ -12,26 +10,29 @@ import {
   WorkflowPausedError,
 } from "./errors.ts";
 import type { EventDetail, Events } from "./events.ts";
+import { type Ask, Execution, type ExecutionHost } from "./execution.ts";
 import { History } from "./history.ts";
-import {
-  abandonedStep,
-  type Ended,
-  type StepFailure,
-  withStorableOutput,
-  workflowOutcome,
-} from "./outcome.ts";
-import { randomId, type RandomSource, SeededRandom } from "./random.ts";
+import { abandonedStep, type Ended, withStorableOutput, workflowOutcome } from "./outcome.ts";
+import { randomId, type RandomSource } from "./random.ts";
 import { RunningRows } from "./running_rows.ts";
 import { Scope } from "./scope.ts";
 import { decodeValue } from "./serialize.ts";
-import { performStep, runningRow, type StepHost, type StepOutcome, type StepTask } from "./step.ts";
-import { StepKeys } from "./step_keys.ts";
-import type { Checkpoint, CheckpointKind, WorkflowInput, WorkflowOutcome } from "./store/rows.ts";
+import { runningRow, type StepHost, type StepOutcome } from "./step.ts";
 import type { Mailbox } from "./store/mailbox.ts";
 import type { Ownership } from "./store/ownership.ts";
 import type { WorkflowRecord } from "./store/records.ts";
+import {
+  type Checkpoint,
+  type CheckpointKind,
+  isPublication,
+  type Publication,
+  type WorkflowInput,
+  type WorkflowOutcome,
+} from "./store/rows.ts";
 import type { ArrivedRow, Store } from "./store/store.ts";
 import { decodeError, encodeError, type StoredError } from "./stored_error.ts";
+import type { TransactionHost } from "./transaction.ts";
+import type { Transactions } from "./transactions.ts";
 import type { Turns } from "./turns.ts";
 import { Waits, type WaitsHost } from "./waits.ts";
 import type { StepFunction, StepInfo, Workflow } from "./workflow.ts";
@@ -47,6 +48,8 @@ export interface RunServices {
   /** How many steps a workflow may have in all. */
   readonly maxSteps: number;
   readonly mailbox: Mailbox;
+  /** The transactions of the engine, which are loaded when the first is asked for. */
+  transactions(): Promise<Transactions>;
   /** Whether a workflow is let go whenever it waits, however short that may be. */
   readonly alwaysReplay: boolean;
   readonly host: RunHost;
@@ -56,6 +59,8 @@ export interface RunServices {
 export interface RunHost {
   /** Tells a workflow that it was sent something, if it is here. */
   told(workflowId: string): void;
+  /** Tells those who read what a workflow shows to the outside that there is more of it. */
+  published(workflowId: string): void;
   /** Runs a workflow that is stored, if it can be run here. */
   runChild(workflow: Workflow, workflowId: string): void;
   /** Has messages of other processes be looked for. */
@@ -80,105 +85,68 @@ export interface RunStart {
   readonly recovered: boolean;
 }
 
-/** Does what the workflow has asked for. @param row what is stored of it, where a run before this one had begun it */
-export type Perform = (
-  row: Checkpoint | undefined,
-) => StepOutcome | undefined | Promise<StepOutcome | undefined>;
-
-/** Something that the workflow has asked for and not been given yet. */
-interface Ask {
-  readonly kind: CheckpointKind;
-  readonly key: string;
-  /** @returns its outcome; undefined if that comes later, with what the run waits for */
-  readonly perform: Perform;
-  readonly promise: Promise<unknown>;
-  readonly resolve: (value: unknown) => void;
-  readonly reject: (error: unknown) => void;
-}
-
-/** How long a replay waits for code to ask for what comes next in its history, once it has asked for something else. */
-const REPLAY_PATIENCE_MS = 1_000;
-
 /**
  * One process's attempt at a workflow, from the claim to an outcome or a stop.
  *
- * Owns: the order of the workflow's completions, and what it has asked for. Does not own: what it saw before (history.ts),
- * how a step is run (step.ts), which run may write (the fence in every statement).
+ * Owns: what is done for the workflow, and what is written of it. Does not own: in which order the workflow sees what has
+ * come of it (execution.ts), how a step is run (step.ts), what it waits for (waits.ts), which run may write (the fence in
+ * every statement).
  *
- * 1. The workflow sees its completions in the order of their numbers, one a turn of the event loop. So every run of
- *    it asks for the same keys in the same order, whatever the timing.
- * 2. A completion is committed before the workflow sees it.
- * 3. No step is begun while a stored completion is left that the workflow has not seen: code that has changed is
- *    found out before it does anything.
- * 4. Once the run is over, nothing is stored and the workflow sees nothing more: what it waits for stays open,
+ * 1. A completion is committed before the workflow sees it; completions are numbered in the order of their commits.
+ * 2. What is asked for is begun once in a run, also where the workflow's function is called again meanwhile.
+ * 3. Once the run is over, nothing is stored and the workflow sees nothing more: what it waits for stays open,
  *    except that it is told of a lost lease.
  */
-export class Run implements StepHost, WaitsHost, ChildHost, CompensationHost {
+export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost, TransactionHost {
   readonly workflowId: string;
   readonly run: number;
   readonly clock: Clock;
   readonly random: RandomSource;
+  readonly turns: Turns;
+  readonly store: Store;
   readonly maxValueBytes: number;
-  /** The whole workflow; aborted when it is cancelled or out of time, and when the run is over. */
-  readonly scope = new Scope();
-  /** Names the steps. */
-  readonly keys: StepKeys;
-  readonly #seeded: SeededRandom;
-  readonly #history: History;
+  readonly maxSteps: number;
+  /** The rows that say what the run has begun. */
+  readonly rows: RunningRows;
   readonly #result = Promise.withResolvers<unknown>();
   #settled = false;
   /** Whether a write has found the run to own the workflow since the lease was checked last. */
   #heard = true;
   #mustRelease = false;
-  #leaseLost: LeaseLostError | undefined;
-  #phase: "replaying" | "live" | "over" = "replaying";
+  #over = false;
   #stopping = false;
-  #now: number;
+  #execution: Execution;
   #completions = 0;
-  readonly #asked = new Map<string, Ask>();
-  readonly #rows: RunningRows;
   #waits: Waits | undefined;
   /** Whether it may still be cancelled, or run out of time. */
   #isInterruptible = true;
-  /** How the workflow was told that it is. */
-  #interruption: Interruption | undefined;
-  #compensations: Compensations | undefined;
-  /** What steps are undone in. */
-  #undoScope: Scope | undefined;
   #isCompensated = false;
   #bodyEnded = false;
-  #hasChildren = false;
-  readonly #ready: (() => void)[] = [];
-  #scheduled = false;
-  /** The turn in which the workflow last saw a completion. */
-  #lastTurn = -1;
-  #cancelPatience: (() => void) | undefined;
   #calling: string | undefined;
   #inFlight = 0;
   #idled: (() => void) | undefined;
-  /** The errors that steps have failed with, by the completion that they were. */
-  #failures: WeakMap<object, StepFailure> | undefined;
-  /** The first of the failures that the workflow saw last, with no result after it. */
-  #lastFailure: StepFailure | undefined;
+  /** What is being done, by key, where the workflow's function is called again meanwhile. */
+  readonly #begun: Map<string, Scope> | undefined;
 
   constructor(
     private readonly services: RunServices,
     private readonly start: RunStart,
-    private readonly body: () => unknown,
+    private readonly body: (execution: Execution) => unknown,
   ) {
     this.workflowId = start.owner.workflowId;
     this.run = start.owner.run;
     this.clock = services.clock;
     this.random = services.random;
+    this.turns = services.turns;
+    this.store = services.store;
     this.maxValueBytes = services.maxValueBytes;
-    this.#now = start.input.createdAt;
-    this.#seeded = new SeededRandom(start.input.seed);
-    this.keys = new StepKeys(this.workflowId, services.maxSteps);
-    this.#history = new History(services.store, this.workflowId, start.record);
-    this.#rows = new RunningRows(services.store, start.owner, {
+    this.maxSteps = services.maxSteps;
+    if (services.alwaysReplay) this.#begun = new Map();
+    this.rows = new RunningRows(services.store, start.owner, {
       lost: () => this.loseLease("record the running steps"),
       failed: this.#failed,
     });
+    this.#execution = new Execution(this, new History(services.store, this.workflowId, start.record));
   }
 
   /** The right by which this run writes. */
@@ -201,17 +169,12 @@ export class Run implements StepHost, WaitsHost, ChildHost, CompensationHost {
     return this.#mustRelease;
   }
 
-  /** Whether the workflow is seeing again what it has seen before. */
-  get replaying(): boolean {
-    return this.#phase === "replaying";
-  }
-
   get over(): boolean {
-    return this.#phase === "over";
+    return this.#over;
   }
 
   get stopping(): boolean {
-    return this.#stopping || this.#bodyEnded || this.#phase === "over";
+    return this.#stopping || this.#bodyEnded || this.#over;
   }
 
   get observed(): boolean {
@@ -230,16 +193,6 @@ export class Run implements StepHost, WaitsHost, ChildHost, CompensationHost {
     } finally {
       this.#calling = undefined;
     }
-  }
-
-  /** The time of the last completion that the workflow has seen. */
-  now(): number {
-    return this.#now;
-  }
-
-  /** What the workflow draws at random. */
-  get seeded(): SeededRandom {
-    return this.#seeded;
   }
 
   tell(detail: EventDetail): void {
@@ -265,253 +218,132 @@ export class Run implements StepHost, WaitsHost, ChildHost, CompensationHost {
     return this.#waits ??= new Waits(this.services, {
       owner: this.start.owner,
       input: this.start.input,
-      rows: this.#rows,
+      rows: this.rows,
       host: this,
     });
   }
 
   /** Looks what the workflow was sent. @returns whether it will see it: not if the run is over or is being let go */
   look(): boolean {
-    return this.#phase !== "over" && this.waits.look();
+    return !this.#over && this.waits.look();
   }
 
-  /** Calls the workflow's function. */
+  /** Begins with what is stored. */
   async begin(): Promise<void> {
-    if (this.over) return;
+    if (this.#over) return;
     if (this.observed) this.tell({ type: "started", recovered: this.start.recovered });
     try {
       if (this.start.record !== undefined) {
-        for (const row of await this.services.store.running(this.start.record)) this.#rows.stored(row);
-        await this.#history.load();
+        for (const row of await this.store.running(this.start.record)) this.rows.stored(row);
       }
     } catch (error) {
       return await this.stopFor(error);
     }
-    if (this.over || this.#stopping) return;
-    if (this.#history.peek() === undefined) this.#goLive();
+    await this.#execute(this.#execution);
+  }
+
+  /** Calls the workflow's function. */
+  async #execute(execution: Execution): Promise<void> {
+    try {
+      if (execution.mustLoad) await execution.load();
+    } catch (error) {
+      return await this.stopFor(error);
+    }
+    if (execution.dropped || this.stopping) return;
+    execution.begin();
     let ended: Ended;
     try {
-      ended = { output: await this.body() };
+      ended = { output: await this.body(execution) };
     } catch (error) {
       ended = { error };
     }
-    if (this.#compensations !== undefined && !this.#compensations.isEmpty) {
+    if (execution.canCompensate) {
       ended = await withStorableOutput(this.workflowId, ended, this.maxValueBytes);
-      await this.#compensate(this.#compensations, ended);
+      await this.#compensate(execution, ended);
     }
-    await this.#finish(ended);
+    await this.#finish(execution, ended);
   }
 
-  /** Undoes what can be undone, if the workflow has failed or was interrupted. A part of the workflow like its function. */
-  async #compensate(compensations: Compensations, ended: Ended): Promise<void> {
-    const failure = this.#interruption?.error ?? ("error" in ended ? ended.error : undefined);
-    if (this.#interruption === undefined && "output" in ended) return;
+  /** Undoes what can be undone, if the workflow has failed or was interrupted. */
+  async #compensate(execution: Execution, ended: Ended): Promise<void> {
+    if (execution.interruption === undefined && "output" in ended || execution.dropped) return;
+    const failure = execution.interruption?.error ?? (ended as { error: unknown }).error;
     this.#isInterruptible = false;
-    this.scope.abort(failure);
-    await compensations.settle();
-    this.#undoScope = new Scope();
-    await compensations.undo(this, this.#undoScope, failure);
+    await execution.compensate(this, failure);
     this.#isCompensated = true;
   }
 
-  /** The steps that can be undone. */
-  get compensations(): Compensations {
-    return this.#compensations ??= new Compensations();
-  }
-
-  /**
-   * Asks for a step: for what is stored of it, or else to run it.
-   *
-   * @param task with a key of {@linkcode Run.keys}
-   */
-  step(task: StepTask): Promise<unknown> {
-    return this.ask("step", task.key, (interrupted) => performStep(this, task, interrupted));
-  }
-
-  /**
-   * Asks for what is stored under a key, or else for it to be done.
-   *
-   * @param key one of {@linkcode Run.keys}
-   */
-  ask(kind: CheckpointKind, key: string, perform: Perform): Promise<unknown> {
-    if (kind === "child") this.#hasChildren = true;
-    const { promise, resolve, reject } = Promise.withResolvers<unknown>();
-    const ask = { kind, key, perform, promise, resolve, reject };
-    if (this.#phase === "over") {
-      if (this.#leaseLost !== undefined) refuse(ask, this.#leaseLost);
-      return promise;
-    }
-    this.#asked.set(key, ask);
-    const aside = this.#history.ask(key);
-    if (aside !== undefined) {
-      this.#ready.unshift(() => this.#replay(ask, aside));
-    } else if (this.#phase === "live") {
-      this.#perform(ask);
-      return promise;
-    }
-    this.#schedule();
-    return promise;
-  }
-
-  // --- What the workflow sees, turn by turn ---
-
-  #schedule(): void {
-    if (this.#scheduled || this.#stopping) return;
-    this.#scheduled = true;
-    this.services.turns.next(this.#turn);
-  }
-
-  /** Has the workflow see a completion: at once, if it has seen none in this turn, or else in its turn. */
-  #give(ask: Ask, checkpoint: Checkpoint): void {
-    const { number } = this.services.turns;
-    if (this.#ready.length > 0 || this.#scheduled || this.#stopping || this.#lastTurn === number) {
-      this.#ready.push(() => this.#settle(ask, checkpoint, decode(checkpoint)));
-      this.#schedule();
-    } else {
-      this.#lastTurn = number;
-      this.#settle(ask, checkpoint, decode(checkpoint));
-    }
-    this.#waits?.rest();
-  }
-
-  #turn = (): void => {
-    this.#scheduled = false;
-    if (this.#phase === "over" || this.#stopping) return;
-    this.#lastTurn = this.services.turns.number;
-    const deliver = this.#ready.shift();
-    if (deliver !== undefined) {
-      deliver();
-      if (this.#ready.length > 0 || this.replaying) this.#schedule();
-      this.#waits?.rest();
-    } else if (this.replaying) {
-      this.#replayNext();
-    }
-  };
-
-  /** Gives the workflow the next completion of its history, if it has asked for it. */
-  #replayNext(): void {
-    if (this.#history.mustLoad) {
-      this.#history.load().then(() => this.#schedule(), (error) => this.stopFor(error));
-      return;
-    }
-    const next = this.#history.peek();
-    if (next === undefined) return this.#goLive();
-    if (next.kind === "cancel" && next.status !== "retried") return this.#replayInterruption(next);
-    const ask = this.#asked.get(next.key);
-    if (next.status === "retried" || next.status === "kept" && ask === undefined) {
-      this.#history.setAside();
-    } else if (ask === undefined) {
-      return this.#waitForAsk();
-    } else {
-      this.#cancelPatience?.();
-      this.#cancelPatience = undefined;
-      this.#history.advance();
-      this.#replay(ask, next);
-    }
-    this.#schedule();
-  }
-
-  #replay(ask: Ask, checkpoint: Checkpoint): void {
-    if (checkpoint.kind !== ask.kind) {
-      const reason =
-        `its history has a ${checkpoint.kind} under "${ask.key}", and its code asks for a ${ask.kind}`;
-      return void this.stopFor(this.#history.divergence(reason));
-    }
-    let value: unknown;
-    try {
-      value = decode(checkpoint);
-    } catch (cause) {
-      const found = `a text that is no value (${(cause as Error).message})`;
-      return void this.stopFor(this.services.store.corrupt(this.workflowId, ask.key, found, cause));
-    }
-    if (this.observed) {
-      const { key, attempt, durationMs } = checkpoint;
-      const status = checkpoint.status === "failed" ? "failed" : "completed";
-      this.tell({ type: "replayed", key, status, attempt, durationMs: durationMs ?? 0 });
-    }
-    this.#settle(ask, checkpoint, value);
-  }
-
-  #replayInterruption(next: Checkpoint): void {
-    this.#history.advance();
-    this.#interrupt(next);
-    this.#schedule();
-  }
-
-  /** The workflow is told that it is cancelled, or out of time. */
-  #interrupt({ key, completion, errorJson, startedAt, durationMs }: Checkpoint): void {
-    const error = decodeError(JSON.parse(errorJson!) as StoredError) as Error;
-    const failure = { step: key, completion: completion! };
-    this.#isInterruptible = false;
-    this.#interruption = { error, isCancel: error instanceof CancelledError };
-    (this.#failures ??= new WeakMap()).set(error, failure);
-    this.#now = Math.max(this.#now, startedAt + (durationMs ?? 0));
-    this.scope.abort(error);
-    if (this.#phase === "live") this.#cancelChildren().catch(this.#failed);
-  }
-
-  /** The workflow sees a completion. */
-  #settle(ask: Ask, checkpoint: Checkpoint, value: unknown): void {
-    const { key, status, completion, startedAt, durationMs } = checkpoint;
-    this.#asked.delete(key);
-    this.#now = Math.max(this.#now, startedAt + (durationMs ?? 0));
-    if (status !== "failed") {
-      this.#lastFailure = undefined;
-      return ask.resolve(value);
-    }
-    const failure = { step: key, completion: completion! };
-    this.#lastFailure ??= failure;
-    if (value instanceof Error) (this.#failures ??= new WeakMap()).set(value, failure);
-    refuse(ask, value);
-  }
-
-  /**
-   * The code has come to rest without asking for the next completion. It may be waiting for something that is not
-   * of ours; but if it has asked for something else, it waits in vain, and after a while the replay goes on.
-   */
-  #waitForAsk(): void {
-    if (this.#asked.size === 0 || this.#cancelPatience !== undefined) return;
-    this.#cancelPatience = this.clock.setTimer(REPLAY_PATIENCE_MS, () => {
-      this.#cancelPatience = undefined;
-      if (this.#phase !== "replaying" || this.#stopping) return;
-      this.#history.setAsideUnasked(this.#asked).then(
-        () => this.#schedule(),
-        (error) => this.stopFor(error),
-      );
+  /** Calls the workflow's function again, as if this process had only now come by the workflow. */
+  #startOver(): void {
+    const { dropped, reached } = this.#execution;
+    if (dropped || this.#bodyEnded) return;
+    this.#execution.drop(undefined);
+    this.turns.next(() => {
+      if (this.stopping) return;
+      const record = { ...this.start.owner, status: "running" } as const;
+      this.#execution = new Execution(this, new History(this.store, this.workflowId, record), reached);
+      void this.#execute(this.#execution);
     });
   }
 
-  /** The history is at its end: from here on the workflow does what it has not done before. */
-  #goLive(): void {
-    const unasked = this.#history.unasked();
-    if (unasked !== undefined) return void this.stopFor(this.#unaskedError(unasked));
-    this.#phase = "live";
-    this.#completions = this.#history.last;
-    for (const ask of [...this.#asked.values()]) this.#perform(ask);
-    if (this.#interruption !== undefined) this.#cancelChildren().catch(this.#failed);
-    if (this.start.record !== undefined || this.start.input.deadlineAt !== undefined) {
-      this.waits.goLive(this.start.record !== undefined);
-    } else this.#waits?.goLive(false);
+  // --- What the execution tells ---
+
+  wentLive(last: number): void {
+    this.#completions = Math.max(this.#completions, last);
+    const isResumed = this.start.record !== undefined;
+    if (isResumed || this.start.input.deadlineAt !== undefined) this.waits.goLive(isResumed);
+    else this.#waits?.goLive(false);
+    if (this.#execution.interruption !== undefined) this.interrupted();
   }
 
-  #unaskedError({ key, completion }: Checkpoint): WorkflowBlockedError {
-    return this.#history.divergence(
-      `its history has "${key}" as completion ${completion}, and its code does not ask for it`,
-    );
+  interrupted(): void {
+    this.#cancelChildren().catch(this.#failed);
+  }
+
+  given(): void {
+    this.#waits?.rest();
+  }
+
+  replayed({ key, attempt, durationMs, status, run }: Checkpoint): void {
+    // What is of this run was told when it was committed.
+    if (!this.observed || run === this.run) return;
+    this.tell({
+      type: "replayed",
+      key,
+      status: status === "failed" ? "failed" : "completed",
+      attempt,
+      durationMs: durationMs ?? 0,
+    });
+  }
+
+  corrupt(key: string, found: string, cause: unknown): WorkflowBlockedError {
+    return this.store.corrupt(this.workflowId, key, found, cause);
   }
 
   // --- What the workflow does for the first time ---
 
-  #perform(ask: Ask): void {
-    if (this.#stopping || this.#waits?.defer(() => this.#perform(ask))) return;
+  perform(ask: Ask): void {
+    if (this.stopping || this.#waits?.defer(() => this.perform(ask)) || this.#isBegun(ask)) return;
     this.#inFlight++;
-    const outcome = ask.perform(this.#rows.get(ask.key));
+    const outcome = ask.perform(this.rows.get(ask.key));
     if (outcome instanceof Promise) outcome.then((outcome) => this.#performed(ask, outcome), this.#failed);
     else this.#performed(ask, outcome);
   }
 
+  /** Whether it was begun for an earlier call of the workflow's function: then who asks now is its part of the workflow. */
+  #isBegun({ key, scope }: Ask): boolean {
+    const begun = this.#begun?.get(key);
+    if (begun === undefined) {
+      this.#begun?.set(key, scope);
+      return false;
+    }
+    if (scope.aborted) begun.abort(scope.reason);
+    else new Scope(scope).onabort = () => begun.abort(scope.reason);
+    return true;
+  }
+
   #performed(ask: Ask, outcome: StepOutcome | undefined): void {
-    if (outcome !== undefined) this.#complete(ask, outcome);
+    if (outcome !== undefined) this.#complete(ask.kind, ask.key, outcome);
     else this.idle(1);
   }
 
@@ -521,20 +353,18 @@ export class Run implements StepHost, WaitsHost, ChildHost, CompensationHost {
   }
 
   /** The part of the workflow that has waited is given up. */
-  #giveUp({ key, attempt, startedAt }: Checkpoint, reason: unknown): void {
-    const ask = this.#asked.get(key);
-    if (ask === undefined || this.#phase === "over") return;
+  #giveUp({ kind, key, attempt, startedAt }: Checkpoint, reason: unknown): void {
+    if (this.#over) return;
     this.#inFlight++;
     const durationMs = Math.max(0, this.clock.now() - startedAt);
     const errorJson = JSON.stringify(encodeError(reason));
-    this.#complete(ask, { attempt, startedAt, durationMs, outputJson: null, errorJson });
+    this.#complete(kind, key, { attempt, startedAt, durationMs, outputJson: null, errorJson });
   }
 
   /** Commits the outcome of what was asked for. */
-  #complete(ask: Ask, outcome: StepOutcome): void {
-    if (this.#phase === "over") return;
-    const { kind, key } = ask;
-    const topic = this.#rows.get(key)?.topic;
+  #complete(kind: CheckpointKind, key: string, outcome: StepOutcome): void {
+    if (this.#over) return outcome.transaction?.rollback();
+    const topic = this.rows.get(key)?.topic;
     const checkpoint: Checkpoint = {
       key,
       kind,
@@ -549,75 +379,88 @@ export class Run implements StepHost, WaitsHost, ChildHost, CompensationHost {
       errorJson: outcome.errorJson,
       ...topic !== undefined && { topic },
     };
-    const { store } = this.services;
+    const replacesRunning = this.rows.end(key);
+    const { transaction, publication } = outcome;
+    if (transaction === undefined) return this.#submit(checkpoint, replacesRunning, publication);
+    transaction.commit(this.store.checkpointStatement(this.start.owner, checkpoint, replacesRunning), {
+      committed: () => this.#committed(checkpoint, true),
+      failed: (errorJson) =>
+        this.#submit(
+          { ...checkpoint, status: "failed", outputJson: null, errorJson },
+          replacesRunning,
+          undefined,
+        ),
+    });
+  }
+
+  #submit(checkpoint: Checkpoint, replacesRunning: boolean, publication: Publication | undefined): void {
+    const { store } = this;
     store.submit({
-      batch: [store.checkpointStatement(this.start.owner, checkpoint, this.#rows.end(key))],
+      batch: store.completing(this.start.owner, checkpoint, replacesRunning, publication),
       stream: this.run,
-      committed: (results) => this.#committed(ask, checkpoint, results[0] === 1),
+      committed: (results) => this.#committed(checkpoint, results[0] === 1),
       failed: this.#failed,
     });
   }
 
   /** Has the workflow see an outcome that is in the store. */
-  #committed(ask: Ask, checkpoint: Checkpoint, owned: boolean): void {
-    if (!owned) return this.loseLease(`record step "${ask.key}"`);
+  #committed(checkpoint: Checkpoint, owned: boolean): void {
+    if (!owned) return this.loseLease(`record step "${checkpoint.key}"`);
     this.#heard = true;
-    if (this.#phase === "over") return;
-    if (this.observed) this.#tellOutcome(checkpoint);
-    this.#give(ask, checkpoint);
+    if (isPublication(checkpoint.kind)) this.services.host.published(this.workflowId);
+    if (this.#over) return;
+    this.#give(checkpoint);
     this.idle(1);
   }
 
-  /** Makes what has come a part of the history, and has the workflow see it. @returns settled once that is in the store */
-  async arrive(arrivals: readonly ArrivedRow[]): Promise<void> {
+  #give(checkpoint: Checkpoint): void {
+    const isInterruption = checkpoint.kind === "cancel";
+    if (this.observed && !isInterruption) this.#tellOutcome(checkpoint);
+    if (this.#begun !== undefined) {
+      this.#begun.delete(checkpoint.key);
+      this.#startOver();
+      if (isInterruption) this.interrupted();
+    } else if (isInterruption) this.#execution.interrupt(checkpoint);
+    else this.#execution.give(checkpoint);
+  }
+
+  /** Makes what has come a part of the history, and has the workflow see it. */
+  arrive(arrivals: readonly ArrivedRow[]): Promise<void> {
     const numbered = arrivals.map((arrival) => {
-      this.#rows.end(arrival.checkpoint.key);
+      this.rows.end(arrival.checkpoint.key);
       return { ...arrival, checkpoint: { ...arrival.checkpoint, completion: ++this.#completions } };
     });
     this.#inFlight++;
     if (numbered.some(({ checkpoint }) => checkpoint.kind === "cancel")) this.#isInterruptible = false;
-    const { store } = this.services;
-    await new Promise<void>((settled, failed) =>
-      store.submit({
-        batch: store.arrivalStatements(this.start.owner, numbered),
-        stream: this.run,
-        // At once: the workflow is to see it before what is committed after it, as in every replay.
-        committed: (results) => {
-          this.#arrived(numbered.map(({ checkpoint }) => checkpoint), results[0] === 1);
-          settled();
-        },
-        failed,
-      })
-    );
+    const batch = this.store.arrivalStatements(this.start.owner, numbered);
+    return new Promise((resolve, failed) => {
+      const committed = (results: readonly number[]) => {
+        this.#arrived(numbered, results[0] === 1);
+        resolve();
+      };
+      // Not as a promise: what is committed together is seen in the order in which it is called back.
+      this.store.submit({ batch, stream: this.run, committed, failed });
+    });
   }
 
-  #arrived(checkpoints: readonly Checkpoint[], owned: boolean): void {
+  #arrived(numbered: readonly ArrivedRow[], owned: boolean): void {
     if (!owned) return this.loseLease("record what has come");
     this.#heard = true;
     this.idle(1);
-    if (this.over) return;
-    for (const checkpoint of checkpoints) {
-      if (checkpoint.kind === "cancel") {
-        this.#ready.push(() => this.#interrupt(checkpoint));
-        this.#schedule();
-        continue;
-      }
-      const ask = this.#asked.get(checkpoint.key)!;
-      if (this.observed) this.#tellOutcome(checkpoint);
-      this.#give(ask, checkpoint);
-    }
+    if (this.#over) return;
+    for (const { checkpoint } of numbered) this.#give(checkpoint);
   }
 
   /** Requests the children to be cancelled that are not detached. */
   async #cancelChildren(): Promise<void> {
     const children = await this.#openChildren();
     if (children.length === 0) return;
-    await this.services.store.cancelChildren(this.start.owner, children, this.clock.now());
+    await this.store.cancelChildren(this.start.owner, children, this.clock.now());
     for (const child of children) this.services.host.told(child);
   }
 
   async #openChildren(): Promise<string[]> {
-    return this.#hasChildren ? await this.services.store.openChildren(this.workflowId) : [];
+    return this.#execution.hasChildren ? await this.store.openChildren(this.workflowId) : [];
   }
 
   #failed = (error: unknown): void => void this.stopFor(error);
@@ -628,29 +471,22 @@ export class Run implements StepHost, WaitsHost, ChildHost, CompensationHost {
     this.tell({ type: "stepFailed", ...detail, error: decodeError(JSON.parse(errorJson!) as StoredError) });
   }
 
-  async saveRunning(running: Checkpoint): Promise<void> {
-    const row = this.#ofItsKind(running);
-    if (this.#phase !== "over") {
-      const replacesRunning = this.#rows.get(row.key) !== undefined;
-      this.#rows.stored(row);
+  async saveRunning(row: Checkpoint): Promise<void> {
+    if (!this.#over) {
+      const replacesRunning = this.rows.get(row.key) !== undefined;
+      this.rows.stored(row);
       try {
-        const owned = await this.services.store.checkpoint(this.start.owner, row, replacesRunning);
+        const owned = await this.store.checkpoint(this.start.owner, row, replacesRunning);
         if (!owned) this.loseLease(`record step "${row.key}"`);
       } catch (error) {
         await this.stopFor(error);
       }
     }
-    if (this.over) await new Promise<never>(() => {});
+    if (this.#over) await new Promise<never>(() => {});
   }
 
-  saveRunningSoon(key: string, attempt: number, startedAt: number): void {
-    this.#rows.begin(key, () => this.#ofItsKind(runningRow(this, key, attempt, startedAt)));
-  }
-
-  /** Whatever is run as a step is has its own kind. */
-  #ofItsKind(row: Checkpoint): Checkpoint {
-    const kind = this.#asked.get(row.key)?.kind ?? row.kind;
-    return kind === row.kind ? row : { ...row, kind };
+  saveRunningSoon(kind: CheckpointKind, key: string, attempt: number, startedAt: number): void {
+    this.rows.begin(key, () => ({ ...runningRow(this, key, attempt, startedAt), kind }));
   }
 
   idle(change: 1 | -1): void {
@@ -667,23 +503,22 @@ export class Run implements StepHost, WaitsHost, ChildHost, CompensationHost {
 
   /** Whether the workflow does what it has not done before, and may go on with it. */
   get live(): boolean {
-    return this.#phase === "live" && !this.#stopping;
+    return this.#execution.live && !this.stopping;
   }
 
   /** Whether it does nothing but wait. */
   get resting(): boolean {
-    return this.live && !this.#bodyEnded && this.#inFlight === 0 && this.#ready.length === 0 &&
-      !this.#scheduled;
+    return !this.stopping && this.#execution.resting && !this.#bodyEnded && this.#inFlight === 0;
   }
 
   /** Whether the workflow has seen a completion in this turn. */
   get moved(): boolean {
-    return this.#lastTurn === this.services.turns.number;
+    return this.#execution.moved;
   }
 
   /** Whether it may still be cancelled, or run out of time. */
   get interruptible(): boolean {
-    return this.#isInterruptible && !this.#bodyEnded;
+    return this.#isInterruptible && !this.#bodyEnded && this.#execution.interruption === undefined;
   }
 
   /** How many completions there have been. */
@@ -691,13 +526,8 @@ export class Run implements StepHost, WaitsHost, ChildHost, CompensationHost {
     return this.#completions;
   }
 
-  get store(): Store {
-    return this.services.store;
-  }
-
-  /** The rows that say what the run has begun. */
-  get rows(): RunningRows {
-    return this.#rows;
+  transactions(): Promise<Transactions> {
+    return this.services.transactions();
   }
 
   seed(): number {
@@ -719,36 +549,33 @@ export class Run implements StepHost, WaitsHost, ChildHost, CompensationHost {
   // --- How it ends ---
 
   /** The function has returned or thrown. */
-  async #finish(ended: Ended): Promise<void> {
-    if (this.#phase === "over" || this.#stopping) return;
+  async #finish(execution: Execution, ended: Ended): Promise<void> {
+    if (execution.dropped || this.stopping) return;
     this.#bodyEnded = true;
     try {
-      if (this.replaying) {
-        const unasked = await this.#history.unaskedToTheEnd(this.#asked);
-        if (unasked !== undefined) return await this.stopFor(this.#unaskedError(unasked));
-        this.#completions = this.#history.last;
-      }
+      const last = await execution.passRest();
+      this.#completions = Math.max(this.#completions, last ?? 0);
       const at = this.clock.now();
-      const steps = this.#rows.left().filter((row) => !isWait(row));
+      const steps = this.rows.left().filter((row) => !isWait(row));
       const { stored, error } = await workflowOutcome(this.workflowId, ended, {
         at,
         maxValueBytes: this.maxValueBytes,
-        interruption: this.#interruption,
+        interruption: execution.interruption,
         isCompensated: this.#isCompensated,
-        failures: (error) => this.#failures?.get(error),
-        lastFailure: this.#lastFailure,
+        failures: (error) => execution.failureOf(error),
+        lastFailure: execution.lastFailure,
         abandonedFrom: steps.length > 0 ? this.#completions + 1 : undefined,
       });
       // A child may be on its way into the store just now.
-      if (this.#hasChildren) await this.services.store.settled(this.start.owner);
+      if (this.#execution.hasChildren) await this.store.settled(this.start.owner);
       const children = await this.#openChildren();
-      if (this.over) return;
+      if (this.#over) return;
       const abandoned = steps.map((row) => abandonedStep(row, ++this.#completions, this.run, at));
-      const waited = this.#rows.left().length > steps.length;
+      const waited = this.rows.left().length > steps.length;
       this.#end(this.#inFlight > 0 ? new StepAbandonedError("of a workflow that has ended") : undefined);
       const { parentId } = this.start.input;
       const ending = { abandoned, waited, children, ...parentId !== undefined && { parentId } };
-      if (!await this.services.store.finish(this.start.owner, stored, ending)) {
+      if (!await this.store.finish(this.start.owner, stored, ending)) {
         return this.#reject(new LeaseLostError(this.workflowId, runName(this.run), "record the outcome"));
       }
       this.#settled = true;
@@ -772,7 +599,7 @@ export class Run implements StepHost, WaitsHost, ChildHost, CompensationHost {
 
   /** Ends the run for an error that is not the workflow's: it is blocked, or left as its last checkpoint has it. */
   async stopFor(error: unknown): Promise<void> {
-    if (this.#phase === "over") return this.#leave(error);
+    if (this.#over) return this.#leave(error);
     const waits = this.#waits?.unwritten;
     this.#end(error);
     if (error instanceof WorkflowBlockedError) {
@@ -784,7 +611,7 @@ export class Run implements StepHost, WaitsHost, ChildHost, CompensationHost {
         at: this.clock.now(),
       };
       try {
-        if (await this.services.store.block(this.start.owner, outcome, waits)) {
+        if (await this.store.block(this.start.owner, outcome, waits)) {
           this.#settled = true;
           if (this.observed) this.tell({ type: "blocked", error });
           return this.#result.reject(error);
@@ -809,7 +636,7 @@ export class Run implements StepHost, WaitsHost, ChildHost, CompensationHost {
     this.#heard = false;
     if (heard) return;
     try {
-      if (!await this.services.store.owns(this.start.owner)) this.loseLease("go on with the run");
+      if (!await this.store.owns(this.start.owner)) this.loseLease("go on with the run");
     } catch (error) {
       // The next beat looks again.
       if (!(error instanceof StoreError)) throw error;
@@ -827,12 +654,9 @@ export class Run implements StepHost, WaitsHost, ChildHost, CompensationHost {
   }
 
   loseLease(doing: string): void {
-    if (this.#phase === "over") return;
+    if (this.#over) return;
     const error = new LeaseLostError(this.workflowId, runName(this.run), doing);
-    const asked = [...this.#asked.values()];
-    this.#leaseLost = error;
-    this.#end(error);
-    for (const ask of asked) refuse(ask, error);
+    this.#end(error, error);
     this.#reject(error);
   }
 
@@ -843,17 +667,18 @@ export class Run implements StepHost, WaitsHost, ChildHost, CompensationHost {
     this.#result.reject(error);
   }
 
-  #end(reason: unknown): void {
-    this.#phase = "over";
-    this.#cancelPatience?.();
+  /**
+   * @param reason what the parts of the workflow are aborted for
+   * @param refusal what is thrown at what it waits for, if anything
+   */
+  #end(reason: unknown, refusal?: Error): void {
+    this.#over = true;
     this.#waits?.end();
+    this.#execution.drop(reason, refusal);
     if (reason !== undefined) {
-      this.scope.abort(reason);
-      this.#undoScope?.abort(reason);
+      for (const scope of this.#begun?.values() ?? []) scope.abort(reason);
     }
-    this.#ready.length = 0;
-    this.#asked.clear();
-    this.#rows.clear();
+    this.rows.clear();
     this.#idled?.();
   }
 
@@ -862,16 +687,16 @@ export class Run implements StepHost, WaitsHost, ChildHost, CompensationHost {
    * `graceMs`; then the workflow is released.
    */
   async stop(graceMs: number): Promise<void> {
-    if (this.#phase === "over") return;
+    if (this.#over) return;
     await this.#stopSteps(graceMs);
-    if (this.over) return;
+    if (this.#over) return;
     const error = new EngineClosedError(
       `Cannot go on with workflow "${this.workflowId}": its engine was closed; it can be resumed`,
     );
     const waits = this.#waits?.unwritten;
     this.#end(error);
     try {
-      await this.services.store.release(this.start.owner, this.clock.now(), waits);
+      await this.store.release(this.start.owner, this.clock.now(), waits);
       this.#reject(error);
     } catch (storeError) {
       this.#leave(storeError);
@@ -896,24 +721,6 @@ export class Run implements StepHost, WaitsHost, ChildHost, CompensationHost {
     await promise;
     cancelTimer();
   }
-}
-
-/** How a workflow was told that it is cancelled, or out of time. */
-export interface Interruption {
-  readonly error: Error;
-  /** Whether it is cancelled. */
-  readonly isCancel: boolean;
-}
-
-/** The value of a completion, or the error. */
-function decode({ status, outputJson, errorJson }: Checkpoint): unknown {
-  return status === "failed" ? decodeError(JSON.parse(errorJson!) as StoredError) : decodeValue(outputJson);
-}
-
-/** Gives the workflow an error; it is in the store and in the events, and need not be waited for. */
-function refuse(ask: Ask, error: unknown): void {
-  ask.promise.catch(ignore);
-  ask.reject(error);
 }
 
 /** Marks a promise as one that nobody has to wait for. */

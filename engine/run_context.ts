@@ -4,12 +4,14 @@ import type { Compensation } from "./compensations.ts";
 import { type Duration, durationMs } from "./duration.ts";
 import type { LogLevel } from "./events.ts";
 import { checkName } from "./names.ts";
+import { Publisher } from "./publisher.ts";
 import { retryPolicy } from "./retry.ts";
 import { type Run, runName } from "./run.ts";
+import type { Execution } from "./execution.ts";
 import { Scope } from "./scope.ts";
 import { encodeValue } from "./serialize.ts";
 import { type Signal, signalName } from "./signal.ts";
-import { runningRow } from "./step.ts";
+import { performStep, runningRow } from "./step.ts";
 import { signalTopic } from "./store/mailbox.ts";
 import type { CheckpointKind } from "./store/rows.ts";
 import {
@@ -22,6 +24,8 @@ import {
   type Logger,
   type StepFunction,
   type StepOptions,
+  type TransactionFunction,
+  type TransactionOptions,
   type WaitOptions,
   type Workflow,
 } from "./workflow.ts";
@@ -37,17 +41,29 @@ const NO_OPTIONS: StepOptions = {};
 /** The context that a run gives its workflow, or one branch of it. */
 export class RunContext implements Context {
   readonly #run: Run;
+  readonly #execution: Execution;
   readonly #scope: Scope;
+  readonly #publisher: Publisher;
   #log: Logger | undefined;
 
-  /** @param scope the part of the workflow that the context is for */
-  constructor(run: Run, scope: Scope = run.scope) {
+  /**
+   * @param scope the part of the workflow that the context is for
+   * @param publisher that of the whole workflow
+   */
+  constructor(
+    run: Run,
+    execution: Execution,
+    scope: Scope = execution.scope,
+    publisher: Publisher = new Publisher(run),
+  ) {
     this.#run = run;
+    this.#execution = execution;
     this.#scope = scope;
+    this.#publisher = publisher;
   }
 
   get log(): Logger {
-    return this.#log ??= logger(this.#run);
+    return this.#log ??= logger(this.#run, this.#execution);
   }
 
   get workflowId(): string {
@@ -79,11 +95,40 @@ export class RunContext implements Context {
       const timeoutMs = timeout === undefined ? undefined : durationMs(timeout, `timeout of step "${name}"`);
       const undo = options.compensate && compensation(name, options.compensate);
       return () => {
-        const key = this.#run.keys.next(name);
+        const key = this.#execution.keys.next(name);
         const atMostOnce = semantics === "at-most-once";
-        const outcome = this.#run.step({ key, fn, policy, timeoutMs, atMostOnce, scope: this.#scope });
-        if (undo !== undefined) this.#run.compensations.add({ ...undo, key }, outcome);
+        const task = { kind: "step" as const, key, fn, policy, timeoutMs, atMostOnce, scope: this.#scope };
+        const outcome = this.#execution.ask(
+          "step",
+          key,
+          this.#scope,
+          (row) => performStep(this.#run, task, row),
+        );
+        if (undo !== undefined) this.#execution.compensations.add({ ...undo, key }, outcome);
         return outcome;
+      };
+    });
+  }
+
+  transaction<T>(id: string, fn: TransactionFunction<T>, options: TransactionOptions = {}): Promise<T> {
+    return this.#asked(() => {
+      const name = id === "" ? (callSite() ?? "transaction") : id;
+      this.#checkCall(`run transaction "${name}"`);
+      if (typeof fn !== "function") {
+        throw new TypeError(`Cannot run transaction "${name}": wanted a function, found ${typeof fn}`);
+      }
+      const { retry, timeout } = options;
+      const policy = retryPolicy(retry);
+      const timeoutMs = timeout === undefined
+        ? undefined
+        : durationMs(timeout, `timeout of transaction "${name}"`);
+      return () => {
+        const key = this.#execution.keys.next(name);
+        const task = { key, fn, policy, timeoutMs, scope: this.#scope };
+        return this.#execution.ask("transaction", key, this.#scope, async (row) => {
+          const { performTransaction } = await import("./transaction.ts");
+          return await performTransaction(this.#run, task, row);
+        });
       };
     });
   }
@@ -124,8 +169,8 @@ export class RunContext implements Context {
     until: (now: number) => { dueAt: number | null; topic?: string },
   ): Promise<unknown> {
     const run = this.#run;
-    const key = run.keys.nextOf(id);
-    return run.ask(kind, key, (row) => {
+    const key = this.#execution.keys.nextOf(id);
+    return this.#execution.ask(kind, key, this.#scope, (row) => {
       const now = run.clock.now();
       const { dueAt, ...topic } = until(now);
       const nextAttemptAt = dueAt && Math.ceil(dueAt);
@@ -145,12 +190,32 @@ export class RunContext implements Context {
         ? workflow.timeoutMs
         : durationMs(timeout, `timeout of child "${name}"`);
       const encoded = encodeValue(input, `the input of child "${name}"`, this.#run.maxValueBytes);
-      // A replay that has the outcome does not ask for it.
+      // A replay that finds the child in its history has no use for it.
       if (encoded instanceof Promise) handled(encoded);
       return () => {
-        const key = this.#run.keys.nextOf(`child:${name}`);
-        const task = { key, workflow, id, encoded, detached, timeoutMs, scope: this.#scope };
-        return this.#run.ask("child", key, (row) => performChild(this.#run, task, row));
+        const key = this.#execution.keys.nextOf(`child:${name}`);
+        const task = { key, workflow, id, detached, timeoutMs, encoded, scope: this.#scope };
+        return this.#execution.ask("child", key, this.#scope, (row) => performChild(this.#run, task, row));
+      };
+    });
+  }
+
+  publish(key: string, value: unknown): Promise<void> {
+    return this.#publish("publish", key, value);
+  }
+
+  emit(stream: string, value: unknown): Promise<void> {
+    return this.#publish("emit", stream, value);
+  }
+
+  #publish(kind: "publish" | "emit", name: string, value: unknown): Promise<void> {
+    return this.#asked(() => {
+      checkName(name, kind === "publish" ? "a key to publish under" : "a stream's name");
+      this.#checkCall(`${kind} "${name}"`);
+      return () => {
+        const key = this.#execution.keys.nextOf(`${kind}:${name}`);
+        const task = { kind, name, value, scope: this.#scope };
+        return this.#execution.ask(kind, key, this.#scope, this.#publisher.publishing(task));
       };
     });
   }
@@ -174,7 +239,7 @@ export class RunContext implements Context {
     try {
       const ask = check();
       // A branch that is given up begins nothing more; it is given up at the same place in every replay.
-      if (this.#scope.aborted && !this.#run.over) return handled(Promise.reject(this.#scope.reason));
+      if (this.#scope.aborted && !this.#execution.dropped) return handled(Promise.reject(this.#scope.reason));
       return ask() as Promise<T>;
     } catch (error) {
       return handled(Promise.reject(error));
@@ -209,7 +274,9 @@ export class RunContext implements Context {
       while (next < branches.length && failures.length === 0) {
         const index = next++;
         try {
-          results[index] = await branches[index]!(new RunContext(this.#run, scope));
+          results[index] = await branches[index]!(
+            new RunContext(this.#run, this.#execution, scope, this.#publisher),
+          );
         } catch (error) {
           failures.push(error);
           scope.abort(error);
@@ -223,15 +290,15 @@ export class RunContext implements Context {
   }
 
   now(): Date {
-    return new Date(this.#run.now());
+    return new Date(this.#execution.now);
   }
 
   random(): number {
-    return this.#run.seeded.fraction();
+    return this.#execution.seeded.fraction();
   }
 
   uuid(): string {
-    return this.#run.seeded.uuid();
+    return this.#execution.seeded.uuid();
   }
 }
 
@@ -257,9 +324,9 @@ function handled<T>(promise: Promise<T>): Promise<T> {
   return promise;
 }
 
-function logger(run: Run): Logger {
+function logger(run: Run, execution: Execution): Logger {
   const at = (level: LogLevel) => (message: string, fields?: Record<string, unknown>) => {
-    if (!run.replaying && run.observed) run.tell({ type: "log", level, message, fields });
+    if (!execution.isRepeating && run.observed) run.tell({ type: "log", level, message, fields });
   };
   return { debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error") };
 }

@@ -3,6 +3,7 @@ import { holdProcess } from "./clock.ts";
 import {
   EngineClosedError,
   LimitExceededError,
+  StepwellError,
   StoreError,
   WorkflowBlockedError,
   WorkflowBusyError,
@@ -10,14 +11,18 @@ import {
 import type { Executor } from "./executor.ts";
 import { Run, type RunServices, type RunStart } from "./run.ts";
 import { RunContext } from "./run_context.ts";
-import { decodeAnyValue } from "./serialize.ts";
+import { decodeValue, loadDecoder } from "./serialize.ts";
 import { checkInput, checkWorkflow } from "./started_with.ts";
 import type { WorkflowRecord } from "./store/records.ts";
+import type { ExecutorRegistry } from "./store/executor_registry.ts";
 import { Wakeups } from "./wakeups.ts";
+import { Worker } from "./worker.ts";
 import type { Workflow } from "./workflow.ts";
 
 /** After what time of running what other processes send is looked for, in milliseconds. */
 const LISTEN_AFTER_MS = 200;
+/** For how long the worker leaves a workflow alone that could not be taken up, in milliseconds. */
+const WORK_PAUSE_MS = 1_000;
 /** How long after an error of the store a workflow is taken up again that was to be, in milliseconds. */
 const STORE_PAUSE_MS = 1_000;
 /** How many runs that only wait for a message are kept in memory a while, in case it comes soon. */
@@ -45,6 +50,7 @@ export class Runs {
   readonly #services: RunServices;
   readonly #wakeups: Wakeups;
   #cancelListening: (() => void) | undefined;
+  #worker: Worker | undefined;
   /** Lets the process end, which is held alive while workflows wait. */
   #release: (() => void) | undefined;
   #lingering = 0;
@@ -55,8 +61,9 @@ export class Runs {
       services: Omit<RunServices, "host">;
       claims: Claims;
       executor: Executor;
+      executors: ExecutorRegistry;
       maxRunning: number;
-      /** Called when a run of a workflow has begun here, or its store has news of it. */
+      /** Called when a run of a workflow has begun or ended here, or there is news of it. */
       onChange: (workflowId: string) => void;
     },
   ) {
@@ -65,6 +72,7 @@ export class Runs {
       ...services,
       host: {
         told: (workflowId) => this.told(workflowId),
+        published: (workflowId) => options.onChange(workflowId),
         runChild: (workflow, workflowId) => void this.wake(workflowId, workflow),
         listen: () => this.#closed || this.#wakeups.start(),
         linger: () => this.#linger(),
@@ -143,10 +151,15 @@ export class Runs {
       return result.waiting;
     }
     const { owner, input: { inputJson } } = result.claimed;
-    const input = await decodeAnyValue(inputJson).catch((error) => {
+    let input: unknown;
+    try {
+      const loading = loadDecoder(inputJson);
+      if (loading !== undefined) await loading;
+      input = decodeValue(inputJson);
+    } catch (error) {
       executor.drop(owner);
       throw error;
-    });
+    }
     const run = this.#newRun(workflow, result.claimed, input);
     this.#runs.set(workflowId, run);
     this.#waiting.delete(workflowId);
@@ -162,7 +175,16 @@ export class Runs {
   }
 
   #newRun(workflow: Workflow, start: RunStart, input: unknown): Run {
-    const run: Run = new Run(this.#services, start, () => workflow.run(new RunContext(run), input));
+    const run: Run = new Run(
+      this.#services,
+      start,
+      // Each call has an input of its own, whatever one before it has done to it.
+      (execution) =>
+        workflow.run(
+          new RunContext(run, execution),
+          execution.isAgain ? decodeValue(start.input.inputJson) : input,
+        ),
+    );
     return run;
   }
 
@@ -193,6 +215,11 @@ export class Runs {
 
   #waitFor(workflow: Workflow, workflowId: string, dueAt: number | null): void {
     if (this.#closed) return;
+    // The worker finds it in the store: there may be more of them than memory has room for.
+    if (this.#worker?.has(workflow.name) && !this.#waiting.has(workflowId)) {
+      if (dueAt !== null) this.#worker.expect(dueAt);
+      return;
+    }
     this.#waiting.set(workflowId, workflow);
     this.#release ??= holdProcess(this.#services.clock);
     this.#wakeups.start();
@@ -203,12 +230,48 @@ export class Runs {
   told(workflowId: string): void {
     const run = this.#runs.get(workflowId);
     if (run === undefined) {
-      if (this.#waiting.has(workflowId)) void this.wake(workflowId);
+      this.#takeUpTold(workflowId);
     } else if (!run.look()) {
       // It is being let go just now, and may not have seen it.
-      run.ended.then(() => this.#waiting.has(workflowId) && void this.wake(workflowId));
+      run.ended.then(() => this.#takeUpTold(workflowId));
     }
     this.options.onChange(workflowId);
+  }
+
+  #takeUpTold(workflowId: string): void {
+    if (this.#waiting.has(workflowId)) void this.wake(workflowId);
+    else this.#worker?.look();
+  }
+
+  /**
+   * Takes up workflows of these that nobody runs, until this is closed.
+   *
+   * @param workflows with their code
+   * @param concurrency how many at a time
+   */
+  work(workflows: ReadonlyMap<string, Workflow>, concurrency: number): void {
+    const { services, executors, executor } = this.options;
+    this.#worker = new Worker({
+      store: services.store,
+      executors,
+      clock: services.clock,
+      self: executor.id,
+      names: [...workflows.keys()],
+      concurrency,
+      run: ({ workflowId, name }) => this.#work(workflows.get(name)!, workflowId),
+    });
+  }
+
+  /** Runs a workflow for the worker. @returns how long it is to be left alone, if it was not run, in milliseconds */
+  async #work(workflow: Workflow, workflowId: string): Promise<number> {
+    try {
+      const started = await this.takeUp(workflow, workflowId);
+      if (started instanceof Run) await started.ended;
+      return 0;
+    } catch (error) {
+      if (!(error instanceof StepwellError)) throw error;
+      return error instanceof WorkflowBlockedError ? 0 : WORK_PAUSE_MS;
+    }
   }
 
   /**
@@ -296,6 +359,7 @@ export class Runs {
   /** Has all runs stop at a checkpoint, and lets go of all that wait. */
   async close(graceMs: number): Promise<void> {
     this.#closed = true;
+    this.#worker?.stop();
     this.#cancelListening?.();
     this.#cancelRetry?.();
     this.#backlog.clear();

@@ -64,6 +64,8 @@ export class Waits {
   #timerAt = Infinity;
   #looking = false;
   #lookAgain = false;
+  /** Whether requests are to be looked for as well: somebody has sent something, or may have. */
+  #lookForRequests = false;
   #restScheduled = false;
   #parking = false;
   #ended = false;
@@ -113,7 +115,7 @@ export class Waits {
     if (rows.get(key) === undefined) rows.begin(key, () => row);
     if (row.topic !== undefined) this.run.host.listen();
     this.#setTimer();
-    this.look();
+    this.#lookSoon();
   }
 
   /** Nothing waits for it any more. @returns whether anything did */
@@ -152,6 +154,7 @@ export class Waits {
   goLive(look: boolean): void {
     this.#setTimer();
     if (look || this.#lookAgain) this.look();
+    else this.rest();
   }
 
   /**
@@ -160,11 +163,14 @@ export class Waits {
    * @returns whether it will be seen: not if the run is over, or is being let go
    */
   look(): boolean {
-    if (this.#ended || this.#parking) {
-      this.#lookAgain = true;
-      return false;
-    }
+    this.#lookForRequests = true;
+    return this.#lookSoon();
+  }
+
+  /** Looks what has come of what is waited for. */
+  #lookSoon(): boolean {
     this.#lookAgain = true;
+    if (this.#ended || this.#parking) return false;
     if (this.#looking) return true;
     this.#looking = true;
     // Not at once: what the workflow asks for together is looked for together.
@@ -176,12 +182,19 @@ export class Waits {
     const { host } = this.run;
     while (this.#lookAgain && host.live && !this.#ended) {
       this.#lookAgain = false;
+      const requests = this.#lookForRequests;
+      this.#lookForRequests = false;
       this.#wakePauses();
-      if (await this.#isPaused()) {
+      if (requests && await this.#isPaused()) {
         this.#looking = false;
         return await host.hold();
       }
-      const arrivals = await this.#findArrivals();
+      const arrivals = await this.#findArrivals(requests);
+      // Where the function was called again meanwhile, they are looked for once it is as far as it was.
+      if (!host.live) {
+        this.#lookAgain = true;
+        this.#lookForRequests ||= requests;
+      }
       if (arrivals.length === 0 || !host.live || this.#ended) continue;
       for (const { checkpoint } of arrivals) this.#remove(checkpoint.key);
       this.#lookAgain = true;
@@ -202,9 +215,9 @@ export class Waits {
     return (await this.services.mailbox.kept(this.run.owner.workflowId, PAUSE_TOPIC, 1)).length > 0;
   }
 
-  async #findArrivals(): Promise<ArrivedRow[]> {
+  async #findArrivals(requests: boolean): Promise<ArrivedRow[]> {
     const { input, owner, rows, host } = this.run;
-    const { interruptible } = host;
+    const interruptible = host.interruptible && (requests || input.deadlineAt !== undefined);
     const waits = [...this.#rows.values()];
     if (waits.length === 0 && !interruptible) return [];
     const now = this.services.clock.now();
@@ -234,7 +247,7 @@ export class Waits {
     this.#cancelTimer = clock.setTimer(Math.max(0, at - clock.now()), () => {
       this.#cancelTimer = undefined;
       if (at > clock.now()) this.#setTimer();
-      else this.look();
+      else this.#lookSoon();
     });
   }
 

@@ -1,3 +1,4 @@
+import { Alarm } from "./alarm.ts";
 import type { Clock } from "./clock.ts";
 import { StoreError } from "./errors.ts";
 import type { Mailbox } from "./store/mailbox.ts";
@@ -20,8 +21,7 @@ const STORE_PAUSE_MS = 1_000;
  */
 export class Wakeups {
   #stopWatching: (() => void) | undefined;
-  #cancelAlarm: (() => void) | undefined;
-  #alarmAt = Infinity;
+  readonly #alarm: Alarm;
   /** The last of the messages that have been looked through. */
   #lastMessage: number | undefined;
   #looking: Promise<void> | undefined;
@@ -39,7 +39,9 @@ export class Wakeups {
       /** Hears of everybody who was sent something. */
       told: (workflowId: string) => void;
     },
-  ) {}
+  ) {
+    this.#alarm = new Alarm(options.clock, () => this.look());
+  }
 
   /** Begins to look, if it has not yet. */
   start(): void {
@@ -52,15 +54,13 @@ export class Wakeups {
   stop(): void {
     this.#stopWatching?.();
     this.#stopWatching = undefined;
-    this.#cancelAlarm?.();
-    this.#cancelAlarm = undefined;
-    this.#alarmAt = Infinity;
+    this.#alarm.clear();
     this.#lastMessage = undefined;
   }
 
   /** Notes that a workflow waits until then. */
   expect(dueAt: number): void {
-    this.#setAlarm(dueAt);
+    if (this.#stopWatching !== undefined) this.#alarm.set(dueAt);
   }
 
   /** Looks now; if it is looking already, once more after that. */
@@ -72,7 +72,7 @@ export class Wakeups {
     }
     this.#looking = this.#look().catch((error) => {
       if (!(error instanceof StoreError)) throw error;
-      this.#setAlarm(this.options.clock.now() + STORE_PAUSE_MS);
+      if (this.#stopWatching !== undefined) this.#alarm.set(this.options.clock.now() + STORE_PAUSE_MS);
     }).finally(() => {
       this.#looking = undefined;
       if (!this.#lookAgain) return;
@@ -87,7 +87,7 @@ export class Wakeups {
     const now = clock.now();
     await this.#wakeDue(now);
     const next = await store.nextDue(now);
-    if (next !== undefined) this.#setAlarm(next);
+    if (next !== undefined && this.#stopWatching !== undefined) this.#alarm.set(next);
   }
 
   async #lookForMessages(): Promise<void> {
@@ -111,18 +111,5 @@ export class Wakeups {
       if (page.length < PAGE) return;
       after = page.at(-1)!;
     }
-  }
-
-  #setAlarm(at: number): void {
-    const { clock } = this.options;
-    // An earlier one may be for what has been noted since; if not, it does no harm.
-    if (this.#stopWatching === undefined || at >= this.#alarmAt) return;
-    this.#cancelAlarm?.();
-    this.#alarmAt = at;
-    this.#cancelAlarm = clock.setTimer(Math.max(0, at - clock.now()), () => {
-      this.#cancelAlarm = undefined;
-      this.#alarmAt = Infinity;
-      this.look();
-    });
   }
 }

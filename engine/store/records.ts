@@ -44,11 +44,15 @@ export interface InspectedCheckpoint {
   readonly corrupt: CorruptCheckpointError | undefined;
 }
 
-/** A workflow that is waiting and due. */
-export interface DueWorkflow {
-  readonly workflow: number;
+/** A workflow that can be taken up. */
+export interface ReadyWorkflow {
   readonly workflowId: string;
   readonly name: string;
+}
+
+/** A workflow that is waiting and due. */
+export interface DueWorkflow extends ReadyWorkflow {
+  readonly workflow: number;
   readonly dueAt: number;
 }
 
@@ -200,6 +204,29 @@ export class Records {
     }));
   }
 
+  /** Workflows of these names that can be taken up at once: those that are due first, then those that nobody runs. */
+  async ready(names: readonly string[], now: number, limit: number): Promise<ReadyWorkflow[]> {
+    const due = await this.database.read(workflows.selectDueOf(names, now, limit));
+    const left = limit - due.length;
+    const pending = left > 0 ? await this.database.read(workflows.selectPendingOf(names, left)) : [];
+    return [...due, ...pending].map(readReady);
+  }
+
+  /** The executors that own workflows, with the end of their leases; null for one that is not registered (any more). */
+  async owners(limit: number): Promise<{ executor: number; leaseUntil: number | null }[]> {
+    const rows = await this.database.read(workflows.selectOwners(limit));
+    return rows.map((row) => ({
+      executor: row.executor as number,
+      leaseUntil: row.lease_until as number | null ?? null,
+    }));
+  }
+
+  /** Workflows of these names that an executor owns. */
+  async ownedBy(executor: number, names: readonly string[], limit: number): Promise<ReadyWorkflow[]> {
+    const rows = await this.database.read(workflows.selectOwnedBy(executor, names, limit));
+    return rows.map(readReady);
+  }
+
   /** When the next workflow is due that is waiting, and is not due yet. */
   async nextDue(now: number): Promise<number | undefined> {
     const [row] = await this.database.read(workflows.selectNextDue(now));
@@ -237,6 +264,10 @@ export class Records {
 /** Whether a workflow of this status has an outcome. */
 export function hasEnded(status: WorkflowStatus): status is "completed" | "failed" | "cancelled" {
   return status === "completed" || status === "failed" || status === "cancelled";
+}
+
+function readReady(row: Row): ReadyWorkflow {
+  return { workflowId: String(row.workflow_id), name: String(row.name) };
 }
 
 function readWorkflow(row: Row): WorkflowRecord {

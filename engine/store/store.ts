@@ -6,13 +6,20 @@
  */
 
 import * as checkpoints from "./checkpoint_statements.ts";
-import type { Rider, Statement, Write } from "./database.ts";
+import type { Batch, OpenTransaction, Rider, Statement, TransactionRequest, Write } from "./database.ts";
 import { removeExecutor } from "./executor_statements.ts";
 import { CANCEL_TOPIC, childTopic, type KeptMessage, PAUSE_TOPIC } from "./mailbox.ts";
 import * as messages from "./message_statements.ts";
 import type { Ownership, Seen } from "./ownership.ts";
+import * as publications from "./publication_statements.ts";
 import { Records, type WorkflowRecord } from "./records.ts";
-import type { Checkpoint, WorkflowInput, WorkflowOutcome } from "./rows.ts";
+import {
+  type Checkpoint,
+  isPublication,
+  type Publication,
+  type WorkflowInput,
+  type WorkflowOutcome,
+} from "./rows.ts";
 import * as workflows from "./workflow_statements.ts";
 
 /** What has come of what a workflow waits for, as it is written down. */
@@ -112,8 +119,9 @@ export class Store extends Records {
    * Makes a workflow that has failed or was cancelled ready to run again. What it was requested before, and what its
    * parent was told of its end and has not looked at, is forgotten.
    *
-   * @param from the completion that failed it: failures from there on are put out of force, and results that came
-   *   after it need not be asked for again; undefined if the workflow failed by itself
+   * @param from the completion that failed it: failures from there on are put out of force, with what the workflow
+   *   showed to the outside, and results that came after it need not be asked for again; undefined if the workflow failed
+   *   by itself
    * @returns whether it was still as it was seen
    */
   async retry(
@@ -124,7 +132,9 @@ export class Store extends Records {
     const tail = from === undefined ? [] : await this.completionsFrom(record, from);
     const amended = tail.filter(({ status }) => status === "failed" || status === "completed");
     const batch = amended.map((checkpoint) => {
-      const status = checkpoint.status === "failed" ? "retried" : "kept";
+      const { kind } = checkpoint;
+      // Kept, "failed" would stand for what the workflow shows next under the same name.
+      const status = checkpoint.status === "failed" || isPublication(kind) ? "retried" : "kept";
       return checkpoints.amendCheckpoint(record, workflowId, { ...checkpoint, status });
     });
     batch.push(
@@ -148,7 +158,20 @@ export class Store extends Records {
     return this.#changed(checkpoints.writeCheckpoint(owner, checkpoint, replacesRunning), owner.run);
   }
 
-  /** The statement of {@linkcode Store.checkpoint}, for a rider or for {@linkcode Store.submit}. */
+  /** What completes a step, for {@linkcode Store.submit}: its checkpoint, and what is shown to the outside with it. */
+  completing(
+    owner: Ownership,
+    checkpoint: Checkpoint,
+    replacesRunning: boolean,
+    publication: Publication | undefined,
+  ): Batch {
+    const written = checkpoints.writeCheckpoint(owner, checkpoint, replacesRunning);
+    return publication === undefined
+      ? [written]
+      : [written, publications.writePublication(owner, checkpoint, publication)];
+  }
+
+  /** The statement of {@linkcode Store.checkpoint}, for a rider. */
   checkpointStatement(owner: Ownership, checkpoint: Checkpoint, replacesRunning: boolean): Statement {
     return checkpoints.writeCheckpoint(owner, checkpoint, replacesRunning);
   }
@@ -301,6 +324,16 @@ export class Store extends Records {
   /** Settled once all that the run has written before is in the store. */
   async settled({ run }: Ownership): Promise<void> {
     await this.database.write([], run);
+  }
+
+  /** Begins a transaction with a user's statements; see {@linkcode Database.begin}. */
+  begin(request: TransactionRequest): Promise<OpenTransaction> {
+    return this.database.begin(request);
+  }
+
+  /** The statements that make a workflow which nobody runs yet; the first changes a row if its id was free. */
+  starting(input: WorkflowInput): Statement[] {
+    return workflows.createPending(input);
   }
 
   /** Calls back whenever another process may have changed the store. @returns a function that ends it */

@@ -75,6 +75,18 @@ export function createChild(owner: Ownership, input: WorkflowInput): Statement[]
   ];
 }
 
+const CREATE_PENDING = `INSERT INTO workflows (workflow_id, name, status, created_at, updated_at)
+  VALUES (?, ?, 'pending', ?, ?) ON CONFLICT (workflow_id) DO NOTHING`;
+
+/** Makes a workflow that nobody runs yet; changes nothing where the id is taken. */
+export function createPending(input: WorkflowInput): Statement[] {
+  const { workflowId, name, createdAt } = input;
+  return [
+    { sql: CREATE_PENDING, params: [workflowId, name, createdAt, createdAt] },
+    { sql: CREATE_CHILD_INPUT, params: [...inputColumns(input), workflowId] },
+  ];
+}
+
 const CLAIM = `UPDATE workflows SET status = 'running', run = ?, executor = ?, recoveries = ?,
     recovered_completion = ?, updated_at = ?, due_at = NULL
   WHERE workflow = ? AND status = ? AND run IS ? AND NOT EXISTS (
@@ -174,6 +186,45 @@ export function selectNextDue(now: number): Statement {
     sql: `SELECT min(due_at) AS due_at FROM workflows INDEXED BY workflows_due
       WHERE status = 'waiting' AND due_at IS NOT NULL AND due_at > ?`,
     params: [now],
+  };
+}
+
+const OF_NAMES = "name IN (SELECT value FROM json_each(?))";
+
+/** Workflows of these names that are waiting and due, the longest due first. */
+export function selectDueOf(names: readonly string[], now: number, limit: number): Statement {
+  return {
+    sql: `SELECT workflow_id, name FROM workflows INDEXED BY workflows_due
+      WHERE status = 'waiting' AND due_at IS NOT NULL AND due_at <= ? AND ${OF_NAMES} ORDER BY due_at LIMIT ?`,
+    params: [now, JSON.stringify(names), limit],
+  };
+}
+
+/** Workflows of these names that nobody runs and that can begin or go on at once, the oldest first. */
+export function selectPendingOf(names: readonly string[], limit: number): Statement {
+  return {
+    sql: `SELECT workflow_id, name FROM workflows INDEXED BY workflows_pending
+      WHERE status = 'pending' AND ${OF_NAMES} ORDER BY workflow LIMIT ?`,
+    params: [JSON.stringify(names), limit],
+  };
+}
+
+/** The executors that own workflows, with their leases. */
+export function selectOwners(limit: number): Statement {
+  return {
+    sql: `SELECT o.executor, e.lease_until FROM (
+        SELECT DISTINCT executor FROM workflows INDEXED BY workflows_running WHERE status = 'running') o
+      LEFT JOIN executors e ON e.executor = o.executor LIMIT ?`,
+    params: [limit],
+  };
+}
+
+/** Workflows of these names that an executor owns. */
+export function selectOwnedBy(executor: number, names: readonly string[], limit: number): Statement {
+  return {
+    sql: `SELECT workflow_id, name FROM workflows INDEXED BY workflows_running
+      WHERE status = 'running' AND executor = ? AND ${OF_NAMES} LIMIT ?`,
+    params: [executor, JSON.stringify(names), limit],
   };
 }
 

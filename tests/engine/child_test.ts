@@ -338,7 +338,7 @@ Deno.test("a parent and its child whose process is lost are both resumed by who 
     hold = false;
     await using engine = await Engine.open(file, { workflows: [parent] });
     assertEquals(await (await engine.resume("p")).result(), "done", state);
-    assertEquals(begun, ["grandchild", "grandchild"]);
+    assertEquals(new Set(begun), new Set(["grandchild"]));
     assertEquals(query(file, "SELECT count(*) AS n FROM workflows"), [{ n: 3 }]);
   }
 });

@@ -1,4 +1,5 @@
-import { assertEquals, assertLessOrEqual } from "@std/assert";
+import { assertEquals, assertGreaterOrEqual, assertLessOrEqual } from "@std/assert";
+import { setImmediate } from "node:timers";
 import { Turns } from "../../engine/turns.ts";
 
 Deno.test("a task of Turns runs in a turn of its own, after all microtasks of the code before it", async () => {
@@ -109,4 +110,32 @@ Deno.test("the number of the turn is another one for each turn", async () => {
     );
   }
   assertEquals(new Set(numbers).size, 200);
+});
+
+Deno.test("turns that share one of the event loop come after all microtasks too, and let it go on", async () => {
+  const turns = new Turns({ now: () => 0 });
+  let eventLoopTurns = 0;
+  let over = false;
+  const count = () => {
+    eventLoopTurns++;
+    if (!over) setImmediate(count);
+  };
+  setImmediate(count);
+  let busy = 0;
+  const microtasks = async (number: number) => {
+    busy++;
+    for (let i = 0; i < number; i++) await Promise.resolve();
+    busy--;
+  };
+  for (let i = 0; i < 2_000; i++) {
+    await new Promise<void>((resolve) =>
+      turns.next(() => {
+        assertEquals(busy, 0);
+        void microtasks(i % 10);
+        resolve();
+      })
+    );
+  }
+  over = true;
+  assertGreaterOrEqual(eventLoopTurns, 2_000 / 64 - 2);
 });

@@ -1,0 +1,157 @@
+import { Alarm } from "./alarm.ts";
+import { type Clock, holdProcess } from "./clock.ts";
+import { StoreError } from "./errors.ts";
+import type { ExecutorRegistry } from "./store/executor_registry.ts";
+import type { ReadyWorkflow } from "./store/records.ts";
+import type { Store } from "./store/store.ts";
+
+/** How often executors that own workflows are looked at, whether they are gone, in milliseconds. */
+const RECOVERY_INTERVAL_MS = 300;
+/** How long after an error of the store it is tried again, in milliseconds. */
+const STORE_PAUSE_MS = 1_000;
+/** How many executors that own workflows are looked at. */
+const MAX_OWNERS = 1_000;
+
+/**
+ * Takes up workflows that nobody runs: those that have not begun or were released, those that wait and are due, and those
+ * whose process is gone.
+ *
+ * Owns: how many it has in hand, and when it looks for more. Does not own: who may run a workflow (claim.ts), and how it is
+ * run (runs.ts).
+ *
+ * 1. No more than `concurrency` are in hand at a time; one that is let go while it waits is not in hand.
+ * 2. What nobody runs stays so in the store until somebody has claimed it: nothing is lost with a worker.
+ * 3. One workflow that cannot be taken up keeps none of the others from it.
+ */
+export class Worker {
+  readonly #alarm: Alarm;
+  readonly #inHand = new Set<string>();
+  /** Those that could not be taken up, and until when they are left alone. */
+  readonly #passedOver = new Map<string, number>();
+  readonly #stopWatching: () => void;
+  readonly #release: () => void;
+  #cancelRecovery: (() => void) | undefined;
+  #looking = false;
+  #lookAgain = false;
+  #stopped = false;
+
+  constructor(
+    private readonly options: {
+      store: Store;
+      executors: ExecutorRegistry;
+      clock: Clock;
+      /** This process. */
+      self: number;
+      /** The names of the workflows that it has the code of. */
+      names: readonly string[];
+      concurrency: number;
+      /**
+       * Runs a workflow.
+       *
+       * @returns settled once its run is over, or it has turned out that it is not to be run here: how long it is to be
+       *   left alone then, in milliseconds
+       */
+      run: (workflow: ReadyWorkflow) => Promise<number>;
+    },
+  ) {
+    this.#alarm = new Alarm(options.clock, () => this.look());
+    this.#stopWatching = options.store.watch(() => this.look());
+    this.#release = holdProcess(options.clock);
+    this.#recoverLater();
+    this.look();
+  }
+
+  /** Whether it takes up workflows of this name. */
+  has(name: string): boolean {
+    return this.options.names.includes(name);
+  }
+
+  /** Notes that a workflow waits until then. */
+  expect(dueAt: number): void {
+    if (!this.#stopped) this.#alarm.set(dueAt);
+  }
+
+  /** Looks for more to do; if it is looking already, once more after that. */
+  look(): void {
+    this.#lookAgain = true;
+    if (this.#looking || this.#stopped) return;
+    this.#looking = true;
+    this.#look().catch((error) => {
+      if (!(error instanceof StoreError)) throw error;
+      this.expect(this.options.clock.now() + STORE_PAUSE_MS);
+    }).finally(() => {
+      this.#looking = false;
+      if (this.#lookAgain) this.look();
+    });
+  }
+
+  async #look(): Promise<void> {
+    const { store, clock, names } = this.options;
+    while (this.#lookAgain && !this.#stopped) {
+      this.#lookAgain = false;
+      const now = clock.now();
+      this.#take(await store.ready(names, now, this.#room));
+      const next = await store.nextDue(now);
+      if (next !== undefined) this.expect(next);
+    }
+  }
+
+  /** How many to ask for: those that are in hand, or passed over, may be found again. */
+  get #room(): number {
+    const { concurrency } = this.options;
+    return concurrency - this.#inHand.size <= 0 ? 0 : concurrency + this.#passedOver.size;
+  }
+
+  #take(found: readonly ReadyWorkflow[]): void {
+    const { concurrency, clock } = this.options;
+    const now = clock.now();
+    for (const [workflowId, until] of this.#passedOver) {
+      if (until <= now) this.#passedOver.delete(workflowId);
+    }
+    for (const workflow of found) {
+      if (this.#inHand.size >= concurrency || this.#stopped) return;
+      const { workflowId } = workflow;
+      if (this.#inHand.has(workflowId) || this.#passedOver.has(workflowId)) continue;
+      this.#inHand.add(workflowId);
+      this.options.run(workflow).then((leaveMs) => {
+        this.#inHand.delete(workflowId);
+        if (leaveMs > 0) {
+          this.#passedOver.set(workflowId, clock.now() + leaveMs);
+          this.expect(clock.now() + leaveMs);
+        }
+        this.look();
+      });
+    }
+  }
+
+  // --- Workflows whose process is gone ---
+
+  #recoverLater(): void {
+    this.#cancelRecovery = this.options.clock.setTimer(RECOVERY_INTERVAL_MS, () => {
+      this.#recover().catch((error) => {
+        // The next time is soon.
+        if (!(error instanceof StoreError)) throw error;
+      }).finally(() => this.#stopped || this.#recoverLater());
+    });
+  }
+
+  async #recover(): Promise<void> {
+    const { store, executors, clock, self, names } = this.options;
+    for (const { executor, leaseUntil } of await store.owners(MAX_OWNERS)) {
+      if (executor === self || this.#room === 0) continue;
+      const liveness = executors.liveness(executor);
+      const isLost = liveness === "gone" || leaseUntil === null && liveness === "unknown" ||
+        leaseUntil !== null && leaseUntil <= clock.now();
+      if (isLost) this.#take(await store.ownedBy(executor, names, this.#room));
+    }
+  }
+
+  /** Takes up no more. */
+  stop(): void {
+    this.#stopped = true;
+    this.#alarm.clear();
+    this.#stopWatching();
+    this.#cancelRecovery?.();
+    this.#release();
+  }
+}

@@ -1,0 +1,140 @@
+import { Engine, workflow } from "@stepwell/stepwell";
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { Crash } from "../crash.ts";
+import { eventually } from "../eventually.ts";
+import { ManualClock } from "../manual_clock.ts";
+import { execute } from "../raw_sqlite.ts";
+import { temporaryFolder } from "../temporary_folder.ts";
+
+Deno.test("work() takes up what was stopped at a checkpoint, by any engine that has its code", async () => {
+  await using folder = temporaryFolder();
+  const file = folder.file("a.db");
+  const gate = Promise.withResolvers<void>();
+  const two = workflow("two", async (ctx) => {
+    await ctx.step("first", () => {});
+    await gate.promise;
+    return await ctx.step("second", () => "done");
+  });
+  const first = await Engine.open(file);
+  await first.start(two, { id: "w" });
+  await eventually(async () => (await first.get("w"))!.steps.length === 1);
+  await first.close();
+  assertEquals((await statusOf(file, "w")).status, "pending");
+
+  gate.resolve();
+  await using second = await Engine.open(file, { workflows: [two] });
+  const working = second.work();
+  assertEquals(await second.handle("w").result(), "done");
+  await second.close();
+  await working;
+});
+
+Deno.test("work() wakes what waits when it is due, also what another process has let go", async () => {
+  await using folder = temporaryFolder();
+  const file = folder.file("a.db");
+  const clock = new ManualClock();
+  const sleeper = workflow("sleeper", async (ctx, until: number) => {
+    await ctx.sleepUntil(until);
+    return "woken";
+  });
+  const first = await Engine.open(file, { clock });
+  const begun = clock.now();
+  await first.start(sleeper, { id: "soon", input: begun + 10_000 });
+  await first.start(sleeper, { id: "late", input: begun + 90_000 });
+  await eventually(async () => (await first.list({ status: "waiting" })).length === 2);
+  await first.close();
+
+  await using second = await Engine.open(file, { clock, workflows: [sleeper] });
+  second.work();
+  await clock.nextTimer();
+  clock.advance(9_999);
+  assertEquals((await second.list({ status: "waiting" })).length, 2);
+  clock.advance(1);
+  assertEquals(await second.handle("soon").result(), "woken");
+  assertEquals(await second.handle("late").status(), "waiting");
+  await eventually(() => clock.timers.includes(80_000));
+  clock.advance(80_000);
+  assertEquals(await second.handle("late").result(), "woken");
+});
+
+Deno.test("work() goes on with workflows whose process is gone", async () => {
+  await using folder = temporaryFolder();
+  const file = folder.file("a.db");
+  const crash = new Crash();
+  const lost = workflow("lost", async (ctx) => {
+    await ctx.step("before", () => {});
+    return await ctx.step("at", () => crash.here());
+  });
+  await crash.happens(file, lost, { id: "w" });
+  await using engine = await Engine.open(file, { workflows: [lost] });
+  engine.work();
+  await eventually(async () => (await engine.handle("w").status()) === "completed");
+});
+
+Deno.test("work() has no more in hand than its concurrency, and those that wait do not count", async () => {
+  await using folder = temporaryFolder();
+  const file = folder.file("a.db");
+  let running = 0;
+  let most = 0;
+  const busy = workflow("busy", async (ctx) => {
+    await ctx.sleep("1h");
+    await ctx.step("work", async () => {
+      most = Math.max(most, ++running);
+      await new Promise((resolve) => setTimeout(resolve, 1));
+      running--;
+    });
+  });
+  const clock = new ManualClock();
+  const first = await Engine.open(file, { clock });
+  for (let i = 0; i < 20; i++) await first.start(busy, { id: `w${i}` });
+  await eventually(async () => (await first.list({ status: "waiting" })).length === 20);
+  await first.close();
+
+  await using engine = await Engine.open(file, { clock, workflows: [busy] });
+  engine.work({ concurrency: 3 });
+  clock.advance(3_600_000);
+  await eventually(async () => (await engine.list({ status: "completed" })).length === 20);
+  assertEquals(most, 3);
+});
+
+Deno.test("work() leaves alone what it has not the code of, and what is blocked does not keep it from the rest", async () => {
+  await using folder = temporaryFolder();
+  const file = folder.file("a.db");
+  const make = (name: string) => workflow(name, async (ctx) => await ctx.step("one", () => name));
+  const [known, unknown] = [make("known"), make("unknown")];
+  const clock = new ManualClock();
+  const first = await Engine.open(file, { clock });
+  for (const [id, definition] of [["a", unknown], ["b", known], ["c", known]] as const) {
+    await first.run(definition, { id });
+  }
+  await first.close();
+  execute(
+    file,
+    "UPDATE workflows SET status = 'pending', output_json = NULL, checksum = NULL, completed_at = NULL",
+  );
+  execute(file, "UPDATE checkpoints SET checksum = 1 WHERE workflow = 2");
+
+  await using engine = await Engine.open(file, { workflows: [known] });
+  engine.work();
+  assertEquals(await engine.handle("c").result(), "known");
+  await eventually(async () => (await engine.handle("b").status()) === "blocked");
+  assertEquals(await engine.handle("a").status(), "pending");
+});
+
+Deno.test("work() ends when its engine is closed, and refuses a concurrency that is none", async () => {
+  const engine = await Engine.open(":memory:");
+  await assertRejects(() => engine.work({ concurrency: 0 }), RangeError, "concurrency");
+  const working = engine.work();
+  let ended = false;
+  working.then(() => ended = true);
+  await engine.list();
+  assert(!ended);
+  await engine.close();
+  await working;
+  await assertRejects(() => engine.work(), Error, "closed");
+});
+
+async function statusOf(file: string, id: string) {
+  await using engine = await Engine.open(file);
+  return (await engine.get(id))!;
+}
