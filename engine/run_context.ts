@@ -194,6 +194,7 @@ export class RunContext implements Context {
       if (encoded instanceof Promise) handled(encoded);
       return () => {
         const key = this.#execution.keys.nextOf(`child:${name}`);
+        this.#run.childAsked(key, workflow, id);
         const task = { key, workflow, id, detached, timeoutMs, encoded, scope: this.#scope };
         return this.#execution.ask("child", key, this.#scope, (row) => performChild(this.#run, task, row));
       };
