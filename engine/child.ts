@@ -95,7 +95,7 @@ export async function performChild(
 }
 
 /** The id of a child that was given none: a person can read it, unless it is one of very many generations. */
-async function childId(parentId: string, key: string): Promise<string> {
+export async function childId(parentId: string, key: string): Promise<string> {
   const id = `${parentId}/${key}`;
   if (id.length <= MAX_ID_LENGTH) return id;
   const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(id));

@@ -1,5 +1,5 @@
 import { isWait } from "./arrivals.ts";
-import type { ChildHost } from "./child.ts";
+import { type ChildHost, childId } from "./child.ts";
 import type { Clock } from "./clock.ts";
 import {
   EngineClosedError,
@@ -119,6 +119,8 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost, Trans
   #over = false;
   #stopping = false;
   #execution: Execution;
+  /** The children that the workflow has asked for, by key. */
+  readonly #children = new Map<string, { readonly workflow: Workflow; readonly id: string | undefined }>();
   #completions = 0;
   #waits: Waits | undefined;
   #patches: Patches | undefined;
@@ -485,7 +487,23 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost, Trans
     const children = await this.#openChildren();
     if (children.length === 0) return;
     await this.store.cancelChildren(this.start.owner, children, this.clock.now());
-    for (const child of children) this.services.host.told(child);
+    await this.#tell(children);
+  }
+
+  /** Has children see that they are cancelled: also one that waits, or whose process is lost, and that nobody here has. */
+  async #tell(children: readonly string[]): Promise<void> {
+    const { host } = this.services;
+    const open = new Set(children);
+    for (const child of children) host.told(child);
+    for (const [key, { workflow, id }] of this.#children) {
+      const child = id ?? await childId(this.workflowId, key);
+      if (open.has(child)) host.runChild(workflow, child);
+    }
+  }
+
+  /** Notes that the workflow asks for a child. @param id the one that it is given, if it is */
+  childAsked(key: string, workflow: Workflow, id: string | undefined): void {
+    this.#children.set(key, { workflow, id });
   }
 
   async #openChildren(): Promise<string[]> {
@@ -611,7 +629,7 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost, Trans
       this.#settled = true;
       this.#tellEnd(stored, error);
       if (parentId !== undefined) this.services.host.told(parentId);
-      for (const child of children) this.services.host.told(child);
+      await this.#tell(children);
     } catch (error) {
       await this.stopFor(error);
     }

@@ -11,6 +11,7 @@ import { openCrashing, type StoreCall } from "../crashing_database.ts";
 import { eventually } from "../eventually.ts";
 import { ManualClock } from "../manual_clock.ts";
 import { query } from "../raw_sqlite.ts";
+import { RIGOROUS } from "./effort.ts";
 import { temporaryFolder } from "../temporary_folder.ts";
 
 /** The outside world: what is done to it, and what the workflow has seen, in each of its lives. */
@@ -161,7 +162,11 @@ async function live(
   life: { clock: ManualClock; crashesAt: (call: StoreCall) => boolean },
 ): Promise<{ ending: string | undefined }> {
   const { clock, crashesAt } = life;
-  const options: EngineOptions & { clock: ManualClock } = { clock, durability: "normal", alwaysReplay: true };
+  const options: EngineOptions & { clock: ManualClock } = {
+    clock,
+    durability: "normal",
+    alwaysReplay: RIGOROUS,
+  };
   const { engine, database } = await openCrashing(file, options, crashesAt);
   world.dead = () => database.dead;
   world.lives.push([]);
