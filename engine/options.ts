@@ -47,8 +47,9 @@ export interface EngineOptions {
    */
   growWal?: boolean;
   /**
-   * Whether a workflow is let go from memory whenever it waits, and comes back by replay: slow, and a good test of
-   * whether its code is deterministic. `false` by default.
+   * Whether a workflow's function is dropped from memory at every await, and called anew over its history for each
+   * completion, while steps that run go on: slow, and a good test of whether the code is deterministic. Attempts of
+   * steps, and what `ctx.log` tells, are as they are without it. `false` by default.
    */
   alwaysReplay?: boolean;
   /** Called with every event, at the instant of which it tells. What it throws is an uncaught exception. */

@@ -87,7 +87,7 @@ export class Wakeups {
     const now = clock.now();
     await this.#wakeDue(now);
     const next = await store.nextDue(now);
-    if (next !== undefined && this.#stopWatching !== undefined) this.#alarm.set(next);
+    if (next !== undefined) this.expect(next);
   }
 
   async #lookForMessages(): Promise<void> {

@@ -18,6 +18,9 @@ interface Check {
 /** What became of a check: a skipped one could not be done here. */
 type Outcome = "ok" | "skipped" | "failed";
 
+/** What is tested of workflows within this process, and the docs: real processes have engines of their own. */
+const REPLAYED = ["tests/engine", "tests/rigorous/randomized_resume_test.ts", "engine", "README.md"];
+
 const CHECKS: readonly Check[] = [
   { name: "format", args: ["fmt", "--check"] },
   { name: "lint", args: ["lint"] },
@@ -27,12 +30,18 @@ const CHECKS: readonly Check[] = [
     name: "tests, and the examples in the docs",
     args: ["task", "test", "--ignore=tests/executable_test.ts"],
   },
+  { name: "tests, always replaying", args: ["task", "test:replay", ...REPLAYED] },
   { name: "demo", args: ["task", "demo"] },
   { name: "executable", args: ["task", "test", "tests/executable_test.ts"] },
 ];
 
 const RIGOROUS: readonly Check[] = [
   { name: "stress tests", args: ["task", "test", "tests/rigorous"], env: { STEPWELL_RIGOROUS: "1" } },
+  {
+    name: "stress tests, always replaying",
+    args: ["task", "test:replay", "tests/rigorous"],
+    env: { STEPWELL_RIGOROUS: "1" },
+  },
   { name: "soak", args: ["task", "soak", "--iterations", "10"] },
 ];
 

@@ -8,6 +8,10 @@ import {
   workflow,
 } from "@stepwell/stepwell";
 import { assert, assertEquals, assertRejects } from "@std/assert";
+import { engineSettings } from "../../engine/options.ts";
+import type { Write } from "../../engine/store/database.ts";
+import { openSqliteDatabase } from "../../engine/store/sqlite_database.ts";
+import { Turns } from "../../engine/turns.ts";
 import { Crash } from "../crash.ts";
 import { eventually } from "../eventually.ts";
 import { ManualClock } from "../manual_clock.ts";
@@ -188,6 +192,37 @@ Deno.test("alwaysReplay loses no signal that comes while the function is called 
     await handle.signal("go", round);
     assertEquals(await handle.result(), [round, undefined]);
   }
+});
+
+Deno.test("alwaysReplay wakes a workflow whose sleep is over before it has been let go", async () => {
+  const settings = engineSettings({});
+  const database = await openSqliteDatabase(":memory:", { ...settings, turns: new Turns() });
+  const { submit } = database;
+  let held: Write | undefined;
+  let releases = 0;
+  database.submit = (write) => {
+    const [sql = ""] = write.batch.slice(-1).map(({ sql }) => sql);
+    // The one that lets "first" go is held back until "second" is taken up.
+    if (sql.includes("status = 'waiting'") && ++releases === 3) {
+      held = write;
+      return;
+    }
+    if (held !== undefined && write.batch.some(({ sql }) => sql.includes("SET status = 'running'"))) {
+      submit.call(database, held);
+      held = undefined;
+    }
+    submit.call(database, write);
+  };
+  await using engine = Engine.openOn(() => database, { alwaysReplay: true });
+  const sleep = workflow("sleep", (ctx, ms: number) => ctx.sleep(ms));
+  const start = async (id: string, input: number) => await engine.start(sleep, { id, input });
+  // Due after the others: that is what the alarm is set to next.
+  const last = await start("last", 3_600_000);
+  await eventually(async () => await last.status() === "waiting");
+  const second = await start("second", 200);
+  await eventually(async () => await second.status() === "waiting");
+  const first = await start("first", 10);
+  await Promise.all([first.result(), second.result()]);
 });
 
 Deno.test("alwaysReplay starts each child once, and gives its parent the outcome", async () => {
