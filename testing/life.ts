@@ -22,6 +22,8 @@ export interface LifeHost {
   readonly clock: JumpingClock;
   readonly random: RandomSource;
   randomOf(workflowId: string): SeededRandom;
+  /** A workflow is used. */
+  knows(workflow: Workflow): void;
   /** The next life has begun, in these turns. */
   began(turns: Turns): void;
   commits(): number;
@@ -108,8 +110,22 @@ export class Life implements LifeDatabaseHost, WorkflowWatcher {
     this.#host.committed(number);
   }
 
+  knows(workflow: Workflow): void {
+    this.#host.knows(workflow);
+  }
+
   randomOf(workflowId: string): SeededRandom {
     return this.#host.randomOf(workflowId);
+  }
+
+  /** A function of the test's begins to run, for which the clock waits. @returns a function to be called once it has ended */
+  begin(): () => void {
+    const end = this.clock.begin();
+    this.#running.add(end);
+    return () => {
+      end();
+      this.#running.delete(end);
+    };
   }
 
   /** Calls the function of a step, unless the life is over before that. */
@@ -118,11 +134,9 @@ export class Life implements LifeDatabaseHost, WorkflowWatcher {
     const step = momentOf(info);
     this.#host.stepBegins(step);
     if (this.#dead) return never();
-    const end = this.clock.begin();
-    this.#running.add(end);
+    const end = this.begin();
     const ended = () => {
       end();
-      this.#running.delete(end);
       if (!this.#dead) this.#host.stepEnds(step);
     };
     let result: unknown;

@@ -10,3 +10,12 @@ export type { CrashAtCommit, CrashAtStep, FailingStep, Fault, RepeatedSignal } f
 export type { StepCall } from "./step_calls.ts";
 export type { WorldOptions } from "./world.ts";
 export { TestEngine, type TestEngineOptions } from "./test_engine.ts";
+export type {
+  CrashDifference,
+  CrashPoint,
+  CrashReport,
+  RepeatedStep,
+  WorkflowEnding,
+} from "./crash_report.ts";
+export { crashEverywhere, type CrashEverywhereOptions } from "./crash_everywhere.ts";
+export { assertSurvivesCrashes, CrashDifferenceError } from "./assert_survives_crashes.ts";

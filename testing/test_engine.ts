@@ -15,7 +15,7 @@ export interface TestEngineOptions extends WorldOptions {}
  * with a plan of what goes wrong.
  *
  * Where it is lost, by plan or by {@linkcode TestEngine.crash}, a new engine begins on the same data, as a new process
- * would: `engine` is always the one that lives.
+ * would that works: it goes on with all that had not ended. `engine` is always the one that lives.
  *
  * Workflows should await only steps, and what their context gives: while one waits for something else, such as a timer of the
  * machine, the clock takes it that nothing happens, and jumps.

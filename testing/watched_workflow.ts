@@ -15,6 +15,8 @@ import { never } from "./life_database.ts";
 export interface WorkflowWatcher {
   /** Whether the life is over in which the workflow runs. */
   readonly dead: boolean;
+  /** A workflow is used that has not been used before in this life. */
+  knows(workflow: Workflow): void;
   /** What a workflow of this id draws. */
   randomOf(workflowId: string): SeededRandom;
   /** Calls the function of a step. */
@@ -40,6 +42,7 @@ export class WatchedWorkflows {
     if (!isWorkflow(workflow)) return workflow;
     const known = this.#watched.get(workflow);
     if (known !== undefined) return known;
+    this.watcher.knows(workflow);
     const run = (ctx: Context, input: I): Promise<O> | O => {
       if (this.watcher.dead) return never<O>();
       const random = this.watcher.randomOf(ctx.workflowId);

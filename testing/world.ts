@@ -1,16 +1,19 @@
 import type { Engine } from "../engine/engine.ts";
+import { StepwellError } from "../engine/errors.ts";
 import { type EngineOptions, engineSettings } from "../engine/options.ts";
 import { randomUuid, type SeededRandom } from "../engine/random.ts";
 import { encodeValue } from "../engine/serialize.ts";
 import type { Database } from "../engine/store/database.ts";
-import { hasEnded, type WorkflowRecord } from "../engine/store/records.ts";
+import type { WorkflowRecord } from "../engine/store/records.ts";
 import { openSqliteDatabase } from "../engine/store/sqlite_database.ts";
 import { Store } from "../engine/store/store.ts";
 import { Turns } from "../engine/turns.ts";
+import type { Workflow } from "../engine/workflow.ts";
 import { Executors } from "./executors.ts";
 import { type Fault, FaultPlan, type StepMoment } from "./faults.ts";
 import { JumpingClock } from "./jumping_clock.ts";
 import { Life, type LifeHost } from "./life.ts";
+import { never } from "./life_database.ts";
 import { seededFor, seededSource } from "./seeded_source.ts";
 import { StepCalls } from "./step_calls.ts";
 
@@ -40,6 +43,8 @@ const MAX_SEED = Number.MAX_SAFE_INTEGER;
  *
  * 1. There is always one life that goes on: where one ends, the next begins at that instant.
  * 2. A life sees all that the lives before it have handed over to be committed.
+ * 3. A life that follows another goes on with all that had not ended, as an engine does that works: children too, and what
+ *    nobody waits for.
  */
 export class World implements LifeHost {
   readonly calls = new StepCalls();
@@ -49,11 +54,15 @@ export class World implements LifeHost {
   readonly #seed: number;
   readonly #turns: CurrentTurns;
   readonly #options: EngineOptions;
-  /** The steps that were completed when the last life ended. */
+  /** The code of all workflows that there have been, by name. */
+  readonly #workflows = new Map<string, Workflow>();
+  /** The workflows that had not ended when the last life did, the oldest first, and which of their steps had. */
+  #left: readonly WorkflowRecord[] = [];
   #completed: ReadonlySet<string> = new Set();
   #life!: Life;
   #lives = 0;
   #commits = 0;
+  #ended = false;
 
   private constructor(
     readonly database: Database,
@@ -114,12 +123,14 @@ export class World implements LifeHost {
 
   /** Ends the life that goes on; the next begins. */
   crash(): void {
+    if (this.#ended) return;
     this.#life.kill();
     this.#begin(this.#settle());
   }
 
   /** Ends the life that goes on, and with it the world. */
   async end(): Promise<void> {
+    this.#ended = true;
     this.#life.kill();
     await this.#finish();
   }
@@ -127,23 +138,26 @@ export class World implements LifeHost {
   /** Closes the engine that lives, and ends the world. */
   async close(): Promise<void> {
     this.plan.end();
-    await Promise.race([this.engine.close(), this.#life.died]);
+    await this.outlive((engine) => engine.close());
+    this.#ended = true;
     await this.#finish();
   }
 
   async #finish(): Promise<void> {
+    await this.#life.ready;
     await this.database.close();
     this.clock.stop();
   }
 
   /** Does something with the engine that lives; where that is lost meanwhile, again with the next one. */
-  async outlive<T>(act: (engine: Engine) => Promise<T>): Promise<T> {
-    while (true) {
+  async outlive<T>(act: (engine: Engine, life: Life) => Promise<T>): Promise<T> {
+    while (!this.#ended) {
       const life = this.#life;
-      const acted = act(life.engine).then((value) => ({ value }));
+      const acted = act(life.engine, life).then((value) => ({ value }));
       const result = await Promise.race([acted, life.died]);
       if (result !== undefined) return result.value;
     }
+    return await never();
   }
 
   /** What is stored of a workflow. */
@@ -154,30 +168,39 @@ export class World implements LifeHost {
 
   #begin(ready: Promise<void> | undefined): void {
     this.#lives++;
-    this.#life = new Life(this, this.#options, ready);
+    const life = new Life(this, this.#options, ready);
+    this.#life = life;
+    void ready?.then(() => this.#takeUp(life));
   }
 
-  /** Waits until all is committed that was handed over, and notes what is completed. */
+  #takeUp({ engine }: Life): void {
+    for (const { workflowId: id, name } of this.#left) {
+      const workflow = this.#workflows.get(name);
+      if (workflow !== undefined) engine.start(workflow, { id }).catch(ignoreRefusal);
+    }
+  }
+
+  /** Waits until all is committed that was handed over, and notes what has ended of it. */
   async #settle(): Promise<void> {
     await this.database.write([]);
     const store = new Store(this.database);
     const completed = new Set<string>();
-    const workflows = await store.list({
-      statuses: [],
-      name: undefined,
-      limit: MAX_LOOKED_AT,
-      beforeId: undefined,
-    });
-    for (const workflow of workflows) {
-      if (hasEnded(workflow.status)) continue;
+    const statuses = ["pending", "running", "waiting", "blocked"] as const;
+    const found = await store.list({ statuses, name: undefined, limit: MAX_LOOKED_AT, beforeId: undefined });
+    for (const workflow of found) {
       for (const { checkpoint: { key, status } } of await store.inspect(workflow)) {
         if (status === "completed") completed.add(`${workflow.workflowId}/${key}`);
       }
     }
     this.#completed = completed;
+    this.#left = found.filter(({ status }) => status !== "blocked").reverse();
   }
 
   // --- What the life that goes on tells ---
+
+  knows(workflow: Workflow): void {
+    this.#workflows.set(workflow.name, workflow);
+  }
 
   began(turns: Turns): void {
     this.#turns.current = turns;
@@ -213,6 +236,11 @@ export class World implements LifeHost {
   deliveriesOf(signal: string): number {
     return this.plan.deliveriesOf(signal);
   }
+}
+
+/** What cannot be gone on with says so to whoever waits for it. */
+function ignoreRefusal(error: unknown): void {
+  if (!(error instanceof StepwellError)) throw error;
 }
 
 /** The turns of the life that goes on: so its commits wait for its work, as they do in a process. */
