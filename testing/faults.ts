@@ -15,7 +15,7 @@ export type Fault = FailingStep | CrashAtCommit | CrashAtStep | RepeatedSignal;
 export interface FailingStep {
   /** The step: its id, or its key, such as `"charge#000001"`. */
   readonly fail: string;
-  /** How often, from 1. Once by default. */
+  /** How often, from 1. Once by default. A failure that is lost in a crash happens again, and counts once. */
   readonly times?: number;
   /** What is thrown. An `Error` that says so by default. */
   readonly error?: unknown;
@@ -69,6 +69,8 @@ interface Planned {
 /** Faults, each of which happens when its time comes, and no more often than it is to. */
 export class FaultPlan {
   readonly #planned: readonly Planned[];
+  /** The failures that may be lost yet, by the attempt that fails. */
+  readonly #unstored = new Map<string, FailingStep>();
 
   /** @throws {TypeError | RangeError} if one of them is none */
   constructor(faults: readonly Fault[]) {
@@ -99,13 +101,20 @@ export class FaultPlan {
     ) !== undefined;
   }
 
-  /** What the step fails with just now, if it does. */
-  failureOf(key: string): { readonly error: unknown } | undefined {
-    const fault = this.#take((fault) => "fail" in fault && isStep(fault.fail, key)) as
-      | FailingStep
-      | undefined;
+  /** What an attempt of a step fails with, if it does. */
+  failureOf(step: StepMoment): { readonly error: unknown } | undefined {
+    const { key } = step;
+    const name = nameOf(step);
+    const fault = this.#unstored.get(name) ??
+      this.#take((fault) => "fail" in fault && isStep(fault.fail, key)) as FailingStep | undefined;
     if (fault === undefined) return undefined;
+    this.#unstored.set(name, fault);
     return { error: "error" in fault ? fault.error : new Error(`Step "${key}" fails: so it was planned`) };
+  }
+
+  /** The failure of an attempt is stored, and not lost any more. */
+  failureStored(step: StepMoment): void {
+    this.#unstored.delete(nameOf(step));
   }
 
   /** How often a signal is delivered. */
@@ -124,6 +133,10 @@ export class FaultPlan {
     if (planned !== undefined) planned.left--;
     return planned?.fault;
   }
+}
+
+function nameOf({ workflowId, key, attempt }: StepMoment): string {
+  return JSON.stringify([workflowId, key, attempt]);
 }
 
 /** @returns how often it is to happen */

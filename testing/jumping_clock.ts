@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers";
 import type { Clock } from "../engine/clock.ts";
 import { type Duration, durationMs } from "../engine/duration.ts";
 
@@ -18,7 +19,7 @@ interface Timer {
 }
 
 /** For how many turns of the event loop nothing has to happen before it jumps. */
-const QUIET_TURNS = 4;
+const QUIET_TURNS = 5;
 /** What nobody waits for to end. */
 const NEVER_MS = 1_000_000_000_000;
 
@@ -157,8 +158,10 @@ export class JumpingClock implements Clock {
     let quietSince = performance.now();
     while (!this.#stopped && this.#awaited().length > 0) {
       await this.#settled();
-      await new Promise<void>((next) => setTimeout(next, 0));
-      if (this.#activity !== seen || !this.jumping) {
+      // The last turn is one of a millisecond, in which what other threads do for this one comes to its end.
+      const isLast = quietTurns + 1 >= QUIET_TURNS;
+      await new Promise<void>((next) => void (isLast ? setTimeout(next, 1) : setImmediate(next)));
+      if (this.#activity !== seen) {
         seen = this.#activity;
         quietTurns = 0;
         quietSince = performance.now();
@@ -166,7 +169,7 @@ export class JumpingClock implements Clock {
       }
       quietTurns++;
       const isPatient = this.#running > this.#sleeping && performance.now() - quietSince < this.#patienceMs;
-      if (quietTurns < QUIET_TURNS || isPatient) continue;
+      if (quietTurns < QUIET_TURNS || isPatient || !this.jumping) continue;
       const next = Math.min(...this.#awaited().map(({ at }) => at));
       if (next !== Infinity && !this.#stopped) this.#move(Math.max(next, this.#now));
       this.stir();

@@ -32,6 +32,8 @@ export interface LifeHost {
   stepBegins(step: StepMoment): void;
   /** It has returned or thrown: the life may end before any of that is stored. */
   stepEnds(step: StepMoment): void;
+  /** What has become of an attempt is committed. */
+  attemptStored(step: StepMoment): void;
   /** The checkpoint of a step is committed: the life may end before the workflow sees it. */
   stepCommitted(step: StepMoment): void;
   /** How often a signal is delivered. */
@@ -165,7 +167,9 @@ export class Life implements LifeDatabaseHost, WorkflowWatcher {
     if (this.#dead) return;
     this.clock.stir();
     onEvent?.(event);
-    if (event.type === "stepCompleted" || event.type === "stepFailed") this.#host.stepCommitted(event);
+    const isEnd = event.type === "stepCompleted" || event.type === "stepFailed";
+    if (isEnd || event.type === "stepRetried") this.#host.attemptStored(event);
+    if (isEnd) this.#host.stepCommitted(event);
   }
 
   /** Has the workflows watched, and the signals repeated, that are handed to the engine itself. */

@@ -218,7 +218,7 @@ export class World implements LifeHost {
 
   stepBegins(step: StepMoment): void {
     if (this.plan.crashesAtStep("before", step)) return this.crash();
-    const failure = this.plan.failureOf(step.key);
+    const failure = this.plan.failureOf(step);
     if (failure !== undefined) throw failure.error;
     const { workflowId, key, attempt } = step;
     const hadCheckpoint = this.#completed.has(`${workflowId}/${key}`);
@@ -227,6 +227,10 @@ export class World implements LifeHost {
 
   stepEnds(step: StepMoment): void {
     if (this.plan.crashesAtStep("during", step)) this.crash();
+  }
+
+  attemptStored(step: StepMoment): void {
+    this.plan.failureStored(step);
   }
 
   stepCommitted(step: StepMoment): void {

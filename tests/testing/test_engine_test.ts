@@ -1,6 +1,6 @@
-import { type Context, NonRetryableError, signal, step, workflow } from "@stepwell/stepwell";
-import { TestEngine } from "@stepwell/stepwell/testing";
-import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
+import { type Context, Engine, NonRetryableError, signal, step, workflow } from "@stepwell/stepwell";
+import { type Fault, TestEngine } from "@stepwell/stepwell/testing";
+import { assert, assertEquals, assertMatch, assertNotEquals, assertRejects } from "@std/assert";
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 
@@ -111,6 +111,23 @@ Deno.test("a fault that fails a step does so as often as it says, with its error
   await assertRejects(() => failing.run(patient), RangeError, "No answer");
 });
 
+Deno.test("a fault that fails a step does so again where the failure was lost in a crash", async () => {
+  const patient = workflow(
+    "patient",
+    (ctx) => ctx.step("asks", ({ attempt }) => attempt, { retry: { maxAttempts: 3 } }),
+  );
+  await using reference = await TestEngine.open({ faults: [{ fail: "asks", times: 2 }] });
+  await reference.run(patient);
+  for (let commit = 1; commit <= reference.commits; commit++) {
+    for (const crash of ["before", "after"] as const) {
+      await using test = await TestEngine.open({
+        faults: [{ fail: "asks", times: 2 }, { crash, commit }],
+      });
+      assertEquals(await test.run(patient), 3, `${crash} commit ${commit}`);
+    }
+  }
+});
+
 Deno.test("a fault that repeats a signal delivers it twice, and once where it has a key", async () => {
   const counts = workflow("counts", async (ctx) => {
     let count = 0;
@@ -185,10 +202,15 @@ Deno.test("steps without an id keep the name that the engine gives them", async 
     await step(ctx, "", () => 1);
     await ctx.all([(ctx) => ctx.step("", () => 2)]);
   });
+  const keysIn = async (engine: Engine) => {
+    await engine.run(unnamed, { id: "u" });
+    return (await engine.get("u"))!.steps.map(({ key }) => key);
+  };
+  await using engine = await Engine.open(":memory:");
   await using test = await TestEngine.open();
-  await test.run(unnamed, { id: "u" });
-  const keys = (await test.engine.get("u"))!.steps.map(({ key }) => key.replace(/:\d+:\d+#/, "#"));
-  assertEquals(keys, ["test_engine_test.ts#000001", "test_engine_test.ts#000001"]);
+  const keys = await keysIn(test.engine);
+  assertEquals(keys, await keysIn(engine));
+  for (const key of keys) assertMatch(key, /^test_engine_test\.ts:\d+:\d+#000001$/);
 });
 
 Deno.test("a step whose function does not return is stopped by its time-out", async () => {
@@ -208,9 +230,8 @@ Deno.test("TestEngine.open() refuses what is no seed and no fault", async () => 
     RangeError,
     'wanted an integer from 1 as "commit", found 0',
   );
-  // deno-lint-ignore no-explicit-any -- what the type checker would refuse
   await assertRejects(
-    () => TestEngine.open({ faults: [{ crash: "never" } as any] }),
+    () => TestEngine.open({ faults: [{ crash: "never" } as unknown as Fault] }),
     TypeError,
     '{"crash":"never"}',
   );
