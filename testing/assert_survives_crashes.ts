@@ -36,13 +36,11 @@ export class CrashDifferenceError extends Error {
  *   return `${name}: ${answer}`;
  * });
  *
- * Deno.test("welcome survives crashes", async () => {
- *   await assertSurvivesCrashes(welcome, {
- *     input: "Ada",
- *     prepare: () => mails.clear(),
- *     drive: (engine, id) => engine.signal(id, "answered", "thanks", { idempotencyKey: "answer-1" }),
- *     observe: () => [...mails],
- *   });
+ * await assertSurvivesCrashes(welcome, {
+ *   input: "Ada",
+ *   prepare: () => mails.clear(),
+ *   drive: (engine, id) => engine.signal(id, "answered", "thanks", { idempotencyKey: "answer-1" }),
+ *   observe: () => [...mails],
  * });
  * ```
  */

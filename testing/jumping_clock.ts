@@ -170,7 +170,7 @@ export class JumpingClock implements Clock {
       quietTurns++;
       const isPatient = this.#running > this.#sleeping && performance.now() - quietSince < this.#patienceMs;
       if (quietTurns < QUIET_TURNS || isPatient || !this.jumping) continue;
-      const next = Math.min(...this.#awaited().map(({ at }) => at));
+      const next = this.#awaited().reduce((soonest, { at }) => Math.min(soonest, at), Infinity);
       if (next !== Infinity && !this.#stopped) this.#move(Math.max(next, this.#now));
       this.stir();
     }

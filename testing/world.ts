@@ -1,7 +1,8 @@
+import type { Duration } from "../engine/duration.ts";
 import type { Engine } from "../engine/engine.ts";
 import { StepwellError } from "../engine/errors.ts";
 import { type EngineOptions, engineSettings } from "../engine/options.ts";
-import { randomUuid, type SeededRandom } from "../engine/random.ts";
+import { type RandomSource, randomUuid, type SeededRandom } from "../engine/random.ts";
 import { encodeValue } from "../engine/serialize.ts";
 import type { Database } from "../engine/store/database.ts";
 import type { WorkflowRecord } from "../engine/store/records.ts";
@@ -27,7 +28,7 @@ export interface WorldOptions extends Omit<EngineOptions, "clock" | "random" | "
    * For how long, in real time, a step's function may do nothing that can be seen before it is taken for one that waits for
    * the clock: to be stopped by its time-out, say. `"100ms"` by default.
    */
-  patience?: EngineOptions["zombieTimeout"];
+  patience?: Duration;
   /** What is to go wrong. */
   faults?: readonly Fault[];
 }
@@ -49,7 +50,7 @@ const MAX_SEED = Number.MAX_SAFE_INTEGER;
 export class World implements LifeHost {
   readonly calls = new StepCalls();
   readonly executors = new Executors();
-  readonly random;
+  readonly random: RandomSource;
   readonly plan: FaultPlan;
   readonly #seed: number;
   readonly #turns: CurrentTurns;
