@@ -16,6 +16,8 @@ interface Timer {
   readonly at: number;
   readonly wake: () => void;
   readonly background: boolean;
+  /** Whether the clock jumps to it. */
+  readonly awaited: boolean;
 }
 
 /** For how many turns of the event loop nothing has to happen before it jumps. */
@@ -52,6 +54,8 @@ export class JumpingClock implements Clock {
   readonly #patienceMs: number;
   readonly #settled: () => Promise<void>;
   readonly #timers = new Set<Timer>();
+  /** How many of them it jumps to. */
+  #awaited = 0;
   #movingUntil: number | undefined;
   /** Counts what happens. */
   #activity = 0;
@@ -59,6 +63,8 @@ export class JumpingClock implements Clock {
   #running = 0;
   #sleeping = 0;
   #watching = false;
+  /** Ends the turn that is waited for, once nobody waits for a time any more. */
+  #endTurn: (() => void) | undefined;
   #stopped = false;
 
   /**
@@ -86,12 +92,16 @@ export class JumpingClock implements Clock {
     const { background = false } = options;
     this.stir();
     const soonest = background && this.#movingUntil !== undefined ? this.#movingUntil + 1 : 0;
-    const timer = { at: Math.max(this.#now + delayMs, soonest), wake, background };
+    const awaited = !background && delayMs > 0 && delayMs < NEVER_MS;
+    const timer = { at: Math.max(this.#now + delayMs, soonest), wake, background, awaited };
     this.#timers.add(timer);
     if (delayMs <= 0) queueMicrotask(() => this.#move(this.#now));
-    this.#watch();
+    if (awaited) {
+      this.#awaited++;
+      this.#watch();
+    }
     return () => {
-      if (this.#timers.delete(timer)) this.stir();
+      if (this.#delete(timer)) this.stir();
     };
   }
 
@@ -114,7 +124,8 @@ export class JumpingClock implements Clock {
 
   /** How long it is until each of the timers that are waited for, the soonest first, in milliseconds. */
   get timers(): number[] {
-    return this.#awaited().map(({ at }) => at - this.#now).sort((a, b) => a - b);
+    return [...this.#timers].filter(({ awaited }) => awaited)
+      .map(({ at }) => at - this.#now).sort((a, b) => a - b);
   }
 
   /** @ignore Something happens: the clock does not jump just now. */
@@ -139,10 +150,14 @@ export class JumpingClock implements Clock {
   stop(): void {
     this.#stopped = true;
     this.#timers.clear();
+    this.#awaited = 0;
+    this.#endTurn?.();
   }
 
-  #awaited(): Timer[] {
-    return [...this.#timers].filter(({ background, at }) => !background && at - this.#now < NEVER_MS);
+  #delete(timer: Timer): boolean {
+    if (!this.#timers.delete(timer)) return false;
+    if (timer.awaited && --this.#awaited === 0) this.#endTurn?.();
+    return true;
   }
 
   #watch(): void {
@@ -156,11 +171,9 @@ export class JumpingClock implements Clock {
     let seen = this.#activity;
     let quietTurns = 0;
     let quietSince = performance.now();
-    while (!this.#stopped && this.#awaited().length > 0) {
+    while (this.#awaited > 0) {
       await this.#settled();
-      // The last turn is one of a millisecond, in which what other threads do for this one comes to its end.
-      const isLast = quietTurns + 1 >= QUIET_TURNS;
-      await new Promise<void>((next) => void (isLast ? setTimeout(next, 1) : setImmediate(next)));
+      await this.#turn(quietTurns + 1 >= QUIET_TURNS);
       if (this.#activity !== seen) {
         seen = this.#activity;
         quietTurns = 0;
@@ -170,18 +183,35 @@ export class JumpingClock implements Clock {
       quietTurns++;
       const isPatient = this.#running > this.#sleeping && performance.now() - quietSince < this.#patienceMs;
       if (quietTurns < QUIET_TURNS || isPatient || !this.jumping) continue;
-      const next = this.#awaited().reduce((soonest, { at }) => Math.min(soonest, at), Infinity);
-      if (next !== Infinity && !this.#stopped) this.#move(Math.max(next, this.#now));
-      this.stir();
+      let next = Infinity;
+      for (const { at, awaited } of this.#timers) if (awaited) next = Math.min(next, at);
+      if (next !== Infinity) this.#move(Math.max(next, this.#now));
     }
     this.#watching = false;
+  }
+
+  /**
+   * Waits for a turn of the event loop. The last one before a jump is of a millisecond, in which what other threads do for
+   * this one comes to its end.
+   */
+  async #turn(isLast: boolean): Promise<void> {
+    if (this.#awaited === 0) return;
+    await new Promise<void>((next) => {
+      if (!isLast) return void setImmediate(next);
+      const timer = setTimeout(next, 1);
+      this.#endTurn = () => {
+        clearTimeout(timer);
+        next();
+      };
+    });
+    this.#endTurn = undefined;
   }
 
   #move(until: number): void {
     this.stir();
     this.#movingUntil = until;
     for (let timer = this.#due(until); timer !== undefined; timer = this.#due(until)) {
-      this.#timers.delete(timer);
+      this.#delete(timer);
       this.#now = Math.max(this.#now, timer.at);
       timer.wake();
     }
