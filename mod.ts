@@ -45,6 +45,10 @@ export {
   type StepFunction,
   type StepInfo,
   type StepOptions,
+  type Transaction,
+  type TransactionFunction,
+  type TransactionOptions,
+  type TransactionStartOptions,
   type Unstorable,
   type UnstorableResult,
   type WaitOptions,
@@ -52,8 +56,11 @@ export {
   workflow,
   type WorkflowOptions,
 } from "./engine/workflow.ts";
+export type { SqlParameter } from "./engine/store/database.ts";
 export type { CheckpointKind, WorkflowStatus } from "./engine/store/rows.ts";
 export type { StepDetail, WorkflowDetail, WorkflowSummary } from "./engine/inspect.ts";
+export type { ReadOptions } from "./engine/published.ts";
+export type { StreamEntry, StreamOptions } from "./engine/stream_reader.ts";
 export { Handle, type HandleSource, type SignalOptions } from "./engine/handle.ts";
 export type { EngineOptions } from "./engine/options.ts";
 export { Engine, type ListFilter, type StartOptions, type WorkOptions } from "./engine/engine.ts";

@@ -16,6 +16,7 @@ import { memory } from "./targets/memory.ts";
 import { recovery } from "./targets/recovery.ts";
 import { replay } from "./targets/replay.ts";
 import { sequential } from "./targets/sequential.ts";
+import { sleepers } from "./targets/sleepers.ts";
 import { startUp } from "./targets/start_up.ts";
 
 const TARGETS: readonly Target[] = [
@@ -28,6 +29,7 @@ const TARGETS: readonly Target[] = [
   recovery,
   memory,
   disk,
+  sleepers,
 ];
 
 if (import.meta.main) await main();

@@ -37,8 +37,8 @@ export async function show({ operand, flags }: Invocation): Promise<ExitStatus> 
 }
 
 function report(detail: WorkflowDetail, ways: readonly string[]): Record<string, unknown> {
-  const { id, workflow, status, createdAt, updatedAt, completedAt, runId, recoveries, input, output, error } =
-    detail;
+  const { id, workflow, status, createdAt, updatedAt, completedAt, dueAt, runId, recoveries } = detail;
+  const { input, output, error } = detail;
   return {
     workflowId: id,
     workflow,
@@ -46,6 +46,7 @@ function report(detail: WorkflowDetail, ways: readonly string[]): Record<string,
     createdAt,
     updatedAt,
     completedAt: completedAt ?? null,
+    dueAt: dueAt ?? null,
     runId: runId ?? null,
     recoveries,
     input: input ?? null,
@@ -54,6 +55,7 @@ function report(detail: WorkflowDetail, ways: readonly string[]): Record<string,
     waysOut: ways,
     steps: detail.steps.map((step) => ({
       key: step.key,
+      kind: step.kind,
       status: step.status,
       attempt: step.attempt,
       runId: step.runId,
@@ -76,7 +78,8 @@ function lines(detail: WorkflowDetail, ways: readonly string[]): string[] {
     ["created", formatMoment(detail.createdAt)],
     ["updated", formatMoment(detail.updatedAt)],
   ];
-  if (completedAt !== undefined) facts.push(["completed", formatMoment(completedAt)]);
+  if (completedAt !== undefined) facts.push(["ended", formatMoment(completedAt)]);
+  if (status === "waiting") facts.push(["waits", waitsFor(detail)]);
   if (runId !== undefined) facts.push(["run", printableLine(runId)]);
   if (recoveries > 0) facts.push(["recovered", `${recoveries} ${recoveries === 1 ? "time" : "times"}`]);
   if (input !== undefined) facts.push(["input", printableLine(toJson(input))]);
@@ -91,6 +94,13 @@ function lines(detail: WorkflowDetail, ways: readonly string[]): string[] {
     "",
     ...stepLines(detail.steps),
   ];
+}
+
+/** What a workflow waits for, and until when. */
+function waitsFor({ steps, dueAt }: WorkflowDetail): string {
+  const running = steps.filter(({ status }) => status === "running");
+  const what = running.map(({ key, topic }) => printableLine(topic ?? key)).join(", ");
+  return `for ${what}${dueAt === undefined ? "" : `, until ${formatMoment(dueAt)}`}`;
 }
 
 function stepLines(steps: readonly StepDetail[]): string[] {
@@ -121,6 +131,7 @@ function resultOf(step: StepDetail): string {
       : `, the next attempt at ${formatMoment(step.nextAttemptAt)}`;
     return describeError(step.error) + next;
   }
+  if (step.nextAttemptAt !== undefined) return `until ${formatMoment(step.nextAttemptAt)}`;
   if (step.status !== "completed") return "";
   const json = printableLine(toJson(step.output));
   return json.length <= EXCERPT_LENGTH ? json : json.slice(0, EXCERPT_LENGTH - 1) + "…";

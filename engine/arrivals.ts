@@ -1,5 +1,5 @@
 import { CancelledError, WorkflowTimeoutError } from "./errors.ts";
-import { CANCEL_TOPIC, type KeptMessage, type Mailbox } from "./store/mailbox.ts";
+import { CANCEL_TOPIC, childTopic, type KeptMessage, type Mailbox } from "./store/mailbox.ts";
 import type { Checkpoint, WorkflowInput } from "./store/rows.ts";
 import { hasEnded } from "./store/records.ts";
 import type { ArrivedRow, Store } from "./store/store.ts";
@@ -77,27 +77,42 @@ async function findMessages(
   const candidates: Candidate[] = [];
   const byTopic = Map.groupBy(waits.filter(({ topic }) => topic !== undefined), ({ topic }) => topic!);
   for (const [topic, rows] of byTopic) {
+    if (topic.startsWith(CHILD_TOPIC)) {
+      const ended = await findEnd({ store, mailbox }, workflowId, topic);
+      // All that wait for a child are told of its one end.
+      if (ended !== undefined) candidates.push(...rows.map((row) => ({ ...ended, row })));
+      continue;
+    }
     const messages = await mailbox.kept(workflowId, topic, rows.length);
     for (const [i, message] of messages.entries()) {
-      const row = rows[i]!;
-      const result = row.kind === "child"
-        ? await childOutcome(store, topic.slice("child:".length))
-        : { ...DONE, outputJson: message.payloadJson };
-      candidates.push({ at: message.sentAt, row, result, message });
+      const result = { ...DONE, outputJson: message.payloadJson };
+      candidates.push({ at: message.sentAt, row: rows[i]!, result, message });
     }
   }
   return candidates;
 }
 
-/** How a child has ended. */
-async function childOutcome(store: Store, childId: string): Promise<Candidate["result"]> {
+const CHILD_TOPIC = childTopic("");
+
+/** How a child has ended, if its parent was told so. */
+async function findEnd(
+  { store, mailbox }: { store: Store; mailbox: Mailbox },
+  parentId: string,
+  topic: string,
+): Promise<Omit<Candidate, "row"> | undefined> {
+  const childId = topic.slice(CHILD_TOPIC.length);
+  const [message] = await mailbox.kept(parentId, topic, 1);
+  if (message === undefined) return undefined;
   const record = await store.find(childId);
   if (record === undefined || !hasEnded(record.status)) {
+    // It may have been retried just now, which takes the message back.
+    if ((await mailbox.kept(parentId, topic, 1)).length === 0) return undefined;
     throw store.corrupt(childId, "outcome", "no outcome, and its parent was told that there is one");
   }
   store.verifyOutcome(record);
-  const { status, outputJson, errorJson } = record;
-  return { status: status === "completed" ? "completed" : "failed", outputJson, errorJson };
+  const { outputJson, errorJson } = record;
+  const status = record.status === "completed" ? "completed" : "failed";
+  return { at: message.sentAt, message, result: { status, outputJson, errorJson } };
 }
 
 /** A request to cancel the workflow, or the end of its time. */

@@ -1,4 +1,4 @@
-import { WorkflowConflictError } from "./errors.ts";
+import { StoreError, WorkflowConflictError } from "./errors.ts";
 import { checkInput, checkWorkflow } from "./started_with.ts";
 import type { RunningRows } from "./running_rows.ts";
 import type { Scope } from "./scope.ts";
@@ -17,7 +17,8 @@ export interface ChildTask {
   readonly workflow: Workflow;
   /** The child's id; by default one that is made of the parent's id and the key. */
   readonly id: string | undefined;
-  readonly inputJson: string | null;
+  /** The input, as it is stored. */
+  readonly encoded: string | null | Promise<string | null>;
   readonly detached: boolean;
   /** How long it may take, in milliseconds. */
   readonly timeoutMs: number | undefined;
@@ -40,6 +41,8 @@ export interface ChildHost {
   runChild(workflow: Workflow, workflowId: string): void;
   /** Has the run wait. */
   wait(row: Checkpoint, scope: Scope): void;
+  /** Whether the run begins nothing more. */
+  readonly stopping: boolean;
   loseLease(doing: string): void;
 }
 
@@ -65,7 +68,15 @@ export async function performChild(
   const wait = row ??
     { ...runningRow(host, task.key, 1, now), kind: "child", topic: childTopic(id) } as const;
   if (row === undefined) {
-    const child = childInput(host, task, { id, now });
+    let inputJson: string | null;
+    try {
+      inputJson = await task.encoded;
+    } catch (error) {
+      if (error instanceof StoreError) throw error;
+      return failure(wait, now, error);
+    }
+    if (host.stopping) return await new Promise<never>(() => {});
+    const child = childInput(host, task, { id, inputJson, now });
     host.rows.stored(wait);
     const made = await host.store.createChild(host.owner, child, wait);
     if (made === "lost") {
@@ -91,9 +102,9 @@ async function childId(parentId: string, key: string): Promise<string> {
 function childInput(
   host: ChildHost,
   task: ChildTask,
-  { id, now }: { id: string; now: number },
+  { id, inputJson, now }: { id: string; inputJson: string | null; now: number },
 ): WorkflowInput {
-  const { workflow: { name, version }, inputJson, detached, timeoutMs = Infinity } = task;
+  const { workflow: { name, version }, detached, timeoutMs = Infinity } = task;
   const deadlineAt = Math.min(detached ? Infinity : host.input.deadlineAt ?? Infinity, now + timeoutMs);
   return {
     workflowId: id,
@@ -110,7 +121,7 @@ function childInput(
 
 /**
  * Takes a workflow for the child that has the child's id: it must be one that this parent has started before. One that
- * has failed since is tried again.
+ * has failed since, or was cancelled, is tried again.
  *
  * @returns its outcome, if it has one that stands
  */
@@ -130,19 +141,24 @@ async function adopt(
     }
   } catch (error) {
     if (!(error instanceof WorkflowConflictError)) throw error;
-    return outcome(wait, clock.now(), { outputJson: null, errorJson: JSON.stringify(encodeError(error)) });
+    return failure(wait, clock.now(), error);
   }
-  if (!hasEnded(record.status)) return undefined;
-  store.verifyOutcome(record);
-  if (record.status === "failed" && await store.retry(record, failedAt(record), clock.now())) {
-    return undefined;
-  }
-  return outcome(wait, clock.now(), record);
+  // Right before the parent begins to wait: what has ended by then does not tell it any more.
+  const latest = hasEnded(record.status) ? record : (await store.find(child.workflowId))!;
+  if (!hasEnded(latest.status)) return undefined;
+  store.verifyOutcome(latest);
+  if (latest.status !== "completed" && await tryAgain(host, latest)) return undefined;
+  return outcome(wait, clock.now(), latest);
 }
 
-/** The completion that failed a workflow. */
-function failedAt({ errorJson }: WorkflowRecord): number | undefined {
-  return (JSON.parse(errorJson!) as StoredError).completion;
+/** Has a child that failed or was cancelled be tried again, unless its steps have been undone. @returns whether it is */
+async function tryAgain({ store, clock, workflowId }: ChildHost, record: WorkflowRecord): Promise<boolean> {
+  const { completion: from, compensated } = JSON.parse(record.errorJson!) as StoredError;
+  return !compensated && await store.retry(record, { from, parentId: workflowId, now: clock.now() });
+}
+
+function failure(wait: Checkpoint, now: number, error: unknown): StepOutcome {
+  return outcome(wait, now, { outputJson: null, errorJson: JSON.stringify(encodeError(error)) });
 }
 
 function outcome(

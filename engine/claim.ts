@@ -34,6 +34,8 @@ export interface ClaimRequest {
   readonly create: boolean;
   /** Whether the id is one that nobody can have used yet. */
   readonly fresh: boolean;
+  /** Whether this process has let it go to wait: then it sees to its children. */
+  readonly known?: boolean;
 }
 
 /** The workflow is claimed; or there is nothing to claim it for: it has ended, or waits for what has not come yet. */
@@ -126,37 +128,46 @@ export class Claims {
     if ((await this.options.mailbox.kept(record.workflowId, PAUSE_TOPIC, 1)).length > 0) {
       throw await this.block(record, new WorkflowPausedError(record.workflowId));
     }
-    if (record.status !== "waiting") return await this.#takeOver(record, input, { lost, arrivals: [] });
-    return await this.#wakeUp(record, input);
+    const run = randomId(this.options.random);
+    const { arrivals, hasChildren } = await this.#findArrivals(record, input, run);
+    const { dueAt } = record;
+    const isDue = record.status !== "waiting" || dueAt !== null && dueAt <= this.options.clock.now();
+    // Its children may have been lost with the process that had let it go: only its code knows theirs.
+    const mayBeOrphaned = hasChildren && !request.known;
+    if (!isDue && arrivals.length === 0 && !mayBeOrphaned) return { waiting: record };
+    return await this.#takeOver(record, input, { lost, arrivals, run });
   }
 
-  /** Takes up a workflow that waits, if something has come of what it waits for: that is in the same commit. */
-  async #wakeUp(record: WorkflowRecord, input: WorkflowInput): Promise<Claimed | undefined> {
-    const { store, mailbox, clock, random } = this.options;
-    const now = clock.now();
-    const run = randomId(random);
-    let arrivals: ArrivedRow[];
+  /**
+   * What has come of what a workflow waits for, which becomes a part of its history in the same commit in which it is taken
+   * up: so one that was cancelled, or is out of time, begins nothing more.
+   */
+  async #findArrivals(
+    record: WorkflowRecord,
+    input: WorkflowInput,
+    run: number,
+  ): Promise<{ arrivals: ArrivedRow[]; hasChildren: boolean }> {
+    const { store, mailbox, clock } = this.options;
+    const sources = { store, mailbox };
     try {
-      const waits = await store.running(record);
-      const interruptible = !waits.some(({ kind }) => kind === "compensation");
-      arrivals = await findArrivals({ store, mailbox }, waits.filter(isWait), {
-        input,
-        interruptible,
-        now,
-        run,
-      });
+      const waits = (await store.running(record)).filter(isWait);
+      const hasChildren = waits.some(({ kind }) => kind === "child");
+      const options = { input, interruptible: true, now: clock.now(), run };
+      let arrivals = await findArrivals(sources, waits, options);
+      if (arrivals.some(({ checkpoint: { kind } }) => kind === "cancel") && await store.isEnding(record)) {
+        arrivals = await findArrivals(sources, waits, { ...options, interruptible: false });
+      }
+      if (arrivals.length === 0) return { arrivals, hasChildren };
       let last = await store.lastCompletion(record.workflow);
       arrivals = arrivals.map((arrival) => ({
         ...arrival,
         checkpoint: { ...arrival.checkpoint, completion: ++last },
       }));
+      return { arrivals, hasChildren };
     } catch (error) {
       if (error instanceof CorruptCheckpointError) throw await this.block(record, error);
       throw error;
     }
-    const isDue = record.dueAt !== null && record.dueAt <= now;
-    if (!isDue && arrivals.length === 0) return { waiting: record };
-    return await this.#takeOver(record, input, { lost: false, arrivals, run });
   }
 
   async #input(record: WorkflowRecord): Promise<WorkflowInput | CorruptCheckpointError> {
@@ -193,10 +204,10 @@ export class Claims {
   async #takeOver(
     record: WorkflowRecord,
     input: WorkflowInput,
-    how: { lost: false | "gone" | "slow" | "own"; arrivals: readonly ArrivedRow[]; run?: number },
+    how: { lost: false | "gone" | "slow" | "own"; arrivals: readonly ArrivedRow[]; run: number },
   ): Promise<Claimed | undefined> {
-    const { store, executor, clock, random, maxRecoveries } = this.options;
-    const { lost, arrivals, run = randomId(random) } = how;
+    const { store, executor, clock, maxRecoveries } = this.options;
+    const { lost, arrivals, run } = how;
     const recovered = lost === "gone" || lost === "slow";
     const recoveredCompletion = recovered ? await store.lastCompletion(record.workflow) : null;
     const inVain = recovered && record.recoveredCompletion === recoveredCompletion;

@@ -70,7 +70,15 @@ export class Compensations {
     for (const { compensation: { key, undo, policy, timeoutMs }, output } of this.#completed.toReversed()) {
       const ownKey = asker.keys.undo(key);
       const fn = async (info: StepInfo) => void await undo(output, info);
-      const task = { key: ownKey, fn, policy, timeoutMs, atMostOnce: false, scope };
+      const task = {
+        kind: "compensation" as const,
+        key: ownKey,
+        fn,
+        policy,
+        timeoutMs,
+        atMostOnce: false,
+        scope,
+      };
       await asker.ask("compensation", ownKey, scope, async (row) => {
         const outcome = await performStep(host, task, row);
         if (outcome.errorJson === null) return outcome;

@@ -8,17 +8,18 @@ import {
   StoreError,
   UnknownWorkflowError,
   type WorkflowBlockedError,
-  WorkflowBusyError,
   WorkflowNotFoundError,
   WorkflowPausedError,
   WorkflowStateError,
 } from "./errors.ts";
 import { type EngineEvent, Events } from "./events.ts";
 import { Executor } from "./executor.ts";
+import type { FollowHost } from "./follow.ts";
 import { Handle, type HandleSource, type SignalOptions } from "./handle.ts";
 import type { WorkflowDetail, WorkflowSummary } from "./inspect.ts";
 import { checkName } from "./names.ts";
 import { type EngineOptions, type EngineSettings, engineSettings } from "./options.ts";
+import { readPublished } from "./published.ts";
 import { randomUuid } from "./random.ts";
 import { Parked, Run, runName } from "./run.ts";
 import { Runs } from "./runs.ts";
@@ -26,14 +27,17 @@ import { decodeAnyValue, encodeValue } from "./serialize.ts";
 import type { Database } from "./store/database.ts";
 import { type Signal, signalName } from "./signal.ts";
 import { ExecutorRegistry } from "./store/executor_registry.ts";
-import { Mailbox, signalTopic } from "./store/mailbox.ts";
+import { Mailbox, MAX_KEPT, signalTopic } from "./store/mailbox.ts";
 import { WORKFLOW_STATUSES, type WorkflowOutcome, type WorkflowStatus } from "./store/rows.ts";
 import { openDatabase } from "./store/open.ts";
 import { hasEnded, type WorkflowRecord } from "./store/records.ts";
+import { Publications } from "./store/publications.ts";
 import { Store } from "./store/store.ts";
 import { decodeError, encodeError, type StoredError } from "./stored_error.ts";
+import { StreamReader } from "./stream_reader.ts";
+import type { Transactions } from "./transactions.ts";
 import { Turns } from "./turns.ts";
-import { isWorkflow, type Workflow } from "./workflow.ts";
+import { isWorkflow, type TransactionFunction, type Workflow } from "./workflow.ts";
 
 /** How a workflow is started. */
 export interface StartOptions<I> {
@@ -65,8 +69,6 @@ export interface ListFilter {
 
 const DEFAULT_LIST_LIMIT = 100;
 const MAX_LIST_LIMIT = 10_000;
-/** How many messages are kept for one workflow that it has not consumed. */
-const MAX_KEPT = 100_000;
 /** How often another process may be first at a request before it is given up. */
 const MAX_TRIES = 100;
 
@@ -90,6 +92,7 @@ export class Engine implements AsyncDisposable {
   readonly #workflows = new Map<string, Workflow>();
   /** Who waits for something to happen to a workflow. */
   readonly #awaiting = new Map<string, Set<() => void>>();
+  #transactions: Transactions | undefined;
   #closing: Promise<void> | undefined;
   #working: PromiseWithResolvers<void> | undefined;
 
@@ -127,6 +130,7 @@ export class Engine implements AsyncDisposable {
         maxValueBytes,
         maxSteps,
         alwaysReplay,
+        transactions: () => this.#loadTransactions(),
       },
       claims: this.#claims,
       executor: this.#executor,
@@ -134,12 +138,20 @@ export class Engine implements AsyncDisposable {
       maxRunning,
       onChange: (workflowId) => this.#wake(workflowId),
     });
+    const reading: FollowHost = {
+      clock,
+      publications: new Publications(database),
+      find: (id) => this.#findOpen(id),
+      changeOf: (id) => this.#changeOf(id),
+    };
     this.#source = {
       resultOf: (id) => this.#resultOf(id),
       signal: (id, signal, payload, options) => this.signal(id, signal, payload, options),
       cancel: (id) => this.cancel(id),
       pause: (id) => this.pause(id),
       statusOf: async (id) => (await this.#find(id)).status,
+      readOf: (id, key, options) => readPublished(reading, id, key, options),
+      streamOf: (id, name, options) => new StreamReader(reading, id, name, options),
       eventsOf: (id) => this.#eventsOf(id),
     };
     for (const workflow of settings.workflows) this.#workflows.set(workflow.name, workflow);
@@ -268,11 +280,13 @@ export class Engine implements AsyncDisposable {
     if (record.status !== "failed") throw new WorkflowStateError(id, "retry", "failed", record.status);
     const workflow = await this.#registered(record);
     this.#store.verifyOutcome(record);
-    const { completion, compensated } = JSON.parse(record.errorJson!) as StoredError;
+    const { parentId } = await this.#store.input(record);
+    const { completion: from, compensated } = JSON.parse(record.errorJson!) as StoredError;
     if (compensated) {
       throw new WorkflowStateError(id, "retry", "one whose steps have not been undone", "compensated");
     }
-    if (!await this.#store.retry(record, completion, this.#settings.clock.now())) {
+    const now = this.#settings.clock.now();
+    if (!await this.#store.retry(record, { from, parentId, now })) {
       throw new WorkflowStateError(id, "retry", "failed", (await this.#find(id)).status);
     }
     return await this.#takeUp(workflow, id);
@@ -318,6 +332,54 @@ export class Engine implements AsyncDisposable {
   }
 
   /**
+   * Runs a transaction on the store's own file, of no workflow: its SQL, and the signals and workflows that it sends and
+   * starts, are committed together or not at all (an outbox). Once they are, this engine tells and runs those workflows.
+   *
+   * @param fn must await nothing but the transaction: nothing else is committed while it is open
+   * @param options.timeout how long it may be open, instead of `transactionTimeout`
+   * @returns what the function returns
+   * @throws what the function throws; nothing of it is there then
+   * @throws {TransactionTimeoutError} if it took too long
+   *
+   * @example
+   * ```ts
+   * import { Engine, workflow } from "@stepwell/stepwell";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const confirm = workflow("confirm", (_ctx, order: number) => `confirmed ${order}`);
+   *
+   * await using engine = await Engine.open(":memory:", { workflows: [confirm] });
+   * const id = await engine.transaction(async (tx) => {
+   *   await tx.run("CREATE TABLE orders (number INTEGER PRIMARY KEY, sku TEXT NOT NULL)");
+   *   await tx.run("INSERT INTO orders VALUES (?, ?)", 17, "A1");
+   *   return await tx.start(confirm, { id: "confirm-17", input: 17 });
+   * });
+   * assertEquals(await engine.handle(id).result(), "confirmed 17");
+   * ```
+   */
+  async transaction<T>(fn: TransactionFunction<T>, options: { timeout?: Duration } = {}): Promise<T> {
+    if (this.#closing !== undefined) throw this.#closedError();
+    if (typeof fn !== "function") {
+      throw new TypeError(`Cannot run a transaction: wanted a function, found ${typeof fn}`);
+    }
+    const { timeout } = options;
+    const timeoutMs = timeout === undefined ? undefined : durationMs(timeout, "timeout of a transaction");
+    this.#transactions?.refuseNested();
+    return await (await this.#loadTransactions()).perform(fn, timeoutMs);
+  }
+
+  async #loadTransactions(): Promise<Transactions> {
+    const { Transactions } = await import("./transactions.ts");
+    return this.#transactions ??= new Transactions({
+      ...this.#settings,
+      store: this.#store,
+      mailbox: this.#mailbox,
+      told: (workflowId) => this.#runs.told(workflowId),
+      takeUp: (workflow, workflowId) => void this.#runs.wake(workflowId, workflow),
+    });
+  }
+
+  /**
    * Cancels a workflow: it is told by a `CancelledError` at all that it waits for, its running steps by their signal;
    * when its function has ended, it is `cancelled`. Its children are cancelled too, unless they are detached. One that
    * has not begun, or is blocked, is cancelled at once, and nothing of it runs.
@@ -330,7 +392,7 @@ export class Engine implements AsyncDisposable {
     await this.#request(id, "cancel", async (record) => {
       const { parentId } = await this.#store.input(record);
       const outcome = this.#refusal(new CancelledError(id), "cancelled");
-      return await this.#store.cancel(record, parentId, outcome) && (parentId ?? true);
+      return await this.#store.cancel(record, parentId, outcome);
     });
   }
 
@@ -345,7 +407,7 @@ export class Engine implements AsyncDisposable {
   async pause(id: string): Promise<void> {
     await this.#request(id, "pause", async (record) => {
       const outcome = this.#refusal(new WorkflowPausedError(id), "blocked");
-      return await this.#store.pause(record, outcome);
+      return await this.#store.pause(record, outcome) ? [] : undefined;
     });
   }
 
@@ -354,11 +416,11 @@ export class Engine implements AsyncDisposable {
     return { status, outputJson: null, errorJson, at: this.#settings.clock.now() };
   }
 
-  /** @param act returns whether it was done; the id of a workflow that is to be told too */
+  /** @param act returns the ids of the workflows that are to be told too; undefined if it could not be done */
   async #request(
     id: string,
     what: string,
-    act: (record: WorkflowRecord) => Promise<boolean | string>,
+    act: (record: WorkflowRecord) => Promise<readonly string[] | undefined>,
   ): Promise<void> {
     checkName(id, "a workflow id");
     for (let tries = 0; tries < MAX_TRIES; tries++) {
@@ -371,15 +433,16 @@ export class Engine implements AsyncDisposable {
         if (blockedError(this.#store, record) instanceof WorkflowPausedError) return;
         throw new WorkflowStateError(id, what, "one that can go on", record.status);
       }
-      const done = await act(record);
-      if (done === false) continue;
-      if (typeof done === "string") this.#runs.told(done);
+      const others = await act(record);
+      if (others === undefined) continue;
+      for (const other of others) this.#runs.told(other);
+      this.#runs.told(id);
       const workflow = this.#workflows.get(record.name);
       // Somebody has to run it, so that it can be told.
-      if (record.status === "waiting" && what === "cancel" && workflow !== undefined) {
-        await this.#runs.takeUp(workflow, id).catch(ignoreBusy);
+      if (what === "cancel" && record.status !== "blocked" && workflow !== undefined) {
+        await this.#runs.wake(id, workflow);
       }
-      return this.#runs.told(id);
+      return;
     }
     throw new LimitExceededError("tries of a request", MAX_TRIES, `${what} workflow "${id}"`);
   }
@@ -481,7 +544,6 @@ export class Engine implements AsyncDisposable {
     while (true) {
       const result = await this.#runs.get(id)?.result;
       if (result !== undefined && !(result instanceof Parked)) return result;
-      if (this.#closing !== undefined) throw this.#closedError();
       const { promise: changed, stop } = this.#changeOf(id);
       try {
         const record = await this.#find(id);
@@ -495,8 +557,9 @@ export class Engine implements AsyncDisposable {
     }
   }
 
-  /** Waits until a run of a workflow begins here, or another process changes the store. */
+  /** Waits until something happens to a workflow here, or another process changes the store. */
   #changeOf(id: string): { promise: Promise<void>; stop: () => void } {
+    if (this.#closing !== undefined) throw this.#closedError();
     const { promise, resolve } = Promise.withResolvers<void>();
     const wakes = this.#awaiting.get(id) ?? new Set();
     this.#awaiting.set(id, wakes.add(resolve));
@@ -528,6 +591,12 @@ export class Engine implements AsyncDisposable {
     return record;
   }
 
+  /** {@linkcode Engine.#find}, for those who wait: they are to hear that the engine was closed, not that its store was. */
+  async #findOpen(id: string): Promise<WorkflowRecord> {
+    if (this.#closing !== undefined) throw this.#closedError();
+    return await this.#find(id);
+  }
+
   /** The code of a stored workflow. */
   async #registered(record: WorkflowRecord): Promise<Workflow> {
     const workflow = this.#workflows.get(record.name);
@@ -545,11 +614,6 @@ export class Engine implements AsyncDisposable {
 function deadline(timeout: Duration | undefined, workflow: Workflow, now: number): number | undefined {
   const timeoutMs = timeout === undefined ? workflow.timeoutMs : durationMs(timeout, "timeout of a workflow");
   return timeoutMs === undefined ? undefined : now + timeoutMs;
-}
-
-/** Another process has the workflow by now: that one tells it. */
-function ignoreBusy(error: unknown): void {
-  if (!(error instanceof WorkflowBusyError)) throw error;
 }
 
 /** Most programs never look at workflows, so what it takes is loaded when one does. */

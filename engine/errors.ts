@@ -172,6 +172,31 @@ export class StepTimeoutError extends StepwellError {
   }
 }
 
+/** A transaction was open for longer than its time, and was rolled back. In a workflow it counts as a failed attempt. */
+export class TransactionTimeoutError extends StepwellError {
+  /** Thrown by the engine. */
+  constructor(
+    /** The key of the transaction of a workflow; undefined for one of `engine.transaction()`. */
+    readonly key: string | undefined,
+    readonly timeoutMs: number,
+  ) {
+    super(
+      `Transaction${
+        key === undefined ? "" : ` "${key}"`
+      } did not end within its timeout of ${timeoutMs} ms, ` +
+        `and was rolled back: its function must await nothing but the transaction`,
+    );
+  }
+}
+
+/** The database has refused a statement of a transaction: a constraint, no such table, a mistake in the SQL. */
+export class StatementError extends StepwellError {
+  /** Thrown by the engine. */
+  constructor(readonly statement: string, readonly reason: string, options?: ErrorOptions) {
+    super(`Cannot run ${excerpt(statement)}: ${reason}`, options);
+  }
+}
+
 /** A step with `semantics: "at-most-once"` had been started by a run that is gone; whether it took effect is unknown. */
 export class StepInterruptedError extends StepwellError {
   /** Thrown by the engine. */

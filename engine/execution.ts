@@ -58,7 +58,7 @@ export interface ExecutionHost {
   interrupted(): void;
   /** The workflow has seen a completion. */
   given(): void;
-  /** A completion of the history is given again. */
+  /** A completion of the history is given again, for the first time in this run. */
   replayed(checkpoint: Checkpoint): void;
   /** Ends the run for an error that is not the workflow's. */
   stopFor(error: unknown): Promise<void>;
@@ -89,6 +89,7 @@ export class Execution {
   /** What the workflow draws at random. */
   readonly seeded: SeededRandom;
   #phase: "replaying" | "live" | "dropped" = "replaying";
+  #seen = 0;
   #now: number;
   readonly #asked = new Map<string, Ask>();
   readonly #ready: (() => void)[] = [];
@@ -98,16 +99,17 @@ export class Execution {
   #cancelPatience: (() => void) | undefined;
   #compensations: Compensations | undefined;
   #interruption: Interruption | undefined;
+  #hasChildren = false;
   /** The errors that steps have failed with, by the completion that they were. */
   #failures: WeakMap<object, StepFailure> | undefined;
   #lastFailure: StepFailure | undefined;
   #droppedFor: Error | undefined;
 
-  /** @param isAgain whether the run has called the function before: then what follows its history is done for the first time */
+  /** @param known how many completions an earlier call in this run has seen; undefined for the first call */
   constructor(
     private readonly host: ExecutionHost,
     private readonly history: History,
-    private readonly isAgain: boolean,
+    private readonly known?: number,
   ) {
     const { input, maxSteps } = host;
     this.#now = input.createdAt;
@@ -120,10 +122,20 @@ export class Execution {
     return this.#phase === "replaying";
   }
 
-  /** Whether what the code does just now was done before: it is not told of again. */
+  /** Whether the run has called the function before. */
+  get isAgain(): boolean {
+    return this.known !== undefined;
+  }
+
+  /** How many completions this call has seen, or an earlier one in this run. */
+  get reached(): number {
+    return Math.max(this.#seen, this.known ?? 0);
+  }
+
+  /** Whether what the code does just now was done before, or is done again by a later call: it is not told of. */
   get isRepeating(): boolean {
-    if (!this.replaying || !this.isAgain) return this.replaying;
-    return this.history.mustLoad || this.history.peek() !== undefined;
+    if (this.#phase === "dropped") return this.#droppedFor === undefined;
+    return this.known === undefined ? this.replaying : this.#seen <= this.known;
   }
 
   /** Whether the workflow does what it has not done before. */
@@ -138,6 +150,11 @@ export class Execution {
   /** Whether the workflow has seen all that there is to see. */
   get resting(): boolean {
     return this.live && this.#ready.length === 0 && !this.#scheduled;
+  }
+
+  /** Whether the workflow has seen a completion in this turn. */
+  get moved(): boolean {
+    return this.#lastTurn === this.host.turns.number;
   }
 
   /** The time of the last completion that the workflow has seen. */
@@ -158,6 +175,11 @@ export class Execution {
   /** Whether there are such steps. */
   get canCompensate(): boolean {
     return this.#compensations !== undefined && !this.#compensations.isEmpty;
+  }
+
+  /** Whether the workflow has asked for children. */
+  get hasChildren(): boolean {
+    return this.#hasChildren;
   }
 
   /** The step whose failure an error is, if it is one's. */
@@ -198,6 +220,7 @@ export class Execution {
       return promise;
     }
     this.#asked.set(key, ask);
+    if (kind === "child") this.#hasChildren = true;
     const aside = this.history.ask(key);
     if (aside !== undefined) {
       this.#ready.unshift(() => this.#replay(ask, aside));
@@ -298,13 +321,14 @@ export class Execution {
       const found = `a text that is no value (${(cause as Error).message})`;
       return void this.host.stopFor(this.host.corrupt(ask.key, found, cause));
     }
-    this.host.replayed(checkpoint);
+    if (this.#seen >= (this.known ?? 0)) this.host.replayed(checkpoint);
     this.#settle(ask, checkpoint, value);
   }
 
   /** The workflow is told that it is cancelled, or out of time. */
   #interrupt({ key, completion, errorJson, startedAt, durationMs }: Checkpoint): void {
     const error = decodeError(JSON.parse(errorJson!) as StoredError) as Error;
+    this.#seen++;
     this.#interruption = { error, isCancel: error instanceof CancelledError };
     (this.#failures ??= new WeakMap()).set(error, { step: key, completion: completion! });
     this.#now = Math.max(this.#now, startedAt + (durationMs ?? 0));
@@ -315,6 +339,7 @@ export class Execution {
   #settle(ask: Ask, checkpoint: Checkpoint, value: unknown): void {
     const { key, status, completion, startedAt, durationMs } = checkpoint;
     this.#asked.delete(key);
+    this.#seen++;
     this.#now = Math.max(this.#now, startedAt + (durationMs ?? 0));
     if (status !== "failed") {
       this.#lastFailure = undefined;

@@ -1,6 +1,8 @@
 import type { EngineEvent } from "./events.ts";
+import type { ReadOptions } from "./published.ts";
 import type { Signal } from "./signal.ts";
 import type { WorkflowStatus } from "./store/rows.ts";
+import type { StreamEntry, StreamOptions } from "./stream_reader.ts";
 
 /** How a signal is sent. */
 export interface SignalOptions {
@@ -25,6 +27,10 @@ export interface HandleSource {
   cancel(id: string): Promise<void>;
   /** See {@linkcode Handle.pause}. */
   pause(id: string): Promise<void>;
+  /** See {@linkcode Handle.read}. */
+  readOf(id: string, key: string, options?: ReadOptions): Promise<unknown>;
+  /** See {@linkcode Handle.stream}. */
+  streamOf(id: string, name: string, options?: StreamOptions): AsyncIterableIterator<StreamEntry>;
   /** See {@linkcode Handle.events}. */
   eventsOf(id: string): AsyncIterableIterator<EngineEvent>;
 }
@@ -66,6 +72,39 @@ export class Handle<O = unknown> {
   /** Pauses the workflow: see `engine.pause()`. */
   pause(): Promise<void> {
     return this.#source.pause(this.id);
+  }
+
+  /**
+   * The latest value that the workflow has published under a key by `ctx.publish()`; undefined if there is none. Whether
+   * the workflow runs here, in another process on the same file, or has ended, makes no difference.
+   *
+   * @param options.wait whether to wait until there is a value, or for how long at most; one that is there is given at
+   *   once. Undefined also where the workflow ends without one, or the time is over
+   * @throws {TypeError | RangeError} if the key is not one
+   * @throws {WorkflowNotFoundError} if there is no such workflow
+   * @throws {CorruptCheckpointError} if the value cannot be read back as it was written
+   * @throws {EngineClosedError} if the engine is closed meanwhile
+   */
+  read<T = unknown>(key: string, options?: ReadOptions): Promise<T | undefined> {
+    return this.#source.readOf(this.id, key, options) as Promise<T | undefined>;
+  }
+
+  /**
+   * The entries that the workflow adds to a stream by `ctx.emit()`: those that are there, then each as soon as it is
+   * committed, by whatever process; to the end, which is when the workflow has ended and all is read. A workflow that is
+   * blocked, or that nobody runs, may yet go on.
+   *
+   * A reader that was stopped goes on at the position after the last one it has seen. Whoever stops reading before the
+   * end should say so with `return()`, as `for await` does by itself.
+   *
+   * @param options.from the position of the first entry
+   * @returns an iterator whose `next()` throws {@linkcode WorkflowNotFoundError} if there is no such workflow,
+   *   {@linkcode CorruptCheckpointError} if an entry is missing or cannot be read back as it was written, and
+   *   {@linkcode EngineClosedError} if the engine is closed meanwhile
+   * @throws {TypeError | RangeError} if the name is not one, or the position is not an integer from 0
+   */
+  stream<T = unknown>(name: string, options?: StreamOptions): AsyncIterableIterator<StreamEntry<T>> {
+    return this.#source.streamOf(this.id, name, options) as AsyncIterableIterator<StreamEntry<T>>;
   }
 
   /** What happens to the workflow in this engine, from now to the end of its run. */

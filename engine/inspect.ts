@@ -24,8 +24,10 @@ export interface WorkflowSummary {
   readonly createdAt: Date;
   /** When the status last changed. */
   readonly updatedAt: Date;
-  /** When it was completed or failed. */
+  /** When it was completed, failed or cancelled. */
   readonly completedAt?: Date;
+  /** Of one that is waiting: when it is taken up again at the latest; only a message does so if there is none. */
+  readonly dueAt?: Date;
   /** The run that owns it, or owned it last. */
   readonly runId?: string;
   /** How often in a row its process was lost without a new checkpoint. */
@@ -68,7 +70,9 @@ export interface StepDetail {
   readonly completedAt?: Date;
   /** Its place in the order in which the workflow saw outcomes. */
   readonly completion?: number;
-  /** When it is tried again. */
+  /** What kind of message it waits for: `signal:NAME`, `child:ID`. */
+  readonly topic?: string;
+  /** When it is tried again; when what it waits for is over. */
   readonly nextAttemptAt?: Date;
 }
 
@@ -82,6 +86,7 @@ export function summarize(record: WorkflowRecord): WorkflowSummary {
     updatedAt: new Date(record.updatedAt),
     recoveries: record.recoveries,
     ...(record.completedAt !== null && { completedAt: new Date(record.completedAt) }),
+    ...(record.status === "waiting" && record.dueAt !== null && { dueAt: new Date(record.dueAt) }),
     ...(record.run !== null && { runId: runName(record.run) }),
     ...(record.errorJson !== null && { error: readError(record.errorJson) }),
   };
@@ -108,7 +113,8 @@ async function describeStep(
   checkpoint: Checkpoint,
   corrupt: CorruptCheckpointError | undefined,
 ): Promise<StepDetail> {
-  const { key, kind, attempt, run, startedAt, durationMs, completion, nextAttemptAt, errorJson } = checkpoint;
+  const { key, kind, attempt, run, startedAt, durationMs, completion, nextAttemptAt, errorJson, topic } =
+    checkpoint;
   const output = await readValue(checkpoint.outputJson);
   const error = corrupt !== undefined
     ? encodeError(corrupt)
@@ -129,6 +135,7 @@ async function describeStep(
     ...(error !== undefined && { error }),
     ...(durationMs !== null && { completedAt: new Date(startedAt + durationMs) }),
     ...(completion !== null && { completion }),
+    ...(topic !== undefined && { topic }),
     ...(nextAttemptAt !== null && { nextAttemptAt: new Date(nextAttemptAt) }),
   };
 }

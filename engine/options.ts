@@ -37,6 +37,11 @@ export interface EngineOptions {
   /** How long a file that other processes have locked is tried again. `"30s"` by default. */
   busyTimeout?: Duration;
   /**
+   * How long a transaction may be open: nothing else is committed meanwhile. Then it is rolled back, and fails with
+   * `TransactionTimeoutError`. `"5s"` by default. It should be less than `zombieTimeout`: the lease is not renewed meanwhile.
+   */
+  transactionTimeout?: Duration;
+  /**
    * Whether to grow the write-ahead log while opening, so that commits take about half as long from the start, where
    * they would only after some hundred. It takes some 25 ms. `false` by default.
    */
@@ -64,6 +69,7 @@ export interface EngineSettings {
   readonly maxRunning: number;
   readonly closeGraceMs: number;
   readonly busyTimeoutMs: number;
+  readonly transactionTimeoutMs: number;
   readonly growWal: boolean;
   readonly alwaysReplay: boolean;
   readonly onEvent: ((event: EngineEvent) => void) | undefined;
@@ -96,6 +102,7 @@ export function engineSettings(options: EngineOptions): EngineSettings {
     maxRunning: integer("maxRunning", options.maxRunning ?? 100_000, 1),
     closeGraceMs: durationMs(options.closeGrace ?? "10s", "option closeGrace"),
     busyTimeoutMs: durationMs(options.busyTimeout ?? "30s", "option busyTimeout"),
+    transactionTimeoutMs: durationMs(options.transactionTimeout ?? "5s", "option transactionTimeout"),
     growWal: options.growWal ?? false,
     alwaysReplay: options.alwaysReplay ?? false,
   };

@@ -55,8 +55,7 @@ export async function workflowOutcome(
     error = interruption.error;
   } else if ("output" in ended) {
     try {
-      const what = `the output of workflow "${workflowId}"`;
-      const outputJson = await encodeValue(ended.output, what, maxValueBytes);
+      const outputJson = await encodeOutput(workflowId, ended.output, maxValueBytes);
       return { stored: { status: "completed", outputJson, errorJson: null, at } };
     } catch (thrown) {
       if (thrown instanceof StoreError) throw thrown;
@@ -70,6 +69,30 @@ export async function workflowOutcome(
   const errorJson = JSON.stringify({ ...encodeError(error), ...retryFrom, ...compensated });
   const status = interruption?.isCancel ? "cancelled" : "failed";
   return { stored: { status, outputJson: null, errorJson, at }, error };
+}
+
+async function encodeOutput(
+  workflowId: string,
+  output: unknown,
+  maxValueBytes: number,
+): Promise<string | null> {
+  return await encodeValue(output, `the output of workflow "${workflowId}"`, maxValueBytes);
+}
+
+/** What a function did, for who has to know before it is stored: returning what cannot be stored is throwing. */
+export async function withStorableOutput(
+  workflowId: string,
+  ended: Ended,
+  maxValueBytes: number,
+): Promise<Ended> {
+  if ("error" in ended) return ended;
+  try {
+    await encodeOutput(workflowId, ended.output, maxValueBytes);
+    return ended;
+  } catch (error) {
+    if (error instanceof StoreError) throw error;
+    return { error };
+  }
 }
 
 /** The first step whose failure an error is, is caused by, or is made of. */

@@ -12,7 +12,7 @@ import {
 import type { EventDetail, Events } from "./events.ts";
 import { type Ask, Execution, type ExecutionHost } from "./execution.ts";
 import { History } from "./history.ts";
-import { abandonedStep, type Ended, workflowOutcome } from "./outcome.ts";
+import { abandonedStep, type Ended, withStorableOutput, workflowOutcome } from "./outcome.ts";
 import { randomId, type RandomSource } from "./random.ts";
 import { RunningRows } from "./running_rows.ts";
 import { Scope } from "./scope.ts";
@@ -21,9 +21,18 @@ import { runningRow, type StepHost, type StepOutcome } from "./step.ts";
 import type { Mailbox } from "./store/mailbox.ts";
 import type { Ownership } from "./store/ownership.ts";
 import type { WorkflowRecord } from "./store/records.ts";
-import type { Checkpoint, CheckpointKind, WorkflowInput, WorkflowOutcome } from "./store/rows.ts";
+import {
+  type Checkpoint,
+  type CheckpointKind,
+  isPublication,
+  type Publication,
+  type WorkflowInput,
+  type WorkflowOutcome,
+} from "./store/rows.ts";
 import type { ArrivedRow, Store } from "./store/store.ts";
 import { decodeError, encodeError, type StoredError } from "./stored_error.ts";
+import type { TransactionHost } from "./transaction.ts";
+import type { Transactions } from "./transactions.ts";
 import type { Turns } from "./turns.ts";
 import { Waits, type WaitsHost } from "./waits.ts";
 import type { StepFunction, StepInfo, Workflow } from "./workflow.ts";
@@ -39,6 +48,8 @@ export interface RunServices {
   /** How many steps a workflow may have in all. */
   readonly maxSteps: number;
   readonly mailbox: Mailbox;
+  /** The transactions of the engine, which are loaded when the first is asked for. */
+  transactions(): Promise<Transactions>;
   /** Whether a workflow is let go whenever it waits, however short that may be. */
   readonly alwaysReplay: boolean;
   readonly host: RunHost;
@@ -48,6 +59,8 @@ export interface RunServices {
 export interface RunHost {
   /** Tells a workflow that it was sent something, if it is here. */
   told(workflowId: string): void;
+  /** Tells those who read what a workflow shows to the outside that there is more of it. */
+  published(workflowId: string): void;
   /** Runs a workflow that is stored, if it can be run here. */
   runChild(workflow: Workflow, workflowId: string): void;
   /** Has messages of other processes be looked for. */
@@ -84,7 +97,7 @@ export interface RunStart {
  * 3. Once the run is over, nothing is stored and the workflow sees nothing more: what it waits for stays open,
  *    except that it is told of a lost lease.
  */
-export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost {
+export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost, TransactionHost {
   readonly workflowId: string;
   readonly run: number;
   readonly clock: Clock;
@@ -109,14 +122,11 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost {
   #isInterruptible = true;
   #isCompensated = false;
   #bodyEnded = false;
-  #hasChildren = false;
   #calling: string | undefined;
   #inFlight = 0;
   #idled: (() => void) | undefined;
   /** What is being done, by key, where the workflow's function is called again meanwhile. */
   readonly #begun: Map<string, Scope> | undefined;
-  /** The last completion that this run has told of. */
-  #told = 0;
 
   constructor(
     private readonly services: RunServices,
@@ -136,7 +146,7 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost {
       lost: () => this.loseLease("record the running steps"),
       failed: this.#failed,
     });
-    this.#execution = new Execution(this, new History(services.store, this.workflowId, start.record), false);
+    this.#execution = new Execution(this, new History(services.store, this.workflowId, start.record));
   }
 
   /** The right by which this run writes. */
@@ -164,7 +174,7 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost {
   }
 
   get stopping(): boolean {
-    return this.#stopping || this.#over;
+    return this.#stopping || this.#bodyEnded || this.#over;
   }
 
   get observed(): boolean {
@@ -247,7 +257,10 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost {
     } catch (error) {
       ended = { error };
     }
-    if (execution.canCompensate) await this.#compensate(execution, ended);
+    if (execution.canCompensate) {
+      ended = await withStorableOutput(this.workflowId, ended, this.maxValueBytes);
+      await this.#compensate(execution, ended);
+    }
     await this.#finish(execution, ended);
   }
 
@@ -262,12 +275,13 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost {
 
   /** Calls the workflow's function again, as if this process had only now come by the workflow. */
   #startOver(): void {
-    if (this.#execution.dropped) return;
+    const { dropped, reached } = this.#execution;
+    if (dropped || this.#bodyEnded) return;
     this.#execution.drop(undefined);
     this.turns.next(() => {
       if (this.stopping) return;
       const record = { ...this.start.owner, status: "running" } as const;
-      this.#execution = new Execution(this, new History(this.store, this.workflowId, record), true);
+      this.#execution = new Execution(this, new History(this.store, this.workflowId, record), reached);
       void this.#execute(this.#execution);
     });
   }
@@ -279,6 +293,7 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost {
     const isResumed = this.start.record !== undefined;
     if (isResumed || this.start.input.deadlineAt !== undefined) this.waits.goLive(isResumed);
     else this.#waits?.goLive(false);
+    if (this.#execution.interruption !== undefined) this.interrupted();
   }
 
   interrupted(): void {
@@ -289,8 +304,9 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost {
     this.#waits?.rest();
   }
 
-  replayed({ key, attempt, durationMs, status, completion }: Checkpoint): void {
-    if (!this.observed || completion! <= this.#told) return;
+  replayed({ key, attempt, durationMs, status, run }: Checkpoint): void {
+    // What is of this run was told when it was committed.
+    if (!this.observed || run === this.run) return;
     this.tell({
       type: "replayed",
       key,
@@ -308,7 +324,6 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost {
 
   perform(ask: Ask): void {
     if (this.stopping || this.#waits?.defer(() => this.perform(ask)) || this.#isBegun(ask)) return;
-    if (ask.kind === "child") this.#hasChildren = true;
     this.#inFlight++;
     const outcome = ask.perform(this.rows.get(ask.key));
     if (outcome instanceof Promise) outcome.then((outcome) => this.#performed(ask, outcome), this.#failed);
@@ -348,7 +363,7 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost {
 
   /** Commits the outcome of what was asked for. */
   #complete(kind: CheckpointKind, key: string, outcome: StepOutcome): void {
-    if (this.#over) return;
+    if (this.#over) return outcome.transaction?.rollback();
     const topic = this.rows.get(key)?.topic;
     const checkpoint: Checkpoint = {
       key,
@@ -364,9 +379,24 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost {
       errorJson: outcome.errorJson,
       ...topic !== undefined && { topic },
     };
-    const { store } = this.services;
+    const replacesRunning = this.rows.end(key);
+    const { transaction, publication } = outcome;
+    if (transaction === undefined) return this.#submit(checkpoint, replacesRunning, publication);
+    transaction.commit(this.store.checkpointStatement(this.start.owner, checkpoint, replacesRunning), {
+      committed: () => this.#committed(checkpoint, true),
+      failed: (errorJson) =>
+        this.#submit(
+          { ...checkpoint, status: "failed", outputJson: null, errorJson },
+          replacesRunning,
+          undefined,
+        ),
+    });
+  }
+
+  #submit(checkpoint: Checkpoint, replacesRunning: boolean, publication: Publication | undefined): void {
+    const { store } = this;
     store.submit({
-      batch: [store.checkpointStatement(this.start.owner, checkpoint, this.rows.end(key))],
+      batch: store.completing(this.start.owner, checkpoint, replacesRunning, publication),
       stream: this.run,
       committed: (results) => this.#committed(checkpoint, results[0] === 1),
       failed: this.#failed,
@@ -377,6 +407,7 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost {
   #committed(checkpoint: Checkpoint, owned: boolean): void {
     if (!owned) return this.loseLease(`record step "${checkpoint.key}"`);
     this.#heard = true;
+    if (isPublication(checkpoint.kind)) this.services.host.published(this.workflowId);
     if (this.#over) return;
     this.#give(checkpoint);
     this.idle(1);
@@ -385,23 +416,34 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost {
   #give(checkpoint: Checkpoint): void {
     const isInterruption = checkpoint.kind === "cancel";
     if (this.observed && !isInterruption) this.#tellOutcome(checkpoint);
-    this.#told = checkpoint.completion!;
     if (this.#begun !== undefined) {
       this.#begun.delete(checkpoint.key);
       this.#startOver();
+      if (isInterruption) this.interrupted();
     } else if (isInterruption) this.#execution.interrupt(checkpoint);
     else this.#execution.give(checkpoint);
   }
 
   /** Makes what has come a part of the history, and has the workflow see it. */
-  async arrive(arrivals: readonly ArrivedRow[]): Promise<void> {
+  arrive(arrivals: readonly ArrivedRow[]): Promise<void> {
     const numbered = arrivals.map((arrival) => {
       this.rows.end(arrival.checkpoint.key);
       return { ...arrival, checkpoint: { ...arrival.checkpoint, completion: ++this.#completions } };
     });
     this.#inFlight++;
     if (numbered.some(({ checkpoint }) => checkpoint.kind === "cancel")) this.#isInterruptible = false;
-    const owned = await this.store.arrive(this.start.owner, numbered);
+    const batch = this.store.arrivalStatements(this.start.owner, numbered);
+    return new Promise((resolve, failed) => {
+      const committed = (results: readonly number[]) => {
+        this.#arrived(numbered, results[0] === 1);
+        resolve();
+      };
+      // Not as a promise: what is committed together is seen in the order in which it is called back.
+      this.store.submit({ batch, stream: this.run, committed, failed });
+    });
+  }
+
+  #arrived(numbered: readonly ArrivedRow[], owned: boolean): void {
     if (!owned) return this.loseLease("record what has come");
     this.#heard = true;
     this.idle(1);
@@ -418,7 +460,7 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost {
   }
 
   async #openChildren(): Promise<string[]> {
-    return this.#hasChildren ? await this.store.openChildren(this.workflowId) : [];
+    return this.#execution.hasChildren ? await this.store.openChildren(this.workflowId) : [];
   }
 
   #failed = (error: unknown): void => void this.stopFor(error);
@@ -443,8 +485,8 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost {
     if (this.#over) await new Promise<never>(() => {});
   }
 
-  saveRunningSoon(key: string, attempt: number, startedAt: number): void {
-    this.rows.begin(key, () => runningRow(this, key, attempt, startedAt));
+  saveRunningSoon(kind: CheckpointKind, key: string, attempt: number, startedAt: number): void {
+    this.rows.begin(key, () => ({ ...runningRow(this, key, attempt, startedAt), kind }));
   }
 
   idle(change: 1 | -1): void {
@@ -469,6 +511,11 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost {
     return !this.stopping && this.#execution.resting && !this.#bodyEnded && this.#inFlight === 0;
   }
 
+  /** Whether the workflow has seen a completion in this turn. */
+  get moved(): boolean {
+    return this.#execution.moved;
+  }
+
   /** Whether it may still be cancelled, or run out of time. */
   get interruptible(): boolean {
     return this.#isInterruptible && !this.#bodyEnded && this.#execution.interruption === undefined;
@@ -477,6 +524,10 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost {
   /** How many completions there have been. */
   get completions(): number {
     return this.#completions;
+  }
+
+  transactions(): Promise<Transactions> {
+    return this.services.transactions();
   }
 
   seed(): number {
@@ -515,6 +566,8 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost {
         lastFailure: execution.lastFailure,
         abandonedFrom: steps.length > 0 ? this.#completions + 1 : undefined,
       });
+      // A child may be on its way into the store just now.
+      if (this.#execution.hasChildren) await this.store.settled(this.start.owner);
       const children = await this.#openChildren();
       if (this.#over) return;
       const abandoned = steps.map((row) => abandonedStep(row, ++this.#completions, this.run, at));
@@ -547,6 +600,7 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost {
   /** Ends the run for an error that is not the workflow's: it is blocked, or left as its last checkpoint has it. */
   async stopFor(error: unknown): Promise<void> {
     if (this.#over) return this.#leave(error);
+    const waits = this.#waits?.unwritten;
     this.#end(error);
     if (error instanceof WorkflowBlockedError) {
       const errorJson = JSON.stringify(encodeError(error));
@@ -557,7 +611,7 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost {
         at: this.clock.now(),
       };
       try {
-        if (await this.store.block(this.start.owner, outcome)) {
+        if (await this.store.block(this.start.owner, outcome, waits)) {
           this.#settled = true;
           if (this.observed) this.tell({ type: "blocked", error });
           return this.#result.reject(error);
@@ -639,9 +693,10 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost {
     const error = new EngineClosedError(
       `Cannot go on with workflow "${this.workflowId}": its engine was closed; it can be resumed`,
     );
+    const waits = this.#waits?.unwritten;
     this.#end(error);
     try {
-      await this.store.release(this.start.owner, this.clock.now());
+      await this.store.release(this.start.owner, this.clock.now(), waits);
       this.#reject(error);
     } catch (storeError) {
       this.#leave(storeError);
@@ -651,6 +706,8 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost {
   /** Stops at a checkpoint, however long that takes, and blocks the workflow until it is resumed. */
   async hold(): Promise<void> {
     await this.#stopSteps(undefined);
+    // It may have ended meanwhile, and be about to say so.
+    if (this.over) return;
     await this.stopFor(new WorkflowPausedError(this.workflowId));
   }
 

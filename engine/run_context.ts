@@ -4,6 +4,7 @@ import type { Compensation } from "./compensations.ts";
 import { type Duration, durationMs } from "./duration.ts";
 import type { LogLevel } from "./events.ts";
 import { checkName } from "./names.ts";
+import { Publisher } from "./publisher.ts";
 import { retryPolicy } from "./retry.ts";
 import { type Run, runName } from "./run.ts";
 import type { Execution } from "./execution.ts";
@@ -23,12 +24,17 @@ import {
   type Logger,
   type StepFunction,
   type StepOptions,
+  type TransactionFunction,
+  type TransactionOptions,
   type WaitOptions,
   type Workflow,
 } from "./workflow.ts";
 
 /** How often undoing a step is tried, where nothing else is said. */
 const COMPENSATION_ATTEMPTS = 10;
+
+/** The last time that there is: that of a `Date`. */
+const MAX_TIME_MS = 8_640_000_000_000_000;
 
 const NO_OPTIONS: StepOptions = {};
 
@@ -37,13 +43,23 @@ export class RunContext implements Context {
   readonly #run: Run;
   readonly #execution: Execution;
   readonly #scope: Scope;
+  readonly #publisher: Publisher;
   #log: Logger | undefined;
 
-  /** @param scope the part of the workflow that the context is for */
-  constructor(run: Run, execution: Execution, scope: Scope = execution.scope) {
+  /**
+   * @param scope the part of the workflow that the context is for
+   * @param publisher that of the whole workflow
+   */
+  constructor(
+    run: Run,
+    execution: Execution,
+    scope: Scope = execution.scope,
+    publisher: Publisher = new Publisher(run),
+  ) {
     this.#run = run;
     this.#execution = execution;
     this.#scope = scope;
+    this.#publisher = publisher;
   }
 
   get log(): Logger {
@@ -81,7 +97,7 @@ export class RunContext implements Context {
       return () => {
         const key = this.#execution.keys.next(name);
         const atMostOnce = semantics === "at-most-once";
-        const task = { key, fn, policy, timeoutMs, atMostOnce, scope: this.#scope };
+        const task = { kind: "step" as const, key, fn, policy, timeoutMs, atMostOnce, scope: this.#scope };
         const outcome = this.#execution.ask(
           "step",
           key,
@@ -90,6 +106,29 @@ export class RunContext implements Context {
         );
         if (undo !== undefined) this.#execution.compensations.add({ ...undo, key }, outcome);
         return outcome;
+      };
+    });
+  }
+
+  transaction<T>(id: string, fn: TransactionFunction<T>, options: TransactionOptions = {}): Promise<T> {
+    return this.#asked(() => {
+      const name = id === "" ? (callSite() ?? "transaction") : id;
+      this.#checkCall(`run transaction "${name}"`);
+      if (typeof fn !== "function") {
+        throw new TypeError(`Cannot run transaction "${name}": wanted a function, found ${typeof fn}`);
+      }
+      const { retry, timeout } = options;
+      const policy = retryPolicy(retry);
+      const timeoutMs = timeout === undefined
+        ? undefined
+        : durationMs(timeout, `timeout of transaction "${name}"`);
+      return () => {
+        const key = this.#execution.keys.next(name);
+        const task = { key, fn, policy, timeoutMs, scope: this.#scope };
+        return this.#execution.ask("transaction", key, this.#scope, async (row) => {
+          const { performTransaction } = await import("./transaction.ts");
+          return await performTransaction(this.#run, task, row);
+        });
       };
     });
   }
@@ -106,7 +145,7 @@ export class RunContext implements Context {
     return this.#asked(() => {
       this.#checkCall("sleep");
       const dueAt = Number(time);
-      if (!Number.isFinite(dueAt)) {
+      if (!(Math.abs(dueAt) <= MAX_TIME_MS)) {
         throw new TypeError(`Cannot sleep: wanted a Date or milliseconds since 1970, found ${String(time)}`);
       }
       return () => this.#wait("sleep", "sleep", () => ({ dueAt }));
@@ -134,7 +173,8 @@ export class RunContext implements Context {
     return this.#execution.ask(kind, key, this.#scope, (row) => {
       const now = run.clock.now();
       const { dueAt, ...topic } = until(now);
-      run.wait(row ?? { ...runningRow(run, key, 1, now), kind, nextAttemptAt: dueAt, ...topic }, this.#scope);
+      const nextAttemptAt = dueAt && Math.ceil(dueAt);
+      run.wait(row ?? { ...runningRow(run, key, 1, now), kind, nextAttemptAt, ...topic }, this.#scope);
       return undefined;
     });
   }
@@ -150,13 +190,32 @@ export class RunContext implements Context {
         ? workflow.timeoutMs
         : durationMs(timeout, `timeout of child "${name}"`);
       const encoded = encodeValue(input, `the input of child "${name}"`, this.#run.maxValueBytes);
+      // A replay that finds the child in its history has no use for it.
+      if (encoded instanceof Promise) handled(encoded);
       return () => {
         const key = this.#execution.keys.nextOf(`child:${name}`);
-        const task = { key, workflow, id, detached, timeoutMs, scope: this.#scope };
-        return this.#execution.ask("child", key, this.#scope, async (row) => {
-          const inputJson = encoded instanceof Promise ? await encoded : encoded;
-          return await performChild(this.#run, { ...task, inputJson }, row);
-        });
+        const task = { key, workflow, id, detached, timeoutMs, encoded, scope: this.#scope };
+        return this.#execution.ask("child", key, this.#scope, (row) => performChild(this.#run, task, row));
+      };
+    });
+  }
+
+  publish(key: string, value: unknown): Promise<void> {
+    return this.#publish("publish", key, value);
+  }
+
+  emit(stream: string, value: unknown): Promise<void> {
+    return this.#publish("emit", stream, value);
+  }
+
+  #publish(kind: "publish" | "emit", name: string, value: unknown): Promise<void> {
+    return this.#asked(() => {
+      checkName(name, kind === "publish" ? "a key to publish under" : "a stream's name");
+      this.#checkCall(`${kind} "${name}"`);
+      return () => {
+        const key = this.#execution.keys.nextOf(`${kind}:${name}`);
+        const task = { kind, name, value, scope: this.#scope };
+        return this.#execution.ask(kind, key, this.#scope, this.#publisher.publishing(task));
       };
     });
   }
@@ -215,7 +274,9 @@ export class RunContext implements Context {
       while (next < branches.length && failures.length === 0) {
         const index = next++;
         try {
-          results[index] = await branches[index]!(new RunContext(this.#run, this.#execution, scope));
+          results[index] = await branches[index]!(
+            new RunContext(this.#run, this.#execution, scope, this.#publisher),
+          );
         } catch (error) {
           failures.push(error);
           scope.abort(error);

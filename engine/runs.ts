@@ -23,6 +23,8 @@ import type { Workflow } from "./workflow.ts";
 const LISTEN_AFTER_MS = 200;
 /** For how long the worker leaves a workflow alone that could not be taken up, in milliseconds. */
 const WORK_PAUSE_MS = 1_000;
+/** How long after an error of the store a workflow is taken up again that was to be, in milliseconds. */
+const STORE_PAUSE_MS = 1_000;
 /** How many runs that only wait for a message are kept in memory a while, in case it comes soon. */
 const MAX_LINGERING = 1_000;
 
@@ -34,7 +36,7 @@ const MAX_LINGERING = 1_000;
  *
  * 1. A workflow has at most one run here; all who start it share that one.
  * 2. A workflow that was started here and is let go while it waits is taken up again, as long as this is open: when it
- *    is due, or was sent what it waits for.
+ *    is due, or was sent what it waits for. Where there is no room for it then, it is when a run has ended.
  */
 export class Runs {
   readonly #runs = new Map<string, Run>();
@@ -42,6 +44,9 @@ export class Runs {
   readonly #starting = new Map<string, Promise<Run | WorkflowRecord>>();
   /** The workflows that were started here and wait, with their code. */
   readonly #waiting = new Map<string, Workflow>();
+  /** Those that are to be taken up, and could not yet, with their code. */
+  readonly #backlog = new Map<string, Workflow>();
+  #cancelRetry: (() => void) | undefined;
   readonly #services: RunServices;
   readonly #wakeups: Wakeups;
   #cancelListening: (() => void) | undefined;
@@ -58,7 +63,7 @@ export class Runs {
       executor: Executor;
       executors: ExecutorRegistry;
       maxRunning: number;
-      /** Called when a run of a workflow has begun here, or its store has news of it. */
+      /** Called when a run of a workflow has begun or ended here, or there is news of it. */
       onChange: (workflowId: string) => void;
     },
   ) {
@@ -67,8 +72,9 @@ export class Runs {
       ...services,
       host: {
         told: (workflowId) => this.told(workflowId),
-        runChild: (workflow, workflowId) => void this.#runChild(workflow, workflowId),
-        listen: () => this.#wakeups.start(),
+        published: (workflowId) => options.onChange(workflowId),
+        runChild: (workflow, workflowId) => void this.wake(workflowId, workflow),
+        listen: () => this.#closed || this.#wakeups.start(),
         linger: () => this.#linger(),
       },
     };
@@ -77,7 +83,7 @@ export class Runs {
       mailbox: services.mailbox,
       clock: services.clock,
       wants: ({ workflowId }) => this.#waiting.has(workflowId),
-      wake: (workflowId) => this.#wake(workflowId),
+      wake: (workflowId) => this.wake(workflowId),
       told: (workflowId) => this.told(workflowId),
     });
   }
@@ -112,8 +118,8 @@ export class Runs {
       if (starting === undefined) break;
       await starting.catch(() => {});
     }
-    const { maxRunning } = this.options;
-    if (this.#runs.size + this.#starting.size >= maxRunning) {
+    if (this.#isFull) {
+      const { maxRunning } = this.options;
       throw new LimitExceededError("maxRunning", maxRunning, `start workflow "${workflowId}"`);
     }
     const starting = this.#claimAndRun(workflow, request);
@@ -133,10 +139,15 @@ export class Runs {
 
   async #claimAndRun(workflow: Workflow, request: ClaimRequest): Promise<Run | WorkflowRecord> {
     const { claims, executor, onChange } = this.options;
-    const result = await claims.claim(request);
-    if ("ended" in result) return result.ended;
+    const { workflowId } = request;
+    const result = await claims.claim({ ...request, known: this.#waiting.has(workflowId) });
+    if ("ended" in result) {
+      this.#waiting.delete(workflowId);
+      this.#listenNoMore();
+      return result.ended;
+    }
     if ("waiting" in result) {
-      this.#waitFor(workflow, request.workflowId, result.waiting.dueAt);
+      this.#waitFor(workflow, workflowId, result.waiting.dueAt);
       return result.waiting;
     }
     const { owner, input: { inputJson } } = result.claimed;
@@ -150,8 +161,8 @@ export class Runs {
       throw error;
     }
     const run = this.#newRun(workflow, result.claimed, input);
-    this.#runs.set(request.workflowId, run);
-    this.#waiting.delete(request.workflowId);
+    this.#runs.set(workflowId, run);
+    this.#waiting.delete(workflowId);
     run.ended.then((parkedUntil) => this.#ended(workflow, run, parkedUntil));
     this.#services.turns.next(() => {
       void run.begin();
@@ -159,7 +170,7 @@ export class Runs {
       executor.busy = this.#runs.size > 0;
       this.#listenSoon();
     });
-    onChange(request.workflowId);
+    onChange(workflowId);
     return run;
   }
 
@@ -167,7 +178,12 @@ export class Runs {
     const run: Run = new Run(
       this.#services,
       start,
-      (execution) => workflow.run(new RunContext(run, execution), input),
+      // Each call has an input of its own, whatever one before it has done to it.
+      (execution) =>
+        workflow.run(
+          new RunContext(run, execution),
+          execution.isAgain ? decodeValue(start.input.inputJson) : input,
+        ),
     );
     return run;
   }
@@ -178,7 +194,8 @@ export class Runs {
     this.#runs.delete(run.workflowId);
     if (run.mustRelease) executor.drop(run.owner);
     executor.busy = this.#runs.size > 0;
-    if (parkedUntil !== undefined && !this.#closed) this.#waitFor(workflow, run.workflowId, parkedUntil);
+    if (parkedUntil !== undefined) this.#waitFor(workflow, run.workflowId, parkedUntil);
+    this.#takeUpBacklog();
     this.#listenNoMore();
     onChange(run.workflowId);
   }
@@ -197,6 +214,7 @@ export class Runs {
   }
 
   #waitFor(workflow: Workflow, workflowId: string, dueAt: number | null): void {
+    if (this.#closed) return;
     // The worker finds it in the store: there may be more of them than memory has room for.
     if (this.#worker?.has(workflow.name) && !this.#waiting.has(workflowId)) {
       if (dueAt !== null) this.#worker.expect(dueAt);
@@ -212,13 +230,17 @@ export class Runs {
   told(workflowId: string): void {
     const run = this.#runs.get(workflowId);
     if (run === undefined) {
-      if (this.#waiting.has(workflowId)) void this.#wake(workflowId);
-      else this.#worker?.look();
+      this.#takeUpTold(workflowId);
     } else if (!run.look()) {
       // It is being let go just now, and may not have seen it.
-      run.ended.then(() => this.#waiting.has(workflowId) && void this.#wake(workflowId));
+      run.ended.then(() => this.#takeUpTold(workflowId));
     }
     this.options.onChange(workflowId);
+  }
+
+  #takeUpTold(workflowId: string): void {
+    if (this.#waiting.has(workflowId)) void this.wake(workflowId);
+    else this.#worker?.look();
   }
 
   /**
@@ -252,26 +274,56 @@ export class Runs {
     }
   }
 
-  /** Takes a workflow up that is due, or was sent something. */
-  async #wake(workflowId: string): Promise<void> {
-    const workflow = this.#waiting.get(workflowId);
+  /**
+   * Takes a workflow up that is due, was sent something, or is to be begun; later, if that cannot be done now. Whoever
+   * waits for it is told by the store of what becomes of it.
+   *
+   * @param workflow its code, for one that does not wait here
+   */
+  async wake(workflowId: string, workflow = this.#waiting.get(workflowId)): Promise<void> {
     if (workflow === undefined || this.#closed) return;
     try {
       await this.takeUp(workflow, workflowId);
     } catch (error) {
-      // Whoever waits for the workflow is told of it by the store; in a store that fails it stays due.
       if (error instanceof WorkflowBusyError || error instanceof WorkflowBlockedError) {
         this.#forget(workflowId);
-      } else if (!(error instanceof StoreError || error instanceof EngineClosedError)) {
+      } else if (error instanceof LimitExceededError || error instanceof StoreError) {
+        this.#takeUpLater(workflowId, workflow);
+      } else if (!(error instanceof EngineClosedError)) {
         throw error;
       }
     }
     this.#listenNoMore();
   }
 
+  #takeUpLater(workflowId: string, workflow: Workflow): void {
+    if (this.#closed) return;
+    this.#backlog.set(workflowId, workflow);
+    const { clock } = this.#services;
+    this.#release ??= holdProcess(clock);
+    // Where there is no room, the end of a run makes some.
+    if (this.#isFull) return;
+    this.#cancelRetry ??= clock.setTimer(STORE_PAUSE_MS, () => {
+      this.#cancelRetry = undefined;
+      this.#takeUpBacklog();
+    });
+  }
+
+  #takeUpBacklog(): void {
+    for (const [workflowId, workflow] of this.#backlog) {
+      if (this.#isFull) return;
+      this.#backlog.delete(workflowId);
+      void this.wake(workflowId, workflow);
+    }
+  }
+
+  get #isFull(): boolean {
+    return this.#runs.size + this.#starting.size >= this.options.maxRunning;
+  }
+
   /** Where nothing runs or waits, there is nothing to listen for. */
   #listenNoMore(): void {
-    if (this.#waiting.size === 0) {
+    if (this.#waiting.size + this.#backlog.size === 0) {
       this.#release?.();
       this.#release = undefined;
     }
@@ -296,17 +348,8 @@ export class Runs {
     });
   }
 
-  /** Runs a child. Its parent waits for it in any case: whoever runs it, or mends what blocks it, tells the parent. */
-  async #runChild(workflow: Workflow, workflowId: string): Promise<void> {
-    try {
-      await this.takeUp(workflow, workflowId);
-    } catch (error) {
-      if (!(error instanceof StepwellError)) throw error;
-    }
-  }
-
   #linger(): (() => void) | undefined {
-    if (this.#lingering >= MAX_LINGERING) return undefined;
+    if (this.#lingering >= MAX_LINGERING || this.#backlog.size > 0) return undefined;
     this.#lingering++;
     return () => void this.#lingering--;
   }
@@ -318,6 +361,8 @@ export class Runs {
     this.#closed = true;
     this.#worker?.stop();
     this.#cancelListening?.();
+    this.#cancelRetry?.();
+    this.#backlog.clear();
     this.#wakeups.stop();
     await Promise.allSettled(this.#starting.values());
     await Promise.all([...this.#runs.values()].map((run) => run.stop(graceMs)));

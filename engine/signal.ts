@@ -1,13 +1,11 @@
 import { checkName } from "./names.ts";
 
-declare const PAYLOAD: unique symbol;
-
 /** The name of a signal, with the type of what is sent along. */
 export interface Signal<T> {
   /** By which it is sent and waited for. */
   readonly name: string;
-  /** Only for the type checker. */
-  readonly [PAYLOAD]?: T;
+  /** Never there: it has the type checker know what is sent along. */
+  readonly "~payload"?: T;
 }
 
 /**

@@ -5,12 +5,15 @@ import { randomFraction, type RandomSource } from "./random.ts";
 import { mayRetry, retryDelayMs, type RetryPolicy } from "./retry.ts";
 import { Scope } from "./scope.ts";
 import { encodeValue } from "./serialize.ts";
-import type { Checkpoint } from "./store/rows.ts";
+import type { Statement } from "./store/database.ts";
+import type { Checkpoint, CheckpointKind, Publication } from "./store/rows.ts";
 import { encodeError } from "./stored_error.ts";
 import type { StepFunction, StepInfo } from "./workflow.ts";
 
 /** A step that is to be run. */
 export interface StepTask {
+  /** A step of the workflow, what undoes one, or a transaction on the store. */
+  readonly kind: "step" | "compensation" | "transaction";
   readonly key: string;
   readonly fn: StepFunction<unknown>;
   readonly policy: RetryPolicy;
@@ -39,14 +42,25 @@ export interface StepHost {
   /** Commits a row that says the step is running. Never returns where the run is over. */
   saveRunning(row: Checkpoint): Promise<void>;
   /** Lets such a row ride along with the next commit, unless the step has an outcome by then. */
-  saveRunningSoon(key: string, attempt: number, startedAt: number): void;
+  saveRunningSoon(kind: CheckpointKind, key: string, attempt: number, startedAt: number): void;
 }
 
 /** What a step has come to: it has failed where there is the text of an error. The run makes a checkpoint of it. */
-export type StepOutcome = Pick<
-  Checkpoint,
-  "attempt" | "startedAt" | "durationMs" | "outputJson" | "errorJson"
->;
+export interface StepOutcome
+  extends Pick<Checkpoint, "attempt" | "startedAt" | "durationMs" | "outputJson" | "errorJson"> {
+  /** What is shown to the outside, in the commit of that checkpoint. */
+  readonly publication?: Publication;
+  /** The transaction that the checkpoint is to be committed with, if it is the outcome of one. */
+  readonly transaction?: OutcomeTransaction;
+}
+
+/** A transaction that is open, and has come to its outcome. It must be ended. */
+export interface OutcomeTransaction {
+  /** Commits it with the checkpoint. @param failed called with the text of an error if that has become its outcome instead */
+  commit(checkpoint: Statement, on: { committed(): void; failed(errorJson: string): void }): void;
+  /** Undoes it: nobody wants its outcome any more. */
+  rollback(): void;
+}
 
 /**
  * Runs a step until it has succeeded, or failed for good.
@@ -64,7 +78,7 @@ export function performStep(
   if (task.atMostOnce || task.scope.aborted) return perform(host, task, 1);
   const first = callFunction(host, task, 1, host.clock.now());
   if (!first.threw && !isThenable(first.result)) return returned(host, task, first, first.result);
-  host.saveRunningSoon(task.key, 1, first.startedAt);
+  host.saveRunningSoon(task.kind, task.key, 1, first.startedAt);
   return perform(host, task, 1, first);
 }
 
@@ -89,14 +103,14 @@ async function perform(
   begun?: Attempt,
 ): Promise<StepOutcome> {
   const { clock } = host;
-  const { key, scope, policy } = task;
+  const { kind, key, scope, policy } = task;
   while (true) {
     let attempt = begun;
     if (attempt === undefined) {
       const startedAt = clock.now();
       if (scope.aborted) return failed(host, { number, startedAt }, scope.reason);
-      if (task.atMostOnce) await host.saveRunning(runningRow(host, key, number, startedAt));
-      else host.saveRunningSoon(key, number, startedAt);
+      if (task.atMostOnce) await host.saveRunning({ ...runningRow(host, key, number, startedAt), kind });
+      else host.saveRunningSoon(kind, key, number, startedAt);
       attempt = callFunction(host, task, number, startedAt);
     }
     begun = undefined;
@@ -126,6 +140,7 @@ async function perform(
     number++;
     await host.saveRunning({
       ...runningRow(host, key, number, attempt.startedAt),
+      kind,
       nextAttemptAt,
       errorJson,
     });

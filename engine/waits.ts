@@ -17,6 +17,8 @@ export interface WaitsHost {
   readonly live: boolean;
   /** Whether it does nothing but wait: nothing runs, nothing is being written, it has seen all that there is. */
   readonly resting: boolean;
+  /** Whether the workflow has seen a completion in this turn. */
+  readonly moved: boolean;
   /** Whether it may still be cancelled, or run out of time. */
   readonly interruptible: boolean;
   /** How many completions there have been. */
@@ -55,6 +57,8 @@ interface Pause {
 export class Waits {
   /** In the order in which the workflow asked. */
   readonly #rows = new Map<string, Checkpoint>();
+  /** What each of them is a part of. */
+  readonly #scopes = new Map<string, Scope>();
   #pauses: Map<string, Pause> | undefined;
   #cancelTimer: (() => void) | undefined;
   #timerAt = Infinity;
@@ -99,17 +103,31 @@ export class Waits {
    */
   add(row: Checkpoint, scope: Scope, onGivenUp: (reason: unknown) => void): void {
     const { key } = row;
+    if (this.#ended) return;
     if (scope.aborted) return onGivenUp(scope.reason);
     const waiting = new Scope(scope);
     waiting.onabort = () => {
-      if (this.#rows.delete(key)) onGivenUp(waiting.reason);
+      if (this.#remove(key)) onGivenUp(waiting.reason);
     };
     this.#rows.set(key, row);
+    this.#scopes.set(key, waiting);
     const { rows } = this.run;
     if (rows.get(key) === undefined) rows.begin(key, () => row);
     if (row.topic !== undefined) this.run.host.listen();
     this.#setTimer();
     this.#lookSoon();
+  }
+
+  /** Nothing waits for it any more. @returns whether anything did */
+  #remove(key: string): boolean {
+    this.#scopes.get(key)?.end();
+    this.#scopes.delete(key);
+    return this.#rows.delete(key);
+  }
+
+  /** The rows that say what the run waits for and are not in the store yet. */
+  get unwritten(): Checkpoint[] {
+    return [...this.#rows.values()].filter(({ key }) => this.run.rows.get(key) === undefined);
   }
 
   /** Has a step wait for its next attempt. @returns settled at that time, or once the step is given up */
@@ -136,6 +154,7 @@ export class Waits {
   goLive(look: boolean): void {
     this.#setTimer();
     if (look || this.#lookAgain) this.look();
+    else this.rest();
   }
 
   /**
@@ -155,7 +174,7 @@ export class Waits {
     if (this.#looking) return true;
     this.#looking = true;
     // Not at once: what the workflow asks for together is looked for together.
-    queueMicrotask(() => void this.#look().catch((error) => this.run.host.stopFor(error)));
+    queueMicrotask(() => void this.#look().catch(this.#failed));
     return true;
   }
 
@@ -171,8 +190,13 @@ export class Waits {
         return await host.hold();
       }
       const arrivals = await this.#findArrivals(requests);
+      // Where the function was called again meanwhile, they are looked for once it is as far as it was.
+      if (!host.live) {
+        this.#lookAgain = true;
+        this.#lookForRequests ||= requests;
+      }
       if (arrivals.length === 0 || !host.live || this.#ended) continue;
-      for (const { checkpoint } of arrivals) this.#rows.delete(checkpoint.key);
+      for (const { checkpoint } of arrivals) this.#remove(checkpoint.key);
       this.#lookAgain = true;
       await host.arrive(arrivals);
     }
@@ -236,7 +260,9 @@ export class Waits {
     // The workflow's code comes to rest first.
     this.services.turns.whenQuiet(() => {
       this.#restScheduled = false;
-      if (this.#isResting()) this.#rest();
+      // A commit of this very turn has moved the workflow on, and what it makes of that is still to come.
+      if (this.run.host.moved) this.rest();
+      else if (this.#isResting()) this.#rest();
     });
   }
 
@@ -272,15 +298,18 @@ export class Waits {
   #park(): void {
     this.#stopLingering?.();
     this.#parking = true;
-    this.#parkNow().catch((error) => this.run.host.stopFor(error));
+    this.#parkNow().catch(this.#failed);
   }
+
+  /** Once the run is over, it is told by its outcome alone. */
+  #failed = (error: unknown): void => void (this.#ended || this.run.host.stopFor(error));
 
   async #parkNow(): Promise<void> {
     const { owner, rows, host } = this.run;
-    const unwritten = [...this.#rows.values()].filter(({ key }) => rows.get(key) === undefined);
+    const { unwritten } = this;
     for (const row of unwritten) rows.stored(row);
     const dueAt = this.#dueAt === Infinity ? null : this.#dueAt;
-    const topics = [...this.#topics, CANCEL_TOPIC, PAUSE_TOPIC];
+    const topics = [...this.#topics, ...host.interruptible ? [CANCEL_TOPIC] : [], PAUSE_TOPIC];
     const now = this.services.clock.now();
     const result = await this.services.store.park(owner, { rows: unwritten, dueAt, topics, now });
     if (this.#ended) return;
@@ -304,6 +333,7 @@ export class Waits {
     this.#cancelTimer?.();
     this.#cancelTimer = undefined;
     this.#rows.clear();
+    this.#scopes.clear();
     this.#pauses?.clear();
     this.#deferred.length = 0;
   }

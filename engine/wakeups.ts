@@ -22,7 +22,8 @@ const STORE_PAUSE_MS = 1_000;
 export class Wakeups {
   #stopWatching: (() => void) | undefined;
   readonly #alarm: Alarm;
-  #lastMessage = 0;
+  /** The last of the messages that have been looked through. */
+  #lastMessage: number | undefined;
   #looking: Promise<void> | undefined;
   #lookAgain = false;
 
@@ -45,9 +46,7 @@ export class Wakeups {
   /** Begins to look, if it has not yet. */
   start(): void {
     if (this.#stopWatching !== undefined) return;
-    const { store, mailbox } = this.options;
-    this.#stopWatching = store.watch(() => this.look());
-    mailbox.last().then((last) => this.#lastMessage = Math.max(this.#lastMessage, last), () => {});
+    this.#stopWatching = this.options.store.watch(() => this.look());
     this.look();
   }
 
@@ -56,6 +55,7 @@ export class Wakeups {
     this.#stopWatching?.();
     this.#stopWatching = undefined;
     this.#alarm.clear();
+    this.#lastMessage = undefined;
   }
 
   /** Notes that a workflow waits until then. */
@@ -91,11 +91,14 @@ export class Wakeups {
   }
 
   async #lookForMessages(): Promise<void> {
-    for (let more = true; more;) {
-      const { workflowIds, last } = await this.options.mailbox.recipients(this.#lastMessage, PAGE);
-      more = last - this.#lastMessage >= PAGE;
-      this.#lastMessage = last;
-      for (const workflowId of workflowIds) this.options.told(workflowId);
+    const { mailbox, told } = this.options;
+    // Whoever begins to wait, or to run, looks for what was sent before; and a workflow that waits for it is due.
+    let after = this.#lastMessage ?? await mailbox.last();
+    for (let more = true; more && this.#stopWatching !== undefined;) {
+      const { workflowIds, last, count } = await mailbox.recipients(after, PAGE);
+      more = count === PAGE;
+      after = this.#lastMessage = last;
+      for (const workflowId of workflowIds) told(workflowId);
     }
   }
 

@@ -9,6 +9,7 @@ import { checkName } from "./names.ts";
 import { type Duration, durationMs } from "./duration.ts";
 import type { RetryOptions } from "./retry.ts";
 import type { Signal } from "./signal.ts";
+import type { SqlParameter } from "./store/database.ts";
 
 /** A workflow: a function that survives the end of its process, and the name by which the store knows it. */
 // deno-lint-ignore no-explicit-any -- a list of workflows holds them whatever their types
@@ -98,6 +99,70 @@ export interface CompensateOptions<T> {
   timeout?: Duration;
 }
 
+/**
+ * A transaction on the store's own file: what it does is committed together, or not at all. Its function must await
+ * nothing but the transaction: while that is open, nothing else is committed, in this process or another.
+ *
+ * Its SQL is for tables of your own; Stepwell's can only be read. A statement that would change them, end the transaction
+ * or set up the connection is refused. Not looked at is what triggers and views of yours do.
+ */
+export interface Transaction {
+  /**
+   * Runs a statement.
+   *
+   * @param params bound to the question marks in it, in their order
+   * @returns the number of rows it changed
+   * @throws {TypeError} if it is not one statement of a kind that may be run, or the parameters do not fit
+   * @throws {StatementError} if the database refuses it; the transaction goes on, unless that has ended it
+   */
+  run(sql: string, ...params: SqlParameter[]): Promise<number>;
+  /** Runs a statement. @returns its rows, by column name @throws as {@linkcode Transaction.run} */
+  all<T = Record<string, unknown>>(sql: string, ...params: SqlParameter[]): Promise<T[]>;
+  /** Runs a statement. @returns its first row, undefined if there is none @throws as {@linkcode Transaction.run} */
+  get<T = Record<string, unknown>>(sql: string, ...params: SqlParameter[]): Promise<T | undefined>;
+  /**
+   * Sends a signal to a workflow, with the commit: an outbox.
+   *
+   * @param options.idempotencyKey another signal of this name with the same key is the same one: sent once
+   * @throws as `engine.signal()`
+   */
+  signal<T>(
+    id: string,
+    signal: Signal<T> | string,
+    payload?: T,
+    options?: { idempotencyKey?: string },
+  ): Promise<void>;
+  /**
+   * Starts a workflow, with the commit. This engine runs it then, and whoever starts or resumes it if this process is lost
+   * before. It is nobody's child. An id that is known already is not started again.
+   *
+   * @returns its id
+   * @throws {WorkflowConflictError} if the id belongs to another workflow, or to another input
+   */
+  start<I, O>(workflow: Workflow<I, O>, options?: TransactionStartOptions<I>): Promise<string>;
+}
+
+/** How a workflow is started in a transaction. */
+export interface TransactionStartOptions<I> {
+  /** The caller's name for this execution. Random by default. */
+  id?: string;
+  /** What its function is given. */
+  input?: I;
+  /** How long it may take, instead of what its definition says. */
+  timeout?: Duration;
+}
+
+/** The function of a transaction. */
+export type TransactionFunction<T> = (tx: Transaction) => T | Promise<T>;
+
+/** How a transaction of a workflow is run. */
+export interface TransactionOptions {
+  /** Whether and when a transaction that failed is tried again. By default it is not. */
+  retry?: RetryOptions;
+  /** How long it may be open; the engine's `transactionTimeout` by default. Then it is rolled back, which counts as failed. */
+  timeout?: Duration;
+}
+
 /** How `ctx.all()` runs its branches. */
 export interface AllOptions {
   /** How many branches run at a time: an integer from 1. All of them by default. */
@@ -143,6 +208,44 @@ export interface Context {
   step<T>(id: string, fn: StepFunction<T>, options?: StepOptions<NoInfer<T>>): Promise<T>;
 
   /**
+   * Runs a transaction on the store's own file, or returns what is stored of it. Its SQL, its checkpoint, and the signals and
+   * workflows it sends and starts are committed together: exactly once. If the function throws, or the process is lost
+   * before the commit, nothing of it is there. What it has failed with is stored then, as of a step.
+   *
+   * The function must await nothing but the transaction, neither a step nor anything else: it holds the file meanwhile. It
+   * does not run again in a replay, so what it asks of `ctx` would be missing there.
+   *
+   * @param id names the transaction, as of a step
+   * @throws what the function has thrown, as it was stored
+   * @throws {TransactionTimeoutError} if it took too long
+   *
+   * @example
+   * ```ts
+   * import { Engine, workflow } from "@stepwell/stepwell";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const transfer = workflow("transfer", (ctx, { from, to, cents }: { from: string; to: string; cents: number }) =>
+   *   ctx.transaction("move", async (tx) => {
+   *     const left = "UPDATE accounts SET cents = cents - ? WHERE name = ? AND cents >= ?";
+   *     if (await tx.run(left, cents, from, cents) === 0) throw new RangeError(`"${from}" has too little`);
+   *     await tx.run("UPDATE accounts SET cents = cents + ? WHERE name = ?", cents, to);
+   *   }));
+   *
+   * await using engine = await Engine.open(":memory:", { workflows: [transfer] });
+   * await engine.transaction(async (tx) => {
+   *   await tx.run("CREATE TABLE accounts (name TEXT PRIMARY KEY, cents INTEGER NOT NULL)");
+   *   await tx.run("INSERT INTO accounts VALUES ('ada', 100), ('grace', 0)");
+   * });
+   * for (let i = 0; i < 2; i++) {
+   *   await engine.run(transfer, { id: "transfer-1", input: { from: "ada", to: "grace", cents: 30 } });
+   * }
+   * const accounts = await engine.transaction((tx) => tx.all("SELECT * FROM accounts ORDER BY name"));
+   * assertEquals(accounts, [{ name: "ada", cents: 70 }, { name: "grace", cents: 30 }]);
+   * ```
+   */
+  transaction<T>(id: string, fn: TransactionFunction<T>, options?: TransactionOptions): Promise<T>;
+
+  /**
    * Runs branches side by side. When one fails, the signals of the others are aborted; when all have ended, the first
    * error is thrown. After Go's errgroup.
    *
@@ -183,6 +286,65 @@ export interface Context {
    * @throws {CancelledError | WorkflowTimeoutError} if this workflow is told so meanwhile, or the child was
    */
   child<I, O>(workflow: Workflow<I, O>, options?: ChildOptions<I>): Promise<O>;
+
+  /**
+   * Publishes a value under a key, in place of the one before it: the workflow's state, for others to read with
+   * `handle.read()`, in any process, while it runs and after it has ended. It is published exactly once: in one commit
+   * with the checkpoint that says so. Counts as a step.
+   *
+   * @param value data, as the result of a step
+   * @throws {SerializationError | LimitExceededError} if the value cannot be stored, or is too large
+   *
+   * @example
+   * ```ts
+   * import { Engine, workflow } from "@stepwell/stepwell";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const parcel = workflow("parcel", async (ctx) => {
+   *   await ctx.publish("place", "warehouse");
+   *   await ctx.waitForSignal("collected");
+   *   await ctx.publish("place", "van");
+   * });
+   *
+   * await using engine = await Engine.open(":memory:");
+   * const handle = await engine.start(parcel, { id: "parcel-1" });
+   * assertEquals(await handle.read<string>("place", { wait: "10s" }), "warehouse");
+   * await handle.signal("collected");
+   * await handle.result();
+   * assertEquals(await handle.read<string>("place"), "van");
+   * ```
+   */
+  publish(key: string, value: unknown): Promise<void>;
+
+  /**
+   * Adds a value to a stream of the workflow's, for others to read with `handle.stream()`: its progress, say. It is
+   * added exactly once, in one commit with the checkpoint that says so; the entries of a stream are in the order of the
+   * calls. Counts as a step. What a workflow emits after the step that fails it stays in the stream; a workflow that is
+   * retried goes on behind it.
+   *
+   * @param value data, as the result of a step
+   * @throws {SerializationError | LimitExceededError} if the value cannot be stored, or is too large
+   *
+   * @example
+   * ```ts
+   * import { Engine, workflow } from "@stepwell/stepwell";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const copy = workflow("copy", async (ctx, files: string[]) => {
+   *   for (const file of files) {
+   *     await ctx.step("copy", () => console.log(file));
+   *     await ctx.emit("copied", file);
+   *   }
+   * });
+   *
+   * await using engine = await Engine.open(":memory:");
+   * const handle = await engine.start(copy, { id: "copy-1", input: ["a.txt", "b.txt"] });
+   * const copied: string[] = [];
+   * for await (const { position, value } of handle.stream<string>("copied")) copied[position] = value;
+   * assertEquals(copied, ["a.txt", "b.txt"]);
+   * ```
+   */
+  emit(stream: string, value: unknown): Promise<void>;
 
   /** The time, by the workflow's own account: that of the last outcome it has seen. The same in a replay. */
   now(): Date;

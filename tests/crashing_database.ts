@@ -1,5 +1,15 @@
 import { Engine, type EngineOptions } from "@stepwell/stepwell";
-import type { Batch, Database, Liveness, Rider, Row, Statement, Write } from "../engine/store/database.ts";
+import type {
+  Batch,
+  Database,
+  Liveness,
+  OpenTransaction,
+  Rider,
+  Row,
+  Statement,
+  TransactionRequest,
+  Write,
+} from "../engine/store/database.ts";
 import { openSqliteDatabase } from "../engine/store/sqlite_database.ts";
 import type { EngineSettings } from "../engine/options.ts";
 import type { Turns } from "../engine/turns.ts";
@@ -12,6 +22,10 @@ export interface StoreCall {
   readonly name:
     | "write"
     | "rideAlong"
+    | "begin"
+    | "run"
+    | "all"
+    | "commit"
     | "read"
     | "watch"
     | "holdLock"
@@ -32,6 +46,8 @@ export class CrashingDatabase implements Database {
   readonly #crash = Promise.withResolvers<void>();
   readonly #opened: () => Promise<Database>;
   #database: Database | undefined;
+  /** What is open is rolled back when its process dies. */
+  readonly #open = new Set<OpenTransaction>();
   #dead = false;
 
   constructor(
@@ -66,6 +82,40 @@ export class CrashingDatabase implements Database {
 
   write(batch: Batch, stream?: number): Promise<readonly number[]> {
     return this.#call("write", (database) => database.write(batch, stream));
+  }
+
+  async begin(request: TransactionRequest): Promise<OpenTransaction> {
+    return await this.#call("begin", async (database) => {
+      const open = await database.begin(request);
+      if (this.#dead) open.rollback();
+      else this.#open.add(open);
+      return this.#mortal(open);
+    });
+  }
+
+  #mortal(open: OpenTransaction): OpenTransaction {
+    return {
+      expired: open.expired,
+      get failure() {
+        return open.failure;
+      },
+      run: (sql, params) => this.#call("run", () => open.run(sql, params)),
+      all: (sql, params) => this.#call("all", () => open.all(sql, params)),
+      seal: () => open.seal(),
+      rollback: () => this.#dead || open.rollback(),
+      commit: (end) => {
+        const number = ++this.calls;
+        this.#dieAt({ number, name: "commit", when: "before" });
+        if (this.#dead) return;
+        open.commit({
+          ...end,
+          committed: () => {
+            this.#dieAt({ number, name: "commit", when: "after" });
+            if (!this.#dead) end.committed();
+          },
+        });
+      },
+    };
   }
 
   read(statement: Statement): Promise<Row[]> {
@@ -108,6 +158,7 @@ export class CrashingDatabase implements Database {
 
   #die(): void {
     this.#dead = true;
+    for (const open of this.#open) open.rollback();
     this.#database!.close().then(this.#crash.resolve, this.#crash.reject);
   }
 

@@ -1,7 +1,17 @@
 import { Engine } from "../engine/engine.ts";
 import { type Clock, systemClock } from "../engine/clock.ts";
 import type { EngineOptions, EngineSettings } from "../engine/options.ts";
-import type { Batch, Database, Liveness, Rider, Row, Statement, Write } from "../engine/store/database.ts";
+import type {
+  Batch,
+  Database,
+  Liveness,
+  OpenTransaction,
+  Rider,
+  Row,
+  Statement,
+  TransactionRequest,
+  Write,
+} from "../engine/store/database.ts";
 import { openSqliteDatabase } from "../engine/store/sqlite_database.ts";
 import type { Turns } from "../engine/turns.ts";
 
@@ -92,6 +102,8 @@ class MortalClock implements Clock {
 class MortalDatabase implements Database {
   readonly #died = Promise.withResolvers<void>();
   #database!: Database;
+  /** What is open is rolled back by death. */
+  readonly #open = new Set<OpenTransaction>();
   #dead = false;
   #writes = 0;
 
@@ -125,6 +137,7 @@ class MortalDatabase implements Database {
     if (!this.#dead) {
       this.#dead = true;
       this.clock.kill();
+      for (const open of this.#open) open.rollback();
       this.#database.close().then(this.#died.resolve, this.#died.reject);
     }
     return this.#died.promise;
@@ -147,6 +160,39 @@ class MortalDatabase implements Database {
     const written = this.#untilDeath(this.#database.write(batch, stream));
     if (last) this.kill();
     return written;
+  }
+
+  /** A transaction is one write, at its commit. */
+  async begin(request: TransactionRequest): Promise<OpenTransaction> {
+    if (this.#dead) return await never();
+    const open = await this.#database.begin(request);
+    if (this.#dead) {
+      open.rollback();
+      return await never();
+    }
+    this.#open.add(open);
+    return {
+      expired: open.expired,
+      get failure() {
+        return open.failure;
+      },
+      run: (sql, params) => this.#dead ? never() : open.run(sql, params),
+      all: (sql, params) => this.#dead ? never() : open.all(sql, params),
+      seal: () => open.seal(),
+      rollback: () => this.#dead || open.rollback(),
+      commit: (end) => {
+        if (this.#dead) return;
+        const last = ++this.#writes === this.death?.write;
+        if (last && this.death.when === "before") return void this.kill();
+        open.commit({
+          ...end,
+          committed: () => {
+            if (last) this.kill();
+            else end.committed();
+          },
+        });
+      },
+    };
   }
 
   rideAlong(rider: Rider): void {

@@ -5,6 +5,7 @@
  */
 import { Engine } from "@stepwell/stepwell";
 import { sequence } from "../workloads.ts";
+import { peakMemory } from "./peak_memory_of_process.ts";
 
 const [file, workflows, steps] = Deno.args as [string, string, string];
 {
@@ -13,5 +14,4 @@ const [file, workflows, steps] = Deno.args as [string, string, string];
     Array.from({ length: Number(workflows) }, () => engine.run(sequence, { input: Number(steps) })),
   );
 }
-const [, kilobytes] = /^VmHWM:\s+(\d+) kB$/m.exec(await Deno.readTextFile("/proc/self/status"))!;
-console.log(Number(kilobytes) * 1024);
+console.log(peakMemory());

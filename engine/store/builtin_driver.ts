@@ -1,6 +1,6 @@
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import type { Row } from "./database.ts";
-import { type OpenSqlite, StatementCache, withoutBigInts } from "./sqlite_driver.ts";
+import { type OpenSqlite, StatementCache, withoutBigInts, withSafeNumbers } from "./sqlite_driver.ts";
 
 /** SQLite as Deno has it built in (`node:sqlite`): nothing to download, and no permission but to the file. */
 export const openBuiltin: OpenSqlite = (path) => {
@@ -30,6 +30,15 @@ export const openBuiltin: OpenSqlite = (path) => {
       } finally {
         statement.setReadBigInts(false);
       }
+    },
+    prepare(sql) {
+      const statement = prepare(db, sql);
+      statement.setReadBigInts(true);
+      return {
+        run: (params) => Number(statement.run(...params).changes),
+        all: (params) => statement.all(...params).map((row) => withSafeNumbers({ ...row as Row })),
+        finalize() {},
+      };
     },
     close: () => db.close(),
   };

@@ -101,9 +101,9 @@ export function forgetWaits({ workflow, run }: Ownership): Statement {
 
 const AMEND_CHECKPOINT = `UPDATE checkpoints SET status = ?, checksum = ?
   WHERE workflow = ? AND completion = ? AND EXISTS (
-    SELECT 1 FROM workflows w WHERE w.workflow = ? AND w.status = 'failed' AND w.run IS ?)`;
+    SELECT 1 FROM workflows w WHERE w.workflow = ? AND w.status = ? AND w.run IS ?)`;
 
-/** Changes the status of a checkpoint of a workflow that has failed. */
+/** Changes the status of a checkpoint of a workflow that nobody runs, if that is still as it was seen. */
 export function amendCheckpoint(seen: Seen, workflowId: string, checkpoint: Checkpoint): Statement {
   return {
     sql: AMEND_CHECKPOINT,
@@ -113,6 +113,7 @@ export function amendCheckpoint(seen: Seen, workflowId: string, checkpoint: Chec
       seen.workflow,
       checkpoint.completion,
       seen.workflow,
+      seen.status,
       seen.run,
     ],
   };
@@ -147,6 +148,15 @@ export function selectRunning(workflow: number): Statement {
       `SELECT ${CHECKPOINT_COLUMNS} FROM checkpoints WHERE workflow = ? AND (completion IS NULL OR completion < 1)
       ORDER BY checkpoint`,
     params: [workflow],
+  };
+}
+
+/** A row if a workflow has been told that it is cancelled or out of time, or has begun to undo its steps. */
+export function selectEnding(workflow: number): Statement {
+  const kinds = [kindCode("cancel"), kindCode("compensation")];
+  return {
+    sql: `SELECT 1 AS ending FROM checkpoints WHERE workflow = ? AND kind IN (?, ?) AND status <> ? LIMIT 1`,
+    params: [workflow, ...kinds, statusCode("retried")],
   };
 }
 

@@ -2,7 +2,16 @@ import type { Clock } from "../clock.ts";
 import { LimitExceededError, StoreBusyError, StoreError } from "../errors.ts";
 import { randomFraction, type RandomSource } from "../random.ts";
 import type { Turns } from "../turns.ts";
-import type { Batch, Rider, SqlValue, Statement, Write } from "./database.ts";
+import type {
+  Batch,
+  OpenTransaction,
+  Rider,
+  SqlValue,
+  Statement,
+  TransactionRequest,
+  Write,
+} from "./database.ts";
+import type { HeldConnection } from "./held_transaction.ts";
 import { isBusy, type SqliteDriver, storeError } from "./sqlite_driver.ts";
 
 /** How many batches may wait. */
@@ -45,10 +54,14 @@ export interface CommitQueueOptions {
  * 3. A batch that fails takes no other with it but those that wait behind it in its stream: what follows from something
  *    that was not stored is not stored either.
  * 4. A file that is locked by another process is tried again later; the event loop goes on meanwhile.
+ * 5. A transaction with a user's statements has the connection for itself from its turn on until it has ended; no batch
+ *    is committed meanwhile but those of its stream, together with it.
  */
 export class CommitQueue {
   #waiting: Write[] = [];
   #riders = new Set<Rider>();
+  /** The transactions that wait for their turn, or have it, by the places that they have among the batches. */
+  readonly #transactions = new Map<Write, WaitingTransaction>();
   #flushing = false;
   #fileCheckedAt = 0;
   #busySinceMs: number | undefined;
@@ -60,10 +73,23 @@ export class CommitQueue {
   submit(write: Write): void {
     if (this.#waiting.length >= MAX_WAITING) {
       const cause = new LimitExceededError("waiting batches", MAX_WAITING, "write to the store");
+      this.#transactions.delete(write);
       return refuse(write, new StoreError(cause.message, { cause }));
     }
     this.#waiting.push(write);
     this.#flushSoon();
+  }
+
+  /** Begins a transaction in its turn. @returns it; or rejects with a `StoreError` */
+  async begin(request: TransactionRequest): Promise<OpenTransaction> {
+    // Most programs have none, so what it takes is loaded with the first.
+    const { beginMarked, HeldTransaction } = await import("./held_transaction.ts");
+    return await new Promise((begun, failed) => {
+      const place: Write = { batch: [], stream: request.stream, committed() {}, failed };
+      const hold = (connection: HeldConnection) => begun(new HeldTransaction(connection, request));
+      this.#transactions.set(place, { begin: () => beginMarked(this.driver), hold });
+      this.submit(place);
+    });
   }
 
   rideAlong(rider: Rider): void {
@@ -101,6 +127,10 @@ export class CommitQueue {
 
   #flush = (): void => {
     this.#flushing = false;
+    if (this.#transactions.size > 0) {
+      const first = this.#transactions.get(this.#waiting[0]!);
+      if (first !== undefined) return this.#giveTurn(this.#waiting[0]!, first);
+    }
     const riders = [...this.#riders];
     this.#riders.clear();
     for (const rider of riders) {
@@ -115,7 +145,10 @@ export class CommitQueue {
     }
     if (this.#waiting.length === 0) return;
 
-    const group = this.#waiting.slice(0, MAX_BATCHES_PER_COMMIT);
+    const group = this.#waiting.slice(
+      0,
+      this.#transactions.size > 0 ? this.#batchesAhead() : MAX_BATCHES_PER_COMMIT,
+    );
     let counts: Results[] | undefined;
     try {
       counts = this.#commit(group);
@@ -127,10 +160,73 @@ export class CommitQueue {
       this.#waiting.splice(0, group.length);
       for (let i = 0; i < group.length; i++) group[i]!.committed(counts[i]!);
     }
+    this.#goOn();
+  };
+
+  #goOn(): void {
     this.#busySinceMs = undefined;
     this.#busyPauseMs = MIN_BUSY_PAUSE_MS;
     if (this.#waiting.length > 0) this.#flushSoon();
-  };
+  }
+
+  /** How many batches may be committed together before a transaction has its turn. */
+  #batchesAhead(): number {
+    const ahead = this.#waiting.findIndex((waiting) => this.#transactions.has(waiting));
+    return ahead === -1 ? MAX_BATCHES_PER_COMMIT : Math.min(ahead, MAX_BATCHES_PER_COMMIT);
+  }
+
+  /** Begins a transaction. Until it has ended, nothing is flushed. */
+  #giveTurn(place: Write, { begin, hold }: WaitingTransaction): void {
+    const { location, clock } = this.options;
+    try {
+      this.#checkFile();
+      begin();
+    } catch (error) {
+      if (isBusy(error) && this.#waitForLock()) return;
+      this.#leave(place);
+      this.#fail(place, isBusy(error) ? this.#busyError() : storeError(error, location));
+      return this.#goOn();
+    }
+    this.#flushing = true;
+    let along: Along[] = [];
+    hold({
+      driver: this.driver,
+      clock,
+      location,
+      runInStream: (batch) => {
+        along = this.#inStream(place).map((write) => ({ write, results: this.#runAll(write.batch) }));
+        return this.#runAll(batch);
+      },
+      release: (isCommitted) => {
+        this.#leave(place);
+        if (isCommitted) this.#settle(along);
+        this.#flushing = false;
+        this.#goOn();
+        if (this.#riders.size > 0 && this.#cancelPatience === undefined) this.#flushSoon();
+      },
+    });
+  }
+
+  /** The batches that wait of a transaction's stream: it is to be committed after all that came before its end. */
+  #inStream(place: Write): Write[] {
+    if (place.stream === undefined) return [];
+    return this.#waiting.filter((waiting) =>
+      waiting.stream === place.stream && !this.#transactions.has(waiting)
+    );
+  }
+
+  #settle(along: readonly Along[]): void {
+    if (along.length === 0) return;
+    const committed = new Set(along.map(({ write }) => write));
+    this.#waiting = this.#waiting.filter((waiting) => !committed.has(waiting));
+    for (const { write, results } of along) write.committed(results);
+  }
+
+  /** Takes a transaction's place away. */
+  #leave(place: Write): void {
+    this.#transactions.delete(place);
+    this.#waiting = this.#waiting.filter((waiting) => waiting !== place);
+  }
 
   /** Commits a group in one transaction. @throws what SQLite throws; nothing is committed then */
   #commit(group: readonly Write[], merge = group.length >= LEAST_MERGED): Results[] {
@@ -213,6 +309,8 @@ export class CommitQueue {
    */
   #commitOneByOne(count: number, groupError: unknown): boolean {
     for (let i = 0; i < count && this.#waiting.length > 0; i++) {
+      // Those before it may have taken others with them.
+      if (this.#transactions.has(this.#waiting[0]!)) return true;
       const waiting = this.#waiting.shift()!;
       try {
         if (isBusy(groupError)) throw this.#busyError();
@@ -234,7 +332,11 @@ export class CommitQueue {
     waiting.failed(error);
     const { stream } = waiting;
     if (stream === undefined) return;
-    for (const later of this.#waiting) if (later.stream === stream) later.failed(error);
+    for (const later of this.#waiting) {
+      if (later.stream !== stream) continue;
+      this.#transactions.delete(later);
+      later.failed(error);
+    }
     this.#waiting = this.#waiting.filter((later) => later.stream !== stream);
   }
 
@@ -256,6 +358,20 @@ export class CommitQueue {
     this.#busyPauseMs = Math.min(this.#busyPauseMs * 2, MAX_BUSY_PAUSE_MS);
     return true;
   }
+}
+
+/** A transaction that waits for its turn. */
+interface WaitingTransaction {
+  /** Begins it. @throws what SQLite throws */
+  begin(): void;
+  /** It is begun, and has the connection. */
+  hold(connection: HeldConnection): void;
+}
+
+/** A batch that goes with the commit of a transaction. */
+interface Along {
+  readonly write: Write;
+  readonly results: Results;
 }
 
 /** How many of the next batches of a group can be made into one, being of the same statements. */

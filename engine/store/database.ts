@@ -7,6 +7,9 @@
 /** A value that a statement takes or gives. */
 export type SqlValue = string | number | null;
 
+/** A value that a statement of a user's own may take. */
+export type SqlParameter = string | number | bigint | null | Uint8Array;
+
 /** A row of a result, by column name. */
 export type Row = Record<string, unknown>;
 
@@ -49,6 +52,59 @@ export interface Rider {
   failed(error: Error): void;
 }
 
+/** How a transaction is begun. */
+export interface TransactionRequest {
+  /** See {@linkcode Write.stream}. */
+  readonly stream: number | undefined;
+  /** How long it may be open. */
+  readonly timeoutMs: number;
+  /** Which transaction of a workflow it is, for the error when its time is over. */
+  readonly key: string | undefined;
+}
+
+/** What is to be committed at the end of a transaction, and who hears what has become of that. */
+export interface TransactionEnd {
+  readonly batch: Batch;
+  /** Is given the results of the batch before anything is committed. Throws to have nothing committed. */
+  check(results: readonly number[]): void;
+  /** All is committed. Must not throw. */
+  committed(): void;
+  /**
+   * Nothing is: for what `check()` has thrown, a `StatementError` (a constraint that is checked at the end) or a
+   * `StoreError`. Must not throw.
+   */
+  failed(error: unknown): void;
+}
+
+/**
+ * A transaction with statements of a user's own. While it is open, nobody else writes to the database, and nothing of
+ * it can be seen but by its own statements and, of the user's tables, by this connection.
+ */
+export interface OpenTransaction {
+  /** Rejects when its time is over; it is rolled back then. */
+  readonly expired: Promise<never>;
+  /** What has ended it, or kept something of it from being stored, if something has. */
+  readonly failure: Error | undefined;
+  /**
+   * Runs a statement. @returns the number of rows it changed
+   *
+   * @throws {TypeError} for one that is none of a transaction's business, or parameters that cannot be bound
+   * @throws {StatementError} if the database refuses it
+   */
+  run(sql: string, params: readonly SqlParameter[]): Promise<number>;
+  /** Runs a statement. @returns its rows @throws as {@linkcode OpenTransaction.run} */
+  all(sql: string, params: readonly SqlParameter[]): Promise<Row[]>;
+  /** No more statements are to come, and the time does not run any more. @throws if it has failed, or its time is over */
+  seal(): void;
+  /**
+   * Commits it, and before the batch, in the same commit, what waits to be committed of its stream: so the order of a
+   * stream is that in which its batches were handed over. Calls back before it returns.
+   */
+  commit(end: TransactionEnd): void;
+  /** Undoes it, if it is open. */
+  rollback(): void;
+}
+
 /** Whether the process of an executor lives, as far as its lock tells. */
 export type Liveness = "alive" | "gone" | "unknown";
 
@@ -65,6 +121,11 @@ export interface Database {
   write(batch: Batch, stream?: number): Promise<readonly number[]>;
   /** Lets a batch ride along with the next commit, or be committed alone after a while. */
   rideAlong(rider: Rider): void;
+  /**
+   * Begins a transaction in its turn among what waits to be committed. Until it has ended, nothing else is: whoever
+   * begins one must end it.
+   */
+  begin(request: TransactionRequest): Promise<OpenTransaction>;
   /** The rows of a query, as of the last commit. */
   read(statement: Statement): Promise<Row[]>;
   /** Calls `listener` whenever another process may have changed the database. @returns a function that ends it */

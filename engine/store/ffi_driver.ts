@@ -1,14 +1,14 @@
 import { StoreOpenError } from "../errors.ts";
-import type { Row, SqlValue } from "./database.ts";
-import { type OpenSqlite, StatementCache, withoutBigInts } from "./sqlite_driver.ts";
+import type { Row, SqlParameter } from "./database.ts";
+import { type OpenSqlite, StatementCache, withoutBigInts, withSafeNumbers } from "./sqlite_driver.ts";
 
 /** What is used of `@db/sqlite`, written down here so that nothing asks for the package before it is wanted. */
 interface FfiModule {
   Database: new (path: string, options: { int64: boolean; parseJson: boolean }) => {
     exec(sql: string): number;
     prepare(sql: string): {
-      run(...params: readonly SqlValue[]): number;
-      all(...params: readonly SqlValue[]): Row[];
+      run(...params: readonly SqlParameter[]): number;
+      all(...params: readonly SqlParameter[]): Row[];
       finalize(): void;
     };
     close(): void;
@@ -46,6 +46,14 @@ export async function loadFfi(): Promise<OpenSqlite> {
       // The package's own lastInsertRowId is cut to 32 bits.
       lastKey: () => statements.get("SELECT last_insert_rowid() AS key").all()[0]!.key as number,
       all: (sql, params) => statements.get(sql).all(...params).map(withoutBigInts),
+      prepare(sql) {
+        const statement = db.prepare(sql);
+        return {
+          run: (params) => statement.run(...params),
+          all: (params) => statement.all(...params).map(withSafeNumbers),
+          finalize: () => statement.finalize(),
+        };
+      },
       close: () => db.close(),
     };
   };

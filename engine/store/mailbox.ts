@@ -31,12 +31,17 @@ export class Mailbox {
    * @param options.max how many messages may be kept for one workflow
    */
   async send(message: Message, options: { key: string | undefined; max: number }): Promise<Sent> {
+    const [kept, woken] = await this.database.write(this.sending(message, options));
+    return { kept: kept === 1, woken: woken === 1 };
+  }
+
+  /** The statements of {@linkcode Mailbox.send}; the first changes a row if the message is kept. */
+  sending(message: Message, options: { key: string | undefined; max: number }): Statement[] {
     const { workflowId, topic, sentAt } = message;
-    const [kept, woken] = await this.database.write([
+    return [
       statements.sendMessage(message, options),
       statements.wakeWorkflow(workflowId, sentAt, topic),
-    ]);
-    return { kept: kept === 1, woken: woken === 1 };
+    ];
   }
 
   /** Whether there is a message with this key, kept or consumed. */
@@ -83,12 +88,16 @@ export class Mailbox {
    * For whom messages have come after a certain one.
    *
    * @param limit how many messages are looked at, at most
-   * @returns the ids of their workflows, and the number of the last of them
+   * @returns the ids of their workflows, how many messages there were, and the number of the last of them
    */
-  async recipients(after: number, limit: number): Promise<{ workflowIds: Set<string>; last: number }> {
+  async recipients(
+    after: number,
+    limit: number,
+  ): Promise<{ workflowIds: Set<string>; count: number; last: number }> {
     const rows = await this.database.read(statements.selectRecipients(after, limit));
     return {
       workflowIds: new Set(rows.map((row) => String(row.workflow_id))),
+      count: rows.length,
       last: rows.at(-1)?.message as number | undefined ?? after,
     };
   }
@@ -99,6 +108,9 @@ export class Mailbox {
     return row!.message as number | null ?? 0;
   }
 }
+
+/** How many messages are kept for one workflow that it has not consumed. */
+export const MAX_KEPT = 100_000;
 
 /** The topic of a request to cancel a workflow. */
 export const CANCEL_TOPIC = "cancel";

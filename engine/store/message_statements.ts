@@ -144,6 +144,29 @@ export function discardMessages(workflowId: string, topic: string): Statement {
   return { sql: DISCARD, params: [workflowId, topic] };
 }
 
+const fencedBySeen =
+  "EXISTS (SELECT 1 FROM workflows w WHERE w.workflow = ? AND w.status = ? AND w.run IS ?)";
+const FORGET_CANCEL = `UPDATE messages SET consumed = coalesce(consumed, 0), idempotency_key = NULL
+  WHERE workflow_id = ? AND topic = ? AND idempotency_key = ? AND ${fencedBySeen}`;
+const FORGET_KEPT =
+  `UPDATE messages SET consumed = 0 WHERE workflow_id = ? AND topic = ? AND consumed IS NULL AND ${fencedBySeen}`;
+
+/** Has a request with a key be as if it had never been made, if its workflow is still as it was seen. */
+export function forgetRequest(
+  seen: Seen,
+  message: Pick<Message, "workflowId" | "topic">,
+  key: string,
+): Statement {
+  const { workflowId, topic } = message;
+  return { sql: FORGET_CANCEL, params: [workflowId, topic, key, seen.workflow, seen.status, seen.run] };
+}
+
+/** Takes what is kept of a topic out of what is kept, if the workflow that it is about is still as it was seen. */
+export function forgetKept(seen: Seen, message: Pick<Message, "workflowId" | "topic">): Statement {
+  const { workflowId, topic } = message;
+  return { sql: FORGET_KEPT, params: [workflowId, topic, seen.workflow, seen.status, seen.run] };
+}
+
 /** Whom the messages after a certain one are for, in their order. */
 export function selectRecipients(after: number, limit: number): Statement {
   return {

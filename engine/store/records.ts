@@ -28,6 +28,8 @@ export interface WorkflowRecord extends Seen {
   readonly createdAt: number;
   readonly updatedAt: number;
   readonly completedAt: number | null;
+  /** When it was last retried. */
+  readonly retriedAt: number | null;
   /** Waiting: when it is to be looked at; null where only a message can move it on. */
   readonly dueAt: number | null;
   readonly outputJson: string | null;
@@ -96,7 +98,7 @@ export class Records {
     }
   }
 
-  /** What the workflow was started with. @throws {CorruptCheckpointError} if it is not as it was written */
+  /** What the workflow was started with; its time is counted from its last retry. @throws {CorruptCheckpointError} if it is not as it was written */
   async input(record: WorkflowRecord): Promise<WorkflowInput> {
     const { workflowId, name, createdAt } = record;
     const [row] = await this.database.read(workflows.selectInput(record.workflow));
@@ -115,7 +117,9 @@ export class Records {
     if (typeof (row.input_json ?? "") !== "string" || inputChecksum(input) !== row.checksum) {
       throw this.corrupt(workflowId, "input", "a row with another checksum");
     }
-    return input;
+    const { deadlineAt } = input;
+    if (deadlineAt === undefined || record.retriedAt === null) return input;
+    return { ...input, deadlineAt: deadlineAt + record.retriedAt - createdAt };
   }
 
   /** The number of the last completion of a workflow, 0 where there is none. */
@@ -234,6 +238,11 @@ export class Records {
     return (await this.database.read(workflows.selectOwnership(owner))).length === 1;
   }
 
+  /** Whether a workflow has been told that it is cancelled or out of time, or has begun to undo its steps. */
+  async isEnding({ workflow }: Seen): Promise<boolean> {
+    return (await this.database.read(checkpoints.selectEnding(workflow))).length > 0;
+  }
+
   /** All completions from one on. */
   async completionsFrom(record: WorkflowRecord, from: number): Promise<Checkpoint[]> {
     const all: Checkpoint[] = [];
@@ -275,6 +284,7 @@ function readWorkflow(row: Row): WorkflowRecord {
     createdAt: row.created_at as number,
     updatedAt: row.updated_at as number,
     completedAt: row.completed_at as number | null,
+    retriedAt: row.retried_at as number | null,
     dueAt: row.due_at as number | null,
     outputJson: textOrNull(row.output_json),
     errorJson: textOrNull(row.error_json),

@@ -31,8 +31,25 @@ export const WORKFLOW_STATUSES: readonly WorkflowStatus[] = [
   "blocked",
 ];
 
+/**
+ * What a checkpoint is of: a `step`; a `sleep`, the wait for a `signal` or for a `child` workflow, which have come to
+ * an end; the instant at which the workflow was told that it is cancelled, or out of time (`cancel`); the
+ * `compensation` of a step; a value that was published (`publish`) or added to a stream (`emit`); a `transaction` on the
+ * store itself.
+ */
+export type CheckpointKind =
+  | "step"
+  | "sleep"
+  | "signal"
+  | "child"
+  | "cancel"
+  | "compensation"
+  | "publish"
+  | "emit"
+  | "transaction";
+
 /** The kinds of checkpoints; the number of one in the store is its place here. */
-const KINDS = [
+const KINDS: readonly CheckpointKind[] = [
   "step",
   "sleep",
   "signal",
@@ -42,21 +59,14 @@ const KINDS = [
   "publish",
   "emit",
   "transaction",
-] as const;
-
-/**
- * What a checkpoint is of: a `step`; a `sleep`, the wait for a `signal` or for a `child` workflow, which have come to
- * an end; the instant at which the workflow was told that it is cancelled, or out of time (`cancel`); the
- * `compensation` of a step; a value that was published (`publish`) or added to a stream (`emit`); a `transaction` on the
- * store itself.
- */
-export type CheckpointKind = typeof KINDS[number];
+];
 
 /** The status of a checkpoint; its number in the store is its place here. */
 const CHECKPOINT_STATUSES = ["running", "completed", "failed", "retried", "kept"] as const;
 /**
  * The status of a checkpoint. Two of them come from a retry of the workflow, for what followed the failure:
- * `retried` is a failure that is out of force; `kept` a result that still stands, but need not be asked for again.
+ * `retried` is out of force: a failure, or what the workflow showed to the outside in view of it; `kept` is a result that
+ * still stands, but need not be asked for again.
  */
 export type CheckpointStatus = typeof CHECKPOINT_STATUSES[number];
 
@@ -149,6 +159,30 @@ export function messageChecksum({ workflowId, topic, payloadJson, sentAt }: Mess
   return payloadsChecksum(
     { outputJson: payloadJson, errorJson: null },
     crc32(`${workflowId}\n${topic}\n${sentAt}\n`),
+  );
+}
+
+/** What a checkpoint shows to the outside: a value that was published, or added to a stream. */
+export interface Publication {
+  /** What it was published under, or the name of the stream. */
+  readonly name: string;
+  readonly valueJson: string | null;
+}
+
+/** Whether a checkpoint of this kind shows something to the outside. */
+export function isPublication(kind: CheckpointKind): kind is "publish" | "emit" {
+  return kind === "publish" || kind === "emit";
+}
+
+/** The checksum of a publication. @param checkpoint the one that it was committed with */
+export function publicationChecksum(
+  workflowId: string,
+  { kind, completion, startedAt }: Pick<Checkpoint, "kind" | "completion" | "startedAt">,
+  { name, valueJson }: Publication,
+): number {
+  return payloadsChecksum(
+    { outputJson: valueJson, errorJson: null },
+    crc32(`${workflowId}\n${kind}:${name}\n${completion} ${startedAt}\n`),
   );
 }
 

@@ -83,6 +83,7 @@ const MIGRATIONS: readonly string[] = [
   `
   -- A workflow that is waiting: when it is to be looked at; null where only a message can move it on.
   ALTER TABLE workflows ADD COLUMN due_at INTEGER;
+  ALTER TABLE workflows ADD COLUMN retried_at INTEGER;  -- when it was last retried: its time begins anew then
   CREATE INDEX workflows_due ON workflows (due_at) WHERE status = 'waiting' AND due_at IS NOT NULL;
 
   CREATE INDEX workflows_pending ON workflows (workflow) WHERE status = 'pending';
@@ -116,6 +117,30 @@ const MIGRATIONS: readonly string[] = [
   SELECT message AS signal, workflow_id, substr(topic, 8) AS name, payload_json, idempotency_key, sent_at, consumed
   FROM messages WHERE topic LIKE 'signal:%';
 
+  -- What workflows show of themselves: the latest value under each key.
+  CREATE TABLE published (
+    workflow INTEGER NOT NULL,
+    key TEXT NOT NULL,
+    value_json TEXT,                   -- null is undefined
+    published_at INTEGER NOT NULL,
+    completion INTEGER NOT NULL,       -- that of the checkpoint which it was committed with
+    checksum INTEGER NOT NULL,
+    PRIMARY KEY (workflow, key)
+  );
+
+  -- The streams of workflows. A position is the next one when its row is committed: so there are no gaps, and who has
+  -- read up to one has seen all that is before it. In the order of its key, which saves a page a commit.
+  CREATE TABLE emitted (
+    workflow INTEGER NOT NULL,
+    stream TEXT NOT NULL,
+    position INTEGER NOT NULL,         -- from 0
+    value_json TEXT,                   -- null is undefined
+    emitted_at INTEGER NOT NULL,
+    completion INTEGER NOT NULL,       -- that of the checkpoint which it was committed with: it rises with the position
+    checksum INTEGER NOT NULL,
+    PRIMARY KEY (workflow, stream, position)
+  ) WITHOUT ROWID;
+
   DROP VIEW steps;
   CREATE VIEW steps AS
   SELECT w.workflow_id, c.step_key,
@@ -131,12 +156,14 @@ const MIGRATIONS: readonly string[] = [
 ];
 
 /** What the store calls its own in a file that it may share with its user's tables. */
-const OWN_NAMES = [
+export const OWN_NAMES: readonly string[] = [
   "workflows",
   "inputs",
   "checkpoints",
   "executors",
   "messages",
+  "published",
+  "emitted",
   "wal_growth",
   "signals",
   "steps",

@@ -2,7 +2,17 @@ import type { Clock } from "../clock.ts";
 import { StoreBusyError, StoreError, StoreOpenError } from "../errors.ts";
 import { randomFraction, type RandomSource } from "../random.ts";
 import type { Turns } from "../turns.ts";
-import type { Batch, Database, Liveness, Rider, Row, Statement, Write } from "./database.ts";
+import type {
+  Batch,
+  Database,
+  Liveness,
+  OpenTransaction,
+  Rider,
+  Row,
+  Statement,
+  TransactionRequest,
+  Write,
+} from "./database.ts";
 import { isBusy, type SqliteDriver, storeError } from "./sqlite_driver.ts";
 import { openBuiltin } from "./builtin_driver.ts";
 import { closedError, CommitQueue, refuse } from "./commit_queue.ts";
@@ -225,6 +235,11 @@ class SqliteDatabase implements Database {
 
   rideAlong(rider: Rider): void {
     if (!this.#closed) this.#queue.rideAlong(rider);
+  }
+
+  async begin(request: TransactionRequest): Promise<OpenTransaction> {
+    if (this.#closed) throw closedError(this.location);
+    return await this.#queue.begin(request);
   }
 
   // deno-lint-ignore require-await -- a database elsewhere has to wait, and errors are to reject

@@ -1,5 +1,5 @@
 import { StoreBusyError, StoreError } from "../errors.ts";
-import type { Row, SqlValue } from "./database.ts";
+import type { Row, SqlParameter, SqlValue } from "./database.ts";
 
 /** A connection to SQLite: what the two libraries have in common, with the errors of neither. */
 export interface SqliteDriver {
@@ -11,7 +11,18 @@ export interface SqliteDriver {
   lastKey(): number;
   /** The rows of one query. A number that JavaScript cannot hold, which nobody of ours has written, comes as text. */
   all(sql: string, params: readonly SqlValue[]): Row[];
+  /** Prepares a statement of a user's own. It must be finalized. */
+  prepare(sql: string): UserStatement;
   close(): void;
+}
+
+/** A statement of a user's own, which may take and give more than the engine's do. */
+export interface UserStatement {
+  /** @returns the number of rows it changed, if it is one that changes rows */
+  run(params: readonly SqlParameter[]): number;
+  /** Its rows. An integer that is not safe as a number comes as a bigint. It is run once, whatever it gives. */
+  all(params: readonly SqlParameter[]): Row[];
+  finalize(): void;
 }
 
 /** Opens a connection to a file, which is made where it is missing, or to `":memory:"`. */
@@ -46,6 +57,14 @@ export function withoutBigInts(row: Row): Row {
   return row;
 }
 
+/** A row with numbers in the place of big integers, where they can be. */
+export function withSafeNumbers(row: Row): Row {
+  for (const [column, value] of Object.entries(row)) {
+    if (typeof value === "bigint" && Number.isSafeInteger(Number(value))) row[column] = Number(value);
+  }
+  return row;
+}
+
 /**
  * The store's error for an error of SQLite. The libraries agree on little but SQLite's own messages, so these tell
  * what has happened.
@@ -59,6 +78,16 @@ export function storeError(cause: unknown, location: string): StoreError {
   const Kind = isBusy(cause) ? StoreBusyError : StoreError;
   return new Kind(`Cannot use "${location}": ${reason}`, { cause });
 }
+
+/** Whether an error is of the file or the machine, and not of the statement that has met it. */
+export function isStoreFailure(error: unknown): boolean {
+  return error instanceof StoreError || isBusy(error) ||
+    error instanceof Error && STORE_FAILURE.test(error.message);
+}
+
+/** SQLite's texts for `SQLITE_FULL IOERR READONLY CORRUPT NOMEM CANTOPEN NOTADB PROTOCOL INTERRUPT`. */
+const STORE_FAILURE =
+  /disk is full|disk I\/O error|readonly database|malformed$|out of memory|unable to open database|not a database|locking protocol|^interrupted/;
 
 /** Whether an error says that another connection has the file locked just now. */
 export function isBusy(error: unknown): boolean {

@@ -6,13 +6,20 @@
  */
 
 import * as checkpoints from "./checkpoint_statements.ts";
-import type { Rider, Statement, Write } from "./database.ts";
+import type { Batch, OpenTransaction, Rider, Statement, TransactionRequest, Write } from "./database.ts";
 import { removeExecutor } from "./executor_statements.ts";
 import { CANCEL_TOPIC, childTopic, type KeptMessage, PAUSE_TOPIC } from "./mailbox.ts";
 import * as messages from "./message_statements.ts";
 import type { Ownership, Seen } from "./ownership.ts";
+import * as publications from "./publication_statements.ts";
 import { Records, type WorkflowRecord } from "./records.ts";
-import type { Checkpoint, WorkflowInput, WorkflowOutcome } from "./rows.ts";
+import {
+  type Checkpoint,
+  isPublication,
+  type Publication,
+  type WorkflowInput,
+  type WorkflowOutcome,
+} from "./rows.ts";
 import * as workflows from "./workflow_statements.ts";
 
 /** What has come of what a workflow waits for, as it is written down. */
@@ -59,17 +66,13 @@ export class Store extends Records {
     const batch = [
       ...gone,
       workflows.claimWorkflow(record, claim),
-      ...this.#arriving(owner, claim.arrivals ?? []),
+      ...this.arrivalStatements(owner, claim.arrivals ?? []),
     ];
     return (await this.database.write(batch))[gone.length] === 1 ? owner : undefined;
   }
 
-  /** Makes what has come a part of the workflow's history. @returns whether the run still owns the workflow */
-  async arrive(owner: Ownership, arrivals: readonly ArrivedRow[]): Promise<boolean> {
-    return (await this.database.write(this.#arriving(owner, arrivals), owner.run))[0] === 1;
-  }
-
-  #arriving(owner: Ownership, arrivals: readonly ArrivedRow[]): Statement[] {
+  /** The statements that make what has come a part of the workflow's history, for {@linkcode Store.submit}. */
+  arrivalStatements(owner: Ownership, arrivals: readonly ArrivedRow[]): Statement[] {
     return arrivals.flatMap(({ checkpoint, replacesRunning, message }) => [
       checkpoints.writeCheckpoint(owner, checkpoint, replacesRunning),
       ...message === undefined ? [] : [messages.consumeMessage(owner, message, checkpoint.completion!)],
@@ -113,19 +116,34 @@ export class Store extends Records {
   }
 
   /**
-   * Makes a failed workflow ready to run again.
+   * Makes a workflow that has failed or was cancelled ready to run again. What it was requested before, and what its
+   * parent was told of its end and has not looked at, is forgotten.
    *
-   * @param from the completion that failed it: failures from there on are put out of force, and results that came
-   *   after it need not be asked for again; undefined if the workflow failed by itself
+   * @param from the completion that failed it: failures from there on are put out of force, with what the workflow
+   *   showed to the outside, and results that came after it need not be asked for again; undefined if the workflow failed
+   *   by itself
    * @returns whether it was still as it was seen
    */
-  async retry(record: WorkflowRecord, from: number | undefined, now: number): Promise<boolean> {
+  async retry(
+    record: WorkflowRecord,
+    { from, parentId, now }: { from: number | undefined; parentId: string | undefined; now: number },
+  ): Promise<boolean> {
+    const { workflowId } = record;
     const tail = from === undefined ? [] : await this.completionsFrom(record, from);
     const amended = tail.filter(({ status }) => status === "failed" || status === "completed");
     const batch = amended.map((checkpoint) => {
-      const status = checkpoint.status === "failed" ? "retried" : "kept";
-      return checkpoints.amendCheckpoint(record, record.workflowId, { ...checkpoint, status });
+      const { kind } = checkpoint;
+      // Kept, "failed" would stand for what the workflow shows next under the same name.
+      const status = checkpoint.status === "failed" || isPublication(kind) ? "retried" : "kept";
+      return checkpoints.amendCheckpoint(record, workflowId, { ...checkpoint, status });
     });
+    batch.push(
+      messages.forgetRequest(record, { workflowId, topic: CANCEL_TOPIC }, CANCEL_TOPIC),
+      messages.forgetKept(record, { workflowId, topic: PAUSE_TOPIC }),
+    );
+    if (parentId !== undefined) {
+      batch.push(messages.forgetKept(record, { workflowId: parentId, topic: childTopic(workflowId) }));
+    }
     batch.push(workflows.retryWorkflow(record, now));
     return (await this.database.write(batch)).at(-1) === 1;
   }
@@ -140,7 +158,20 @@ export class Store extends Records {
     return this.#changed(checkpoints.writeCheckpoint(owner, checkpoint, replacesRunning), owner.run);
   }
 
-  /** The statement of {@linkcode Store.checkpoint}, for a rider or for {@linkcode Store.submit}. */
+  /** What completes a step, for {@linkcode Store.submit}: its checkpoint, and what is shown to the outside with it. */
+  completing(
+    owner: Ownership,
+    checkpoint: Checkpoint,
+    replacesRunning: boolean,
+    publication: Publication | undefined,
+  ): Batch {
+    const written = checkpoints.writeCheckpoint(owner, checkpoint, replacesRunning);
+    return publication === undefined
+      ? [written]
+      : [written, publications.writePublication(owner, checkpoint, publication)];
+  }
+
+  /** The statement of {@linkcode Store.checkpoint}, for a rider. */
   checkpointStatement(owner: Ownership, checkpoint: Checkpoint, replacesRunning: boolean): Statement {
     return checkpoints.writeCheckpoint(owner, checkpoint, replacesRunning);
   }
@@ -193,18 +224,28 @@ export class Store extends Records {
     return [messages.sendFrom(ended, message, null), messages.wakeWorkflow(parentId, at, topic)];
   }
 
-  #cancelChild(owner: Ownership, workflowId: string, at: number): Statement[] {
+  #cancelChild(owner: Ownership | Seen, workflowId: string, at: number): Statement[] {
     const message = { workflowId, topic: CANCEL_TOPIC, payloadJson: null, sentAt: at };
     return [messages.sendFrom(owner, message, CANCEL_TOPIC), messages.wakeWorkflow(workflowId, at)];
   }
 
-  /** Blocks the workflow: the run ends, and nothing of what it has begun is lost. @returns whether it still owned it */
-  async block(owner: Ownership, outcome: WorkflowOutcome): Promise<boolean> {
+  /**
+   * Blocks the workflow: the run ends, and nothing of what it has begun is lost.
+   *
+   * @param waits what it waits for, where no row says so yet
+   * @returns whether it still owned it
+   */
+  async block(
+    owner: Ownership,
+    outcome: WorkflowOutcome,
+    waits: readonly Checkpoint[] = [],
+  ): Promise<boolean> {
     const batch = [
+      ...waits.map((row) => checkpoints.writeCheckpoint(owner, row, false)),
       workflows.finishWorkflow(owner, outcome),
       messages.discardMessages(owner.workflowId, PAUSE_TOPIC),
     ];
-    return (await this.database.write(batch, owner.run))[0] === 1;
+    return (await this.database.write(batch, owner.run)).at(-2) === 1;
   }
 
   /** Requests the children of a workflow to be cancelled. */
@@ -229,43 +270,70 @@ export class Store extends Records {
   }
 
   /**
-   * Cancels a workflow: at once if it is blocked or has not begun; otherwise it is told.
+   * Cancels a workflow: at once, and its children with it, if it is blocked or has not begun; otherwise it is told.
    *
-   * @returns whether it is cancelled, or will be told; false if it is not as it was seen, or has ended
+   * @returns the ids of those that were told besides; undefined if it is not as it was seen, or has ended
    */
   async cancel(
     record: WorkflowRecord,
     parentId: string | undefined,
     outcome: WorkflowOutcome,
-  ): Promise<boolean> {
+  ): Promise<string[] | undefined> {
     const { workflowId } = record;
     const { at } = outcome;
+    const children = record.status === "blocked" ? await this.openChildren(workflowId) : [];
     const message = { workflowId, topic: CANCEL_TOPIC, payloadJson: null, sentAt: at };
     const results = await this.database.write([
       ...parentId === undefined ? [] : this.#tellParent(record, parentId, at),
+      ...children.flatMap((child) => this.#cancelChild(record, child, at)),
       workflows.cancelUnowned(record, workflowId, outcome),
       messages.sendRequest(message, CANCEL_TOPIC),
       messages.wakeWorkflow(workflowId, at),
     ]);
-    return results.at(-3) === 1 || results.at(-2) === 1 ||
+    if (results.at(-3) === 1) return [...children, ...parentId === undefined ? [] : [parentId]];
+    const requested = results.at(-2) === 1 ||
       (await this.database.read(messages.selectMessageByKey(workflowId, CANCEL_TOPIC, CANCEL_TOPIC))).length >
         0;
+    return requested ? [] : undefined;
   }
 
-  /** Pauses a workflow: at once if it waits or nobody runs it; otherwise it is told. @returns as {@linkcode Store.cancel} */
+  /**
+   * Pauses a workflow: at once if it waits or nobody runs it; otherwise it is told. There is a message in any case, so that
+   * a process that would wake it hears of it.
+   *
+   * @returns whether it is paused, or will be told
+   */
   async pause(record: WorkflowRecord, outcome: WorkflowOutcome): Promise<boolean> {
     const { workflowId } = record;
     const message = { workflowId, topic: PAUSE_TOPIC, payloadJson: null, sentAt: outcome.at };
-    const [paused, told] = await this.database.write([
-      workflows.pauseUnowned(record, workflowId, outcome),
+    const [told] = await this.database.write([
       messages.sendRequest(message, null),
+      workflows.pauseUnowned(record, workflowId, outcome),
+      messages.discardMessages(workflowId, PAUSE_TOPIC),
     ]);
-    return paused === 1 || told === 1;
+    return told === 1;
   }
 
-  /** Ends the run without an outcome. @returns whether it still owned the workflow */
-  release(owner: Ownership, now: number): Promise<boolean> {
-    return this.#changed(workflows.releaseWorkflow(owner, now));
+  /** Ends the run without an outcome. @param waits as of {@linkcode Store.block}. @returns whether it still owned it */
+  async release(owner: Ownership, now: number, waits: readonly Checkpoint[] = []): Promise<boolean> {
+    const batch = waits.map((row) => checkpoints.writeCheckpoint(owner, row, false));
+    batch.push(workflows.releaseWorkflow(owner, now));
+    return (await this.database.write(batch)).at(-1) === 1;
+  }
+
+  /** Settled once all that the run has written before is in the store. */
+  async settled({ run }: Ownership): Promise<void> {
+    await this.database.write([], run);
+  }
+
+  /** Begins a transaction with a user's statements; see {@linkcode Database.begin}. */
+  begin(request: TransactionRequest): Promise<OpenTransaction> {
+    return this.database.begin(request);
+  }
+
+  /** The statements that make a workflow which nobody runs yet; the first changes a row if its id was free. */
+  starting(input: WorkflowInput): Statement[] {
+    return workflows.createPending(input);
   }
 
   /** Calls back whenever another process may have changed the store. @returns a function that ends it */

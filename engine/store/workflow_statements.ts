@@ -75,6 +75,18 @@ export function createChild(owner: Ownership, input: WorkflowInput): Statement[]
   ];
 }
 
+const CREATE_PENDING = `INSERT INTO workflows (workflow_id, name, status, created_at, updated_at)
+  VALUES (?, ?, 'pending', ?, ?) ON CONFLICT (workflow_id) DO NOTHING`;
+
+/** Makes a workflow that nobody runs yet; changes nothing where the id is taken. */
+export function createPending(input: WorkflowInput): Statement[] {
+  const { workflowId, name, createdAt } = input;
+  return [
+    { sql: CREATE_PENDING, params: [workflowId, name, createdAt, createdAt] },
+    { sql: CREATE_CHILD_INPUT, params: [...inputColumns(input), workflowId] },
+  ];
+}
+
 const CLAIM = `UPDATE workflows SET status = 'running', run = ?, executor = ?, recoveries = ?,
     recovered_completion = ?, updated_at = ?, due_at = NULL
   WHERE workflow = ? AND status = ? AND run IS ? AND NOT EXISTS (
@@ -287,17 +299,17 @@ export function unblockWorkflow({ workflow, run }: Seen, now: number): Statement
   return { sql: UNBLOCK, params: [now, workflow, run] };
 }
 
-const RETRY = `UPDATE workflows SET status = 'pending', updated_at = ?, completed_at = NULL,
+const RETRY = `UPDATE workflows SET status = 'pending', updated_at = ?, retried_at = ?, completed_at = NULL,
     error_json = NULL, checksum = NULL
-  WHERE workflow = ? AND status = 'failed' AND run IS ?`;
+  WHERE workflow = ? AND status = ? AND run IS ?`;
 
-/** Makes a failed workflow ready to run again. */
-export function retryWorkflow({ workflow, run }: Seen, now: number): Statement {
-  return { sql: RETRY, params: [now, workflow, run] };
+/** Makes a workflow that has failed or was cancelled ready to run again. */
+export function retryWorkflow({ workflow, status, run }: Seen, now: number): Statement {
+  return { sql: RETRY, params: [now, now, workflow, status, run] };
 }
 
 const WORKFLOW_COLUMNS = `w.workflow, w.workflow_id, w.name, w.status, w.run, w.executor, w.recoveries,
-  w.recovered_completion, w.created_at, w.updated_at, w.completed_at, w.due_at, w.output_json, w.error_json,
+  w.recovered_completion, w.created_at, w.updated_at, w.completed_at, w.retried_at, w.due_at, w.output_json, w.error_json,
   w.checksum`;
 
 /** A workflow, with the lease of who owns it. */

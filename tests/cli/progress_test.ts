@@ -91,6 +91,42 @@ Deno.test("Progress on a terminal ends with one line a step", () => {
   ]);
 });
 
+Deno.test("Progress shows a workflow that waits and comes back, and what its children do, each thing once", () => {
+  const screen = new Screen(24);
+  const progress = new Progress(screen);
+  const step = { attempt: 1, durationMs: 2 };
+  const started: EngineEvent = { ...BASE, type: "started", recovered: false };
+  const child = { ...BASE, workflowId: "child" };
+  const events: EngineEvent[] = [
+    started,
+    { ...BASE, ...step, type: "stepCompleted", key: "a#000001" },
+    { ...BASE, type: "waiting", until: new Date(Date.UTC(2030, 0, 2, 3, 4, 5)) },
+    started,
+    { ...BASE, ...step, type: "replayed", key: "a#000001", status: "completed" },
+    { ...BASE, ...step, type: "replayed", key: "sleep#000001", status: "completed" },
+    { ...child, type: "started", recovered: false },
+    { ...child, ...step, type: "stepCompleted", key: "a#000001" },
+    { ...BASE, type: "waiting" },
+    started,
+    { ...BASE, ...step, type: "replayed", key: "a#000001", status: "completed" },
+    { ...BASE, ...step, type: "replayed", key: "sleep#000001", status: "completed" },
+  ];
+  for (const event of events) progress.observe(event);
+  progress.stop();
+
+  assertEquals(screen.text, [
+    '› started    "w"',
+    "✓ completed  a#000001                      attempt 1  2 ms",
+    '… waiting    "w", until 2030-01-02 03:04:05Z',
+    '› started    "w"',
+    "↺ replayed   sleep#000001                  attempt 1  2 ms",
+    '› started    "child"',
+    "✓ completed  child  a#000001               attempt 1  2 ms",
+    '… waiting    "w", until a message',
+    '› started    "w"',
+  ]);
+});
+
 /** `script` gives a process a terminal. Not every machine has it, and its flags differ. */
 const hasScript = Deno.build.os === "linux" &&
   await new Deno.Command("script", { args: ["--version"], stdout: "null", stderr: "null" }).output()

@@ -66,7 +66,7 @@ Deno.test("ctx.now() is when the workflow was started, then when the outcome was
     const now: number[] = [];
     seen.push(now);
     now.push(ctx.now().getTime());
-    clock.advance(5);
+    if (seen.length === 1) clock.advance(5);
     now.push(ctx.now().getTime());
     await ctx.step("work", () => clock.advance(100));
     now.push(ctx.now().getTime());
@@ -78,11 +78,12 @@ Deno.test("ctx.now() is when the workflow was started, then when the outcome was
     await ctx.step("wait", () => crash.here());
   });
   await crash.happens(file, times, { id: "t" }, { clock });
+  const before = seen.at(-1);
   clock.advance(1_000_000);
   await using engine = await Engine.open(file, { clock });
   await engine.run(times, { id: "t" });
-  assertEquals(seen[0], [1_000_000, 1_000_000, 1_000_105, 1_001_105]);
-  assertEquals(seen[1], seen[0]);
+  assertEquals(before, [1_000_000, 1_000_000, 1_000_105, 1_001_105]);
+  assertEquals(seen.at(-1), before);
 });
 
 Deno.test("ctx.now() never goes back, also where the clock does", async () => {

@@ -7,7 +7,7 @@ import {
   WorkflowNotFoundError,
   WorkflowStateError,
 } from "@stepwell/stepwell";
-import { assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { eventually } from "../eventually.ts";
 import { openMortal } from "../mortal_database.ts";
 import { temporaryFolder } from "../temporary_folder.ts";
@@ -115,7 +115,8 @@ Deno.test("retry() of branches lets the workflow see the same in each replay aft
   stays = false;
   await using engine = await Engine.open(file);
   assertEquals(await engine.run(branches, { id: "b" }), seen[0]);
-  assertEquals(seen, [seen[0], seen[0], seen[0]]);
+  assert(seen.length >= 3);
+  for (const results of seen) assertEquals(results, seen[0]);
 });
 
 Deno.test("retry() goes on after its process was lost", async () => {

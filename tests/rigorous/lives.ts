@@ -14,8 +14,8 @@ export type Ending = { readonly output: string[] } | { readonly error: string };
  * Workflows of random shapes on one file, lived through by one mortal engine after the other, and what must hold of
  * them whenever an engine has died:
  *
- * 1. What a workflow notes in one life begins as in every life before it: the same branches are given the same results
- *    in the same order.
+ * 1. What a workflow notes in one call of its function begins as in every call before it, be it in this life or in an
+ *    earlier one: the same branches are given the same results in the same order.
  * 2. No step runs that has a checkpoint, and no attempt that was already recorded as failed. A step that is to run at
  *    most once does.
  * 3. What is committed of a completion stays as it is, and completions are numbered from 1 without gaps.
@@ -86,8 +86,8 @@ type StepRow = Record<string, unknown> & {
 class LivedWorkflow {
   readonly #id: string;
   readonly #shape: Shape;
-  /** The notes of this life, and of the one that went furthest. */
-  #notes: string[] = [];
+  /** The notes of each call of the function in this life, and of the call that went furthest. */
+  #calls: string[][] = [];
   #furthest: string[] = [];
   /** What is committed: completions in their order, and the rows that are in force by the key of their step. */
   #completions: StepRow[] = [];
@@ -116,10 +116,14 @@ class LivedWorkflow {
 
   /** The workflow, for a new life. */
   born(mortal: () => Mortal): Workflow<void, string[]> {
-    const notes: string[] = [];
-    this.#notes = notes;
+    this.#calls = [];
     return workflowOf(this.#id, this.#shape, {
-      note: (line) => void (mortal().dead || notes.push(line)),
+      begin: () => {
+        if (mortal().dead) return () => {};
+        const notes: string[] = [];
+        this.#calls.push(notes);
+        return (line) => void (mortal().dead || notes.push(line));
+      },
       execute: (info, shape) => this.#execute(mortal(), info, shape),
     });
   }
@@ -170,12 +174,19 @@ class LivedWorkflow {
   /** Checks what must hold after a life. */
   check(path: string): void {
     assertEquals(this.#violation, undefined, this.#id);
-    const [older, newer] = this.#notes.length > this.#furthest.length
-      ? [this.#furthest, this.#notes]
-      : [this.#notes, this.#furthest];
-    assertEquals(older, newer.slice(0, older.length), `${this.#id}: other notes than in an earlier life`);
-    this.#furthest = newer;
+    this.#checkCalls();
     this.#checkRows(path);
+  }
+
+  #checkCalls(): void {
+    for (const notes of this.#calls) {
+      const [older, newer] = notes.length > this.#furthest.length
+        ? [this.#furthest, notes]
+        : [notes, this.#furthest];
+      assertEquals(older, newer.slice(0, older.length), `${this.#id}: other notes than in an earlier call`);
+      this.#furthest = newer;
+    }
+    this.#calls = [];
   }
 
   #checkRows(path: string): void {

@@ -16,8 +16,8 @@ export interface World {
    * @throws if the attempt fails
    */
   execute(info: StepInfo, shape: StepShape): number | Promise<number>;
-  /** Notes what the workflow has done or seen. */
-  note(line: string): void;
+  /** A call of the workflow's function begins. @returns notes what that call has done or seen */
+  begin(): (line: string) => void;
 }
 
 /** A result of a step. */
@@ -30,9 +30,10 @@ interface Result {
 export function workflowOf(name: string, shape: Shape, world: World): Workflow<void, string[]> {
   return workflow(name, async (ctx: Context) => {
     const notes: string[] = [];
+    const noteOutside = world.begin();
     const note = (branch: string, what: string) => {
       notes.push(`${branch} ${what}`);
-      world.note(`${branch} ${what}`);
+      noteOutside(`${branch} ${what}`);
     };
     await new Branch("0", world, note).run(ctx, shape);
     return [...notes];

@@ -20,7 +20,7 @@ const workflows = Array.from(
   { length: Number(count) },
   (_, i) =>
     workflowOf(`shape-${i}`, randomShape(random), {
-      note: (line) => void notes.writeSync(new TextEncoder().encode(`shape-${i} ${line}\n`)),
+      begin: () => (line) => void notes.writeSync(new TextEncoder().encode(`shape-${i} ${line}\n`)),
       execute: async (info, shape) => {
         if (shape.delayMs > 0) await delay(shape.delayMs, shape.listens ? { signal: info.signal } : {});
         if (info.attempt <= shape.failures) throw new RangeError(`attempt ${info.attempt} fails`);

@@ -38,12 +38,15 @@ Deno.test({
     assertMatch(first.error!, /^StoreError: Cannot use "a\.db": .*full/);
     assertEquals(first.status, "running");
     assert(first.calls as number > 1 && first.calls as number < 20, `${first.calls} calls`);
-    // What was committed before is not run again; the step that found no room is, each time.
-    assertEquals(second, { error: "StoreError", calls: first.calls as number + 1 });
+    // What was committed before is not run again; the step that found no room is, each time it comes to that.
+    assertEquals(second.error, "StoreError");
+    const again = second.calls as number - (first.calls as number);
+    // There may be no room for so much as taking the workflow up.
+    assert(again === 0 || again === 1, `${again} more calls`);
     assertEquals(third.output, 400_000);
     const calls = third.calls as number[];
     assertEquals([...new Set(calls)], Array.from({ length: 20 }, (_, i) => i));
-    assertEquals(calls.length, 22);
+    assertEquals(calls.length, 21 + again);
     assertEquals(fourth.status, "completed");
   },
 });

@@ -4,6 +4,7 @@ import type { Checkpoint, WorkflowOutcome } from "../../engine/store/rows.ts";
 import * as checkpoints from "../../engine/store/checkpoint_statements.ts";
 import * as executors from "../../engine/store/executor_statements.ts";
 import { ExecutorRegistry } from "../../engine/store/executor_registry.ts";
+import * as publications from "../../engine/store/publication_statements.ts";
 import { Mailbox } from "../../engine/store/mailbox.ts";
 import * as messages from "../../engine/store/message_statements.ts";
 import type { Ownership } from "../../engine/store/ownership.ts";
@@ -74,6 +75,11 @@ async function begin(database: Database): Promise<{ store: Store; owner: Ownersh
   assert(owner !== undefined);
   assert(await store.checkpoint(owner, checkpoint("done#000001"), false));
   assert(await store.checkpoint(owner, running, false));
+  const published = publications.writePublication(owner, checkpoint("publish:state#000001"), {
+    name: "state",
+    valueJson: '"old"',
+  });
+  assertEquals(await database.write([published]), [1]);
   return { store, owner };
 }
 
@@ -89,6 +95,21 @@ async function takeOver(store: Store, now = 9_000): Promise<Ownership | undefine
   return await store.claim((await store.find("w"))!, claim);
 }
 
+/** Has a run show something, with the checkpoint of it. @returns whether that had an effect: all of it, or nothing */
+async function publishing(
+  store: Store,
+  owner: Ownership,
+  kind: "publish" | "emit",
+  name = "new",
+): Promise<boolean> {
+  const completed = checkpoint(`${kind}:${name}#000001`, { kind, completion: 2 });
+  const batch = store.completing(owner, completed, false, { name, valueJson: '"new"' });
+  const counts = await databases.get(store)!.write(batch, owner.run);
+  assertEquals(counts.length, 2);
+  assertEquals(counts[0], counts[1]);
+  return counts[0] === 1;
+}
+
 /** The messages that are kept for the child of the workflow. */
 function sent(store: Store): Promise<unknown[]> {
   return new Mailbox(databases.get(store)!).kept("child", "cancel", 10);
@@ -98,7 +119,7 @@ function sent(store: Store): Promise<unknown[]> {
 const databases = new WeakMap<Store, Database>();
 
 async function contents(database: Database): Promise<unknown> {
-  const tables = ["workflows", "inputs", "checkpoints", "messages"];
+  const tables = ["workflows", "inputs", "checkpoints", "messages", "published", "emitted"];
   return await Promise.all(
     tables.map((table) => database.read({ sql: `SELECT * FROM ${table}`, params: [] })),
   );
@@ -128,11 +149,16 @@ const runWrites: Record<string, (store: Store, owner: Ownership) => Promise<bool
   "the row of what it waits for": (store, owner) => store.checkpoint(owner, waiting, false),
   "what has come of it": (store, owner) => {
     const message = { message: 1, workflowId: "w", topic: "signal:go", payloadJson: "1", sentAt: 900 };
-    return store.arrive(owner, [{
-      checkpoint: { ...waiting, completion: 2 },
-      replacesRunning: false,
-      message,
-    }]);
+    const arrival = { checkpoint: { ...waiting, completion: 2 }, replacesRunning: false, message };
+    return new Promise((resolve, failed) => {
+      const committed = (counts: readonly number[]) => resolve(counts[0] === 1);
+      store.submit({
+        batch: store.arrivalStatements(owner, [arrival]),
+        stream: owner.run,
+        committed,
+        failed,
+      });
+    });
   },
   "a child": async (store, owner) => {
     const input = { workflowId: "new", name: "n", createdAt: 1_000, seed: 7, inputJson: null, parentId: "w" };
@@ -148,6 +174,9 @@ const runWrites: Record<string, (store: Store, owner: Ownership) => Promise<bool
   "that it waits": async (store, owner) =>
     await store.park(owner, { rows: [waiting], dueAt: 9_000, topics: ["signal:other"], now: 2_000 }) ===
       "parked",
+  "what it publishes": (store, owner) => publishing(store, owner, "publish"),
+  "what it publishes again": (store, owner) => publishing(store, owner, "publish", "state"),
+  "what it emits": (store, owner) => publishing(store, owner, "emit"),
   "its release": (store, owner) => store.release(owner, 2_000),
 };
 
@@ -285,10 +314,13 @@ const decisions: Record<string, (store: Store, seen: WorkflowRecord) => Promise<
   },
   block: (store, seen) => store.blockUnowned(seen, '{"name":"Error","message":"No"}', 2_000),
   unblock: (store, seen) => store.unblock({ ...seen, status: "blocked" }, 2_000),
-  cancel: (store, seen) => store.cancel({ ...seen, status: "blocked" }, "parent", outcome("cancelled")),
+  cancel: async (store, seen) =>
+    await store.cancel({ ...seen, status: "blocked" }, "parent", outcome("cancelled")) !== undefined,
   pause: (store, seen) => store.pause(seen, outcome("blocked")),
-  retry: (store, seen) => store.retry({ ...seen, status: "failed" }, undefined, 2_000),
-  "retry of steps": (store, seen) => store.retry({ ...seen, status: "failed" }, 1, 2_000),
+  retry: (store, seen) =>
+    store.retry({ ...seen, status: "failed" }, { from: undefined, parentId: "parent", now: 2_000 }),
+  "retry of steps": (store, seen) =>
+    store.retry({ ...seen, status: "failed" }, { from: 1, parentId: undefined, now: 2_000 }),
 };
 
 testEachDriver("a decision has no effect on a workflow that has changed since", async ({ open }) => {
@@ -329,7 +361,10 @@ Deno.test("every statement that writes is fenced, and tested here", () => {
     "cancelUnowned",
     "consumeMessage",
     "createChild",
+    "createPending",
     "discardMessages",
+    "forgetKept",
+    "forgetRequest",
     "forgetWaits",
     "parkWorkflow",
     "pauseUnowned",
@@ -341,20 +376,24 @@ Deno.test("every statement that writes is fenced, and tested here", () => {
     "claimWorkflow",
     "blockUnowned",
     "writeCheckpoint",
+    "writePublication",
     "finishWorkflow",
     "releaseWorkflow",
     "unblockWorkflow",
     "retryWorkflow",
   ];
   const ofExecutors = ["renewLease", "removeExecutor"];
-  const statements = { ...workflows, ...checkpoints, ...messages, ...executors };
+  const statements = { ...workflows, ...checkpoints, ...messages, ...publications, ...executors };
   const reading = Object.keys(statements).filter((name) => name.startsWith("select"));
   assertEquals(Object.keys(statements).toSorted(), [...fenced, ...ofExecutors, ...reading].toSorted());
   for (const name of reading) {
-    const statement =
-      (statements as unknown as Record<string, (filter: unknown, after: unknown) => Statement>)[name]!({
+    const statement = (statements as unknown as Record<string, (...about: unknown[]) => Statement>)[name]!(
+      {
         statuses: [],
-      }, { dueAt: 0, workflow: 0 });
+      },
+      { dueAt: 0, workflow: 0 },
+      { from: 0 },
+    );
     assert(/^\s*SELECT\b/.test(statement.sql), name);
   }
 });

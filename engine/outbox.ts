@@ -1,0 +1,160 @@
+import { LimitExceededError, WorkflowConflictError, WorkflowStateError } from "./errors.ts";
+import { durationMs } from "./duration.ts";
+import { checkName } from "./names.ts";
+import { randomId, type RandomSource, randomUuid } from "./random.ts";
+import { encodeValue } from "./serialize.ts";
+import { type Signal, signalName } from "./signal.ts";
+import { checkInput, checkWorkflow } from "./started_with.ts";
+import type { Statement } from "./store/database.ts";
+import { type Mailbox, MAX_KEPT, signalTopic } from "./store/mailbox.ts";
+import { hasEnded } from "./store/records.ts";
+import type { WorkflowInput } from "./store/rows.ts";
+import type { Store } from "./store/store.ts";
+import { isWorkflow, type TransactionStartOptions, type Workflow } from "./workflow.ts";
+
+/** What an outbox needs of its engine. */
+export interface OutboxServices {
+  readonly store: Store;
+  readonly mailbox: Mailbox;
+  readonly clock: { now(): number };
+  readonly random: RandomSource;
+  readonly maxValueBytes: number;
+  /** Tells a workflow that it was sent something, if it is here. */
+  told(workflowId: string): void;
+  /** Runs a workflow that is stored, if it can be run here. */
+  takeUp(workflow: Workflow, workflowId: string): void;
+}
+
+/** A statement, and what must be so once it has run. */
+interface Checked {
+  readonly statement: Statement;
+  check?(rows: number): void;
+}
+
+/**
+ * The signals that a transaction sends and the workflows it starts: written with its commit, told after that.
+ *
+ * Owns: what is to be written. Does not own: the transaction. While that is open nobody else writes to the store, so
+ * what is read of it here is so at the commit too.
+ */
+export class Outbox {
+  readonly #checked: Checked[] = [];
+  readonly #recipients = new Set<string>();
+  readonly #started = new Map<string, { workflow: Workflow; input: WorkflowInput }>();
+  /** The idempotency keys of its signals. */
+  readonly #keys = new Set<string>();
+  /** What it was asked for last: one after the other, in the order of the calls. */
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(private readonly services: OutboxServices) {}
+
+  /** See `Transaction.signal()`. */
+  signal(
+    id: string,
+    signal: Signal<unknown> | string,
+    payload: unknown,
+    { idempotencyKey: key }: { idempotencyKey?: string } = {},
+  ): Promise<void> {
+    return this.#next(async () => {
+      const { store, mailbox, clock, maxValueBytes } = this.services;
+      checkName(id, "a workflow id");
+      const name = signalName(signal);
+      if (key !== undefined) checkName(key, "an idempotency key");
+      const payloadJson = await encodeValue(payload, `the payload of signal "${name}"`, maxValueBytes);
+      const topic = signalTopic(name);
+      if (key !== undefined && (this.#knows(id, topic, key) || await mailbox.has(id, topic, key))) return;
+      const status = (await store.find(id))?.status;
+      if (status !== undefined && hasEnded(status)) {
+        throw new WorkflowStateError(id, `send signal "${name}" to`, "one that has not ended", status);
+      }
+      const message = { workflowId: id, topic, payloadJson, sentAt: clock.now() };
+      const [send, wake] = mailbox.sending(message, { key, max: MAX_KEPT }) as [Statement, Statement];
+      const check = (rows: number) => {
+        if (rows === 1) return;
+        const what = `send signal "${name}" to "${id}"`;
+        throw new LimitExceededError("messages kept for a workflow", MAX_KEPT, what);
+      };
+      this.#checked.push({ statement: send, check }, { statement: wake });
+      this.#recipients.add(id);
+    });
+  }
+
+  /** Whether it has a signal with this key already; from now on it has. */
+  #knows(...parts: string[]): boolean {
+    const key = JSON.stringify(parts);
+    if (this.#keys.has(key)) return true;
+    this.#keys.add(key);
+    return false;
+  }
+
+  /** See `Transaction.start()`. */
+  start<I>(workflow: Workflow<I>, options: TransactionStartOptions<I> = {}): Promise<string> {
+    return this.#next(async () => {
+      const { store, clock, random, maxValueBytes } = this.services;
+      if (!isWorkflow(workflow)) throw new TypeError("Cannot start: wanted what workflow() returns");
+      const { id = randomUuid(random), timeout } = options;
+      checkName(id, "a workflow id");
+      const timeoutMs = timeout === undefined
+        ? workflow.timeoutMs
+        : durationMs(timeout, "timeout of a workflow");
+      const { name, version } = workflow;
+      const encoded = await encodeValue(options.input, `the input of workflow "${id}"`, maxValueBytes);
+      const inputJson = options.input === undefined ? undefined : encoded;
+      const record = await store.find(id);
+      const known = this.#started.get(id)?.input ?? (record && await store.input(record));
+      if (known !== undefined) {
+        checkWorkflow(known, name);
+        await checkInput(known, inputJson);
+        return id;
+      }
+      const now = clock.now();
+      const input: WorkflowInput = {
+        workflowId: id,
+        name,
+        inputJson: encoded,
+        createdAt: now,
+        seed: randomId(random),
+        ...version !== undefined && { version },
+        ...timeoutMs !== undefined && { deadlineAt: now + timeoutMs },
+      };
+      const check = (rows: number) => {
+        if (rows !== 1) throw new WorkflowConflictError(id, "workflow", "another", `"${name}"`);
+      };
+      const [create, createInput] = store.starting(input) as [Statement, Statement];
+      this.#checked.push({ statement: create, check }, { statement: createInput, check });
+      this.#started.set(id, { workflow, input });
+      return id;
+    });
+  }
+
+  #next<T>(act: () => Promise<T>): Promise<T> {
+    const next = this.#last.then(act);
+    this.#last = next.catch(() => {});
+    return next;
+  }
+
+  /** Settled once all that it was asked for has been seen to. */
+  async settled(): Promise<void> {
+    let last: unknown;
+    while (last !== this.#last) {
+      last = this.#last;
+      await last;
+    }
+  }
+
+  /** What is to be committed. */
+  get statements(): Statement[] {
+    return this.#checked.map(({ statement }) => statement);
+  }
+
+  /** Checks the results of the statements. @throws if one of them did not do what it is for */
+  check(results: readonly number[]): void {
+    for (const [i, { check }] of this.#checked.entries()) check?.(results[i]!);
+  }
+
+  /** All is committed: tells so. */
+  committed(): void {
+    for (const [id, { workflow }] of this.#started) this.services.takeUp(workflow, id);
+    for (const id of this.#recipients) this.services.told(id);
+  }
+}

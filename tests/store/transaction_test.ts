@@ -1,0 +1,526 @@
+import { StatementError, StoreBusyError, StoreError, TransactionTimeoutError } from "@stepwell/stepwell";
+import {
+  assert,
+  assertEquals,
+  assertInstanceOf,
+  assertRejects,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
+import type {
+  Database,
+  OpenTransaction,
+  Statement,
+  TransactionRequest,
+} from "../../engine/store/database.ts";
+import { checkUserSql } from "../../engine/store/user_sql.ts";
+import { eventually } from "../eventually.ts";
+import { ManualClock } from "../manual_clock.ts";
+import { countCommits } from "../write_ahead_log.ts";
+import { testEachDriver } from "./each_driver.ts";
+
+const insert = (value: string): Statement => ({ sql: "INSERT INTO t (value) VALUES (?)", params: [value] });
+const select: Statement = { sql: "SELECT value FROM t ORDER BY rowid", params: [] };
+
+async function withTable(database: Database): Promise<Database> {
+  await database.write([{ sql: "CREATE TABLE t (value)", params: [] }]);
+  return database;
+}
+
+function begin(database: Database, request: Partial<TransactionRequest> = {}): Promise<OpenTransaction> {
+  return database.begin({ stream: undefined, timeoutMs: 60_000, key: undefined, ...request });
+}
+
+/** Commits a transaction with a batch. @returns what that has come to */
+function commit(
+  open: OpenTransaction,
+  batch: Statement[] = [],
+  check: (results: readonly number[]) => void = () => {},
+): unknown {
+  let result: unknown = "not told before commit() returns";
+  open.commit({ batch, check, committed: () => result = "committed", failed: (error) => result = error });
+  return result;
+}
+
+async function values(database: Database): Promise<unknown[]> {
+  return (await database.read(select)).map(({ value }) => value);
+}
+
+testEachDriver(
+  "commit() commits the statements of a transaction and the batch together",
+  async ({ open, connect, file }) => {
+    const database = await withTable(await open());
+    const other = connect();
+    const seen = () => other.all(select.sql, []).map(({ value }) => value);
+    const before = countCommits(file);
+    const transaction = await begin(database);
+    assertEquals(await transaction.run("INSERT INTO t (value) VALUES (?), (?)", ["a", "b"]), 2);
+    assertEquals(await transaction.all("SELECT value FROM t", []), [{ value: "a" }, { value: "b" }]);
+    assertEquals(seen(), []);
+    transaction.seal();
+    assertEquals(commit(transaction, [insert("c")]), "committed");
+    assertEquals(seen(), ["a", "b", "c"]);
+    assertEquals(countCommits(file) - before, 1);
+  },
+);
+
+testEachDriver("rollback() leaves nothing of a transaction, and may be called again", async ({ open }) => {
+  const database = await withTable(await open());
+  const transaction = await begin(database);
+  await transaction.run("INSERT INTO t VALUES ('a')", []);
+  await transaction.run("CREATE TABLE other (value)", []);
+  transaction.rollback();
+  transaction.rollback();
+  await database.write([insert("b")]);
+  assertEquals(await values(database), ["b"]);
+  await assertRejects(() => database.read({ sql: "SELECT * FROM other", params: [] }), StoreError);
+});
+
+testEachDriver("commit() commits nothing where the results of its batch are refused", async ({ open }) => {
+  const database = await withTable(await open());
+  const transaction = await begin(database);
+  await transaction.run("INSERT INTO t VALUES ('a')", []);
+  const refusal = new Error("No");
+  const results: unknown[] = [];
+  const update = { sql: "UPDATE t SET value = 'x' WHERE value = 'missing'", params: [] };
+  assertEquals(
+    commit(transaction, [insert("b"), update], (counts) => {
+      results.push(...counts);
+      throw refusal;
+    }),
+    refusal,
+  );
+  assertEquals(results, [1, 0]);
+  assertEquals(await values(database), []);
+});
+
+testEachDriver(
+  "a transaction waits its turn, and nothing else is committed while it is open",
+  async ({ open, connect }) => {
+    const database = await withTable(await open());
+    const order: string[] = [];
+    const note = (what: string) => () => void order.push(what);
+    const writes = [database.write([insert("a")]).then(note("a"))];
+    await Promise.resolve();
+    const transaction = await begin(database);
+    order.push("begun");
+    writes.push(database.write([insert("c")]).then(note("c")));
+    const second = begin(database);
+    void second.then(note("second begun"));
+    // What transactions take is loaded when one is begun, even where it is there already.
+    await new Promise((resolve) => setTimeout(resolve));
+    writes.push(database.write([insert("e")]).then(note("e")));
+    await transaction.run("INSERT INTO t VALUES ('b')", []);
+    for (let turn = 0; turn < 10; turn++) await new Promise((resolve) => setTimeout(resolve));
+    assertEquals(connect().all(select.sql, []), [{ value: "a" }]);
+    assertEquals(order, ["a", "begun"]);
+    transaction.seal();
+    commit(transaction);
+    await (await second).run("INSERT INTO t VALUES ('d')", []);
+    commit(await second);
+    await Promise.all(writes);
+    assertEquals(order, ["a", "begun", "c", "second begun", "e"]);
+    assertEquals(await values(database), ["a", "b", "c", "d", "e"]);
+  },
+);
+
+testEachDriver("group commit goes on after a transaction", async ({ open, file }) => {
+  const database = await withTable(await open());
+  const transaction = await begin(database);
+  const before = countCommits(file);
+  const writes = Array.from({ length: 500 }, (_, i) => database.write([insert(`${i}`)]));
+  await transaction.run("INSERT INTO t VALUES ('first')", []);
+  commit(transaction);
+  await Promise.all(writes);
+  assertEquals(countCommits(file) - before, 2);
+  assertEquals((await values(database)).length, 501);
+});
+
+testEachDriver(
+  "what waits of the stream of a transaction is committed before its batch, in one commit",
+  async ({ open, file }) => {
+    const database = await withTable(await open());
+    const transaction = await begin(database, { stream: 7 });
+    const before = countCommits(file);
+    const told: string[] = [];
+    const note = (what: string) => () => void told.push(what);
+    const writes = [
+      database.write([insert("of stream")], 7).then(note("of stream")),
+      database.write([insert("of another")], 8).then(note("of another")),
+      database.write([{ sql: "UPDATE t SET value = value || '!' WHERE value = 'of stream'", params: [] }], 7),
+    ];
+    transaction.seal();
+    assertEquals(commit(transaction, [insert("own")]), "committed");
+    assertEquals(countCommits(file) - before, 1);
+    assertEquals(await values(database), ["of stream!", "own"]);
+    assertEquals((await Promise.all(writes)).at(-1), [1]);
+    assertEquals(told, ["of stream", "of another"]);
+    assertEquals(await values(database), ["of stream!", "own", "of another"]);
+  },
+);
+
+testEachDriver("what waits of the stream of a transaction outlives its rollback", async ({ open }) => {
+  const database = await withTable(await open());
+  for (const end of ["rollback", "refusal"]) {
+    const transaction = await begin(database, { stream: 7 });
+    const written = database.write([insert(`beside ${end}`)], 7);
+    await transaction.run("INSERT INTO t VALUES ('undone')", []);
+    if (end === "rollback") transaction.rollback();
+    else assertInstanceOf(commit(transaction, [], () => assert(false)), Error);
+    assertEquals(await written, [1]);
+  }
+  assertEquals(await values(database), ["beside rollback", "beside refusal"]);
+});
+
+testEachDriver("a transaction fails with the batch before it in its stream", async ({ open }) => {
+  const database = await withTable(await open());
+  const bad = database.write([{ sql: "INSERT INTO missing VALUES (1)", params: [] }], 7);
+  const failing = begin(database, { stream: 7 });
+  const other = begin(database, { stream: 8 });
+  await assertRejects(() => bad, StoreError);
+  // The module that transactions take is loaded first, so it may come after that batch has failed.
+  await failing.then((transaction) => transaction.rollback(), (error) => assertInstanceOf(error, StoreError));
+  (await other).rollback();
+});
+
+testEachDriver("begin() waits while another connection has the file locked", async ({ open, connect }) => {
+  const database = await withTable(await open());
+  const locker = connect();
+  locker.exec("BEGIN IMMEDIATE");
+  const begun = begin(database);
+  for (let turn = 0; turn < 10; turn++) await new Promise((resolve) => setTimeout(resolve));
+  locker.exec("INSERT INTO t VALUES ('locker')");
+  locker.exec("COMMIT");
+  assertEquals(await (await begun).all("SELECT * FROM t", []), [{ value: "locker" }]);
+  commit(await begun);
+});
+
+testEachDriver("begin() gives up with StoreBusyError after busyTimeout", async ({ open, connect, file }) => {
+  const clock = new ManualClock();
+  const database = await withTable(await open({ clock, busyTimeoutMs: 5_000 }));
+  const locker = connect();
+  locker.exec("BEGIN IMMEDIATE");
+  const refused = assertRejects(() => begin(database), StoreBusyError);
+  const since = clock.now();
+  while (clock.now() - since < 5_000) clock.advance(await clock.nextTimer());
+  assertEquals(
+    (await refused).message,
+    `Cannot write to "${file}": other processes had it locked for 5000 ms`,
+  );
+  locker.exec("ROLLBACK");
+  (await begin(database)).rollback();
+});
+
+testEachDriver(
+  "another connection finds the file locked while a transaction is open",
+  async ({ open, connect }) => {
+    const database = await withTable(await open());
+    const transaction = await begin(database);
+    const other = connect();
+    assertThrows(() => other.exec("BEGIN IMMEDIATE"), Error, "locked");
+    transaction.rollback();
+    other.exec("BEGIN IMMEDIATE");
+    other.exec("ROLLBACK");
+  },
+);
+
+testEachDriver("a transaction is rolled back when its time is over", async ({ open }) => {
+  const clock = new ManualClock();
+  const database = await withTable(await open({ clock }));
+  const transaction = await begin(database, { timeoutMs: 5_000, key: "move#000001" });
+  await transaction.run("INSERT INTO t VALUES ('a')", []);
+  clock.advance(4_999);
+  await transaction.run("INSERT INTO t VALUES ('b')", []);
+  clock.advance(1);
+  const error = await assertRejects(() => transaction.expired, TransactionTimeoutError);
+  assertEquals([error.key, error.timeoutMs], ["move#000001", 5_000]);
+  assertEquals(
+    error.message,
+    'Transaction "move#000001" did not end within its timeout of 5000 ms, and was rolled back: its function must ' +
+      "await nothing but the transaction",
+  );
+  for (const use of [() => transaction.run("SELECT 1", []), () => transaction.all("SELECT 1", [])]) {
+    assertEquals(await assertRejects(use), error);
+  }
+  assertEquals(assertThrows(() => transaction.seal()), error);
+  assertEquals(commit(transaction, [insert("c")]), error);
+  await database.write([insert("d")]);
+  assertEquals(await values(database), ["d"]);
+});
+
+testEachDriver(
+  "a transaction whose function kept the event loop for longer than its time is not committed",
+  async ({ open }) => {
+    let now = 0;
+    const clock = { now: () => now, setTimer: () => () => {} };
+    const database = await open({ clock });
+    const transaction = await begin(database, { timeoutMs: 50 });
+    now = 51;
+    assertThrows(() => transaction.seal(), TransactionTimeoutError);
+    await (await begin(database)).rollback();
+  },
+);
+
+testEachDriver("a transaction does not run out of time once it is sealed", async ({ open }) => {
+  const clock = new ManualClock();
+  const database = await withTable(await open({ clock }));
+  const transaction = await begin(database, { timeoutMs: 50 });
+  transaction.seal();
+  clock.advance(100);
+  await assertRejects(
+    () => transaction.run("INSERT INTO t VALUES (1)", []),
+    TypeError,
+    "whose function has ended",
+  );
+  assertEquals(commit(transaction, [insert("a")]), "committed");
+});
+
+testEachDriver(
+  "run() and all() tell what the database refuses, and the transaction goes on",
+  async ({ open }) => {
+    const database = await open();
+    const transaction = await begin(database);
+    await transaction.run("CREATE TABLE u (id INTEGER PRIMARY KEY, n INTEGER CHECK (n >= 0))", []);
+    await transaction.run("INSERT INTO u VALUES (1, 5)", []);
+    const refused: [string, RegExp][] = [
+      ["INSERT INTO u VALUES (1, 6)", /UNIQUE constraint failed/],
+      ["UPDATE u SET n = n - 9", /CHECK constraint failed/],
+      ["SELECT * FROM missing", /no such table: missing/],
+      ["SELEC 1", /wanted a statement that begins/],
+      ["SELECT FROM", /syntax error|incomplete/],
+    ];
+    for (const [sql, reason] of refused) {
+      const error = await assertRejects(() => transaction.all(sql, []), Error);
+      assert(reason.test(error.message), error.message);
+      if (!sql.startsWith("SELEC ")) {
+        assertInstanceOf(error, StatementError);
+        assertEquals(error.statement, sql);
+      }
+    }
+    assertEquals(transaction.failure, undefined);
+    assertEquals(commit(transaction), "committed");
+    assertEquals(await database.read({ sql: "SELECT * FROM u", params: [] }), [{ id: 1, n: 5 }]);
+  },
+);
+
+testEachDriver(
+  "a constraint that ends the transaction is found, and nothing more is run",
+  async ({ open }) => {
+    const database = await open();
+    await database.write([{ sql: "CREATE TABLE u (id INTEGER PRIMARY KEY)", params: [] }]);
+    const transaction = await begin(database);
+    await transaction.run("INSERT INTO u VALUES (1)", []);
+    const error = await assertRejects(
+      () => transaction.run("INSERT OR ROLLBACK INTO u VALUES (1)", []),
+      StatementError,
+    );
+    assertEquals(transaction.failure, error);
+    assertEquals(await assertRejects(() => transaction.run("INSERT INTO u VALUES (2)", [])), error);
+    assertEquals(assertThrows(() => transaction.seal()), error);
+    assertEquals(commit(transaction, [{ sql: "INSERT INTO u VALUES (3)", params: [] }]), error);
+    assertEquals(await database.read({ sql: "SELECT * FROM u", params: [] }), []);
+  },
+);
+
+testEachDriver("a constraint that is checked at the commit fails it", async ({ open }) => {
+  const database = await open();
+  await database.write([{ sql: "PRAGMA foreign_keys = 1", params: [] }]);
+  const transaction = await begin(database);
+  await transaction.run("CREATE TABLE p (id INTEGER PRIMARY KEY)", []);
+  await transaction.run("CREATE TABLE c (p INTEGER REFERENCES p DEFERRABLE INITIALLY DEFERRED)", []);
+  await transaction.run("INSERT INTO c VALUES (7)", []);
+  transaction.seal();
+  const error = commit(transaction);
+  assertInstanceOf(error, StatementError);
+  assertStringIncludes(error.message, "FOREIGN KEY constraint failed");
+  await database.write([{ sql: "CREATE TABLE p (id)", params: [] }]);
+});
+
+testEachDriver("a disk that is full is the store's failure, whoever catches it", async ({ open }) => {
+  const database = await withTable(await open());
+  const [{ page_count: pages }] = await database.read({ sql: "PRAGMA page_count", params: [] }) as [
+    { page_count: number },
+  ];
+  await database.read({ sql: `PRAGMA max_page_count = ${pages + 2}`, params: [] });
+  const transaction = await begin(database);
+  await transaction.run("INSERT INTO t VALUES ('a')", []);
+  const error = await assertRejects(
+    () => transaction.run("INSERT INTO t VALUES (?)", ["x".repeat(100_000)]),
+    StoreError,
+  );
+  assertStringIncludes(error.message, "full");
+  assertEquals(transaction.failure, error);
+  assertEquals(commit(transaction), error);
+  await database.write([insert("b")]);
+  assertEquals(await values(database), ["b"]);
+});
+
+testEachDriver("run() and all() take and give all that SQLite has", async ({ open }) => {
+  const database = await open();
+  const transaction = await begin(database);
+  await transaction.run("CREATE TABLE v (i INTEGER, r REAL, s TEXT, b BLOB, n)", []);
+  const large = 2n ** 62n;
+  const sql = "INSERT INTO v VALUES (?, ?, ?, ?, ?) RETURNING *";
+  const params = [large, 1.5, "'; DROP TABLE v; --", Uint8Array.of(0, 255), null];
+  assertEquals(await transaction.all(sql, params), [
+    { i: large, r: 1.5, s: "'; DROP TABLE v; --", b: Uint8Array.of(0, 255), n: null },
+  ]);
+  assertEquals(await transaction.all("SELECT count(*) AS n FROM v", []), [{ n: 1 }]);
+  assertEquals(await transaction.run("CREATE TABLE w (x)", []), 0);
+  assertEquals(await transaction.run("SELECT * FROM v", []), 0);
+  assertEquals(await transaction.run("WITH a AS (SELECT 1) UPDATE v SET n = ?2 || ?1", ["x", "y"]), 1);
+  assertEquals(await transaction.all("SELECT n FROM v", []), [{ n: "yx" }]);
+  const all = "SELECT * FROM w";
+  assertEquals(await transaction.all(all, []), []);
+  await transaction.run("ALTER TABLE w ADD COLUMN y DEFAULT 7", []);
+  await transaction.run("INSERT INTO w (x) VALUES (1)", []);
+  assertEquals(await transaction.all(all, []), [{ x: 1, y: 7 }]);
+  transaction.rollback();
+});
+
+testEachDriver("a transaction refuses statements that are none of its business", async ({ open }) => {
+  const database = await withTable(await open());
+  const transaction = await begin(database);
+  await transaction.run("INSERT INTO t VALUES ('a')", []);
+  const refused = [
+    "BEGIN",
+    "begin immediate",
+    "COMMIT",
+    "/* x */ commit",
+    "-- x\n  END TRANSACTION",
+    "ROLLBACK",
+    "SAVEPOINT a",
+    "RELEASE stepwell_transaction",
+    "ROLLBACK TO stepwell_transaction",
+    "ATTACH 'x' AS y",
+    "DETACH y",
+    "PRAGMA user_version = 9",
+    "VACUUM",
+    "ANALYZE",
+    "",
+    "  ;",
+    "(SELECT 1)",
+    "SELECT 1; COMMIT",
+    "INSERT INTO t VALUES (';'); DELETE FROM t",
+  ];
+  for (const sql of refused) {
+    const error = await assertRejects(() => transaction.run(sql, []), TypeError, undefined, sql);
+    assertStringIncludes(error.message, "in a transaction: wanted");
+  }
+  const parameters: [string, unknown[]][] = [
+    ["SELECT ?", []],
+    ["SELECT ?", [1, 2]],
+    ["SELECT '?'", [1]],
+    ["SELECT :a", [1]],
+    ["SELECT ?", [undefined]],
+    ["SELECT ?", [NaN]],
+    ["SELECT ?", [new Date(0)]],
+    ["SELECT ?", [true]],
+  ];
+  for (const [sql, params] of parameters) {
+    await assertRejects(() => transaction.all(sql, params as []), TypeError, "wanted", sql);
+  }
+  assertEquals(commit(transaction), "committed");
+  assertEquals(await values(database), ["a"]);
+});
+
+Deno.test("checkUserSql() refuses to change the store's own tables, however they are written", () => {
+  const refused = [
+    "INSERT INTO workflows VALUES (1)",
+    "insert or replace into Checkpoints values (1)",
+    'REPLACE INTO "messages" VALUES (1)',
+    "INSERT INTO main.[inputs] VALUES (1)",
+    "INSERT INTO 'executors' VALUES (1)",
+    "UPDATE `workflows` SET status = 'completed'",
+    "UPDATE OR IGNORE workflows SET run = 1",
+    "/* */ DELETE /* */ FROM /* */ workflows",
+    "WITH a AS (SELECT 1) DELETE FROM checkpoints",
+    "DROP TABLE IF EXISTS workflows",
+    "DROP VIEW steps",
+    "DROP INDEX messages_kept; DROP TABLE messages",
+    "ALTER TABLE workflows ADD COLUMN x",
+    "ALTER TABLE temp.mine RENAME TO workflows",
+    "CREATE TEMP TABLE workflows (x)",
+    "CREATE TABLE IF NOT EXISTS wal_growth (x)",
+    "CREATE TEMP VIEW signals AS SELECT 1",
+    "CREATE INDEX i ON workflows (name)",
+    "CREATE TRIGGER x AFTER INSERT ON checkpoints BEGIN SELECT 1; END",
+    "CREATE TRIGGER x AFTER INSERT ON mine BEGIN INSERT INTO mine VALUES (1); DELETE FROM workflows; END",
+  ];
+  for (const sql of refused) assertThrows(() => checkUserSql(sql), TypeError, "in a transaction", sql);
+
+  const allowed = [
+    "SELECT * FROM workflows WHERE status = 'waiting'",
+    "INSERT INTO mine SELECT workflow_id FROM workflows",
+    "UPDATE mine SET n = (SELECT count(*) FROM steps) FROM workflows WHERE workflows.workflow = mine.w",
+    "INSERT INTO mine VALUES ('INTO workflows') ON CONFLICT DO UPDATE SET steps = 1",
+    "INSERT INTO mine SELECT 1 FROM a JOIN workflows ON workflows.workflow = a.w",
+    "WITH steps AS (SELECT 1) SELECT * FROM steps",
+    "CREATE TABLE mine (workflows TEXT, steps INTEGER)",
+    "CREATE TRIGGER x AFTER INSERT ON mine BEGIN INSERT INTO log VALUES (1); END;",
+    "DELETE FROM workflows_of_mine",
+  ];
+  for (const sql of allowed) checkUserSql(sql);
+});
+
+testEachDriver(
+  "reads through the same connection see the store's rows as of the last commit",
+  async ({ open }) => {
+    const database = await withTable(await open());
+    const transaction = await begin(database);
+    const waiting = database.write([insert("waiting")]);
+    assertEquals(await values(database), []);
+    commit(transaction, [insert("batch")]);
+    assertEquals(await values(database), ["batch"]);
+    await waiting;
+  },
+);
+
+testEachDriver("close() waits for a transaction that is open, and for those that wait", async ({ open }) => {
+  const database = await withTable(await open());
+  const first = await begin(database);
+  const second = begin(database);
+  let closed = false;
+  // begin() has to come to the queue before the database is closed.
+  await new Promise((resolve) => setTimeout(resolve));
+  const closing = database.close().then(() => closed = true);
+  for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setTimeout(resolve));
+  assert(!closed);
+  await first.run("INSERT INTO t VALUES ('a')", []);
+  commit(first);
+  await (await second).run("INSERT INTO t VALUES ('b')", []);
+  commit(await second);
+  await closing;
+  const again = await open();
+  assertEquals(await values(again), ["a", "b"]);
+  await again.close();
+  await assertRejects(() => begin(again), StoreError, "closed");
+});
+
+testEachDriver("transactions work on a database in memory", async ({ open }) => {
+  const database = await withTable(await open({ location: ":memory:" }));
+  const undone = await begin(database);
+  await undone.run("INSERT INTO t VALUES ('a')", []);
+  undone.rollback();
+  const done = await begin(database);
+  await done.run("INSERT INTO t VALUES ('b')", []);
+  commit(done, [insert("c")]);
+  assertEquals(await values(database), ["b", "c"]);
+});
+
+testEachDriver("a row that rides along is not forgotten while a transaction is open", async ({ open }) => {
+  const clock = new ManualClock();
+  const database = await withTable(await open({ clock }));
+  const transaction = await begin(database);
+  let results: readonly number[] | undefined;
+  database.rideAlong({
+    stream: 7,
+    board: () => [insert("rider")],
+    committed: (counts) => results = counts,
+    failed: (error) => assert(false, error.message),
+  });
+  clock.advance(200);
+  transaction.rollback();
+  await eventually(() => results);
+  assertEquals(await values(database), ["rider"]);
+});
