@@ -27,15 +27,15 @@ export interface CrashEverywhereOptions<I> extends WorldOptions {
   id?: string;
   /** What its function is given. */
   input?: I;
-  /** Called before each run: it puts the world outside back to how it was at first. */
-  prepare?: () => void | Promise<void>;
+  /** Called before each run: it puts the world outside back to how it was at first, and makes tables, say, in the new one. */
+  prepare?: (engine: Engine) => void | Promise<void>;
   /**
    * Called in each life, once the workflow is started or resumed: it sends signals, say. It is called again after a crash, in
    * which all that it waits for is lost. So what it sends should have an idempotency key.
    */
   drive?: (engine: Engine, id: string) => void | Promise<void>;
-  /** Called after each run: what it returns of the world outside must be the same as without a crash. Plain data. */
-  observe?: () => unknown;
+  /** Called after each run: what it returns of the world outside, or of tables, must be the same as without a crash. */
+  observe?: (engine: Engine) => unknown;
   /** How many points there may be, before it is given up. 1,000 by default. */
   maxPoints?: number;
   /** How long a run may take, in real time, before it is taken for one that does not end. `"10s"` by default. */
@@ -135,10 +135,10 @@ async function runOnce<I, O>(
 ): Promise<LostRun> {
   const { id = `${workflow.name}-1`, input, prepare, drive, observe, timeoutMs, ...given } = options;
   const { maxPoints: _, timeout: __, ...rest } = given;
-  await prepare?.();
   const faults = [...rest.faults ?? [], ...faultOf(point)];
   const world = await World.open({ ...rest, workflows: [workflow, ...others(workflow, rest)], faults });
   try {
+    await world.undisturbed((engine) => prepare?.(engine));
     const living = async (engine: Engine, life: Life) => {
       const handle = await engine.start(workflow, { id, ...input !== undefined && { input } });
       const driven = driveWhileRunning(life, { id, drive });
@@ -146,12 +146,13 @@ async function runOnce<I, O>(
       return await world.record(id);
     };
     const record = await withinTime(world.outlive(living), timeoutMs);
+    const observed = await world.undisturbed((engine) => observe?.(engine));
     const { commitCount: commits, calls } = world;
     return {
       point,
       reached: world.plan.left.every((fault) => !("crash" in fault)),
       ending: record && endingOf(record),
-      world: await encodeValue(await observe?.(), "what observe() returned", Infinity),
+      world: await encodeValue(observed, "what observe() returned", Infinity),
       calls: [...calls.all],
       commits,
       repeated: calls.repeated(),

@@ -1,3 +1,4 @@
+import type { Duration } from "../engine/duration.ts";
 import { Engine, type StartOptions } from "../engine/engine.ts";
 import { WorkflowStateError } from "../engine/errors.ts";
 import type { EngineEvent } from "../engine/events.ts";
@@ -7,13 +8,13 @@ import type { RandomSource, SeededRandom } from "../engine/random.ts";
 import { type Signal, signalName } from "../engine/signal.ts";
 import type { Database } from "../engine/store/database.ts";
 import type { Turns } from "../engine/turns.ts";
-import type { StepInfo, Workflow } from "../engine/workflow.ts";
+import type { TransactionFunction, Workflow } from "../engine/workflow.ts";
 import type { Executors } from "./executors.ts";
 import type { StepMoment } from "./faults.ts";
 import type { JumpingClock } from "./jumping_clock.ts";
 import { LifeClock } from "./life_clock.ts";
 import { LifeDatabase, type LifeDatabaseHost, never } from "./life_database.ts";
-import { WatchedWorkflows, type WorkflowWatcher } from "./watched_workflow.ts";
+import { watchedTransaction, WatchedWorkflows, type WorkflowWatcher } from "./watched_workflow.ts";
 
 /** The world in which an engine lives, and what in it decides when a life ends. */
 export interface LifeHost {
@@ -50,6 +51,9 @@ export class Life implements LifeDatabaseHost, WorkflowWatcher {
   readonly engine: Engine;
   readonly #host: LifeHost;
   readonly #clock: LifeClock;
+  readonly #data = new LifeDatabase(this);
+  /** The transactions that there may be, by workflow and id, and their attempts whose functions are to be called yet. */
+  readonly #transactions = new Map<string, StepMoment[]>();
   readonly #died = Promise.withResolvers<void>();
   /** What ends the functions that run, as the clock sees them. */
   readonly #running = new Set<() => void>();
@@ -62,7 +66,7 @@ export class Life implements LifeDatabaseHost, WorkflowWatcher {
     const workflows = options.workflows?.map((workflow) => this.#workflows.watch(workflow));
     this.engine = Engine.openOn((_, turns) => {
       host.began(turns);
-      return new LifeDatabase(this);
+      return this.#data;
     }, {
       ...options,
       ...workflows !== undefined && { workflows },
@@ -99,6 +103,7 @@ export class Life implements LifeDatabaseHost, WorkflowWatcher {
     if (this.#dead) return;
     this.#dead = true;
     this.#clock.end();
+    this.#data.end();
     for (const end of this.#running) end();
     this.#running.clear();
     this.#died.resolve();
@@ -131,9 +136,8 @@ export class Life implements LifeDatabaseHost, WorkflowWatcher {
   }
 
   /** Calls the function of a step, unless the life is over before that. */
-  call(info: StepInfo, fn: () => unknown): unknown {
+  call(step: StepMoment, fn: () => unknown): unknown {
     if (this.#dead) return never();
-    const step = momentOf(info);
     this.#host.stepBegins(step);
     if (this.#dead) return never();
     const end = this.begin();
@@ -163,10 +167,25 @@ export class Life implements LifeDatabaseHost, WorkflowWatcher {
     return this.#dead ? never() : result;
   }
 
+  expectsTransaction(workflowId: string, id: string): void {
+    const name = JSON.stringify([workflowId, id]);
+    if (!this.#transactions.has(name)) this.#transactions.set(name, []);
+  }
+
+  /** Their functions are called in the order in which their attempts were begun. */
+  transactionBegun(workflowId: string, id: string): StepMoment {
+    const begun = this.#transactions.get(JSON.stringify([workflowId, id]))?.shift();
+    return begun ?? { workflowId, key: id, attempt: 1 };
+  }
+
   #observe(event: EngineEvent, onEvent: EngineOptions["onEvent"]): void {
     if (this.#dead) return;
     this.clock.stir();
     onEvent?.(event);
+    if (event.type === "stepStarted") {
+      const name = JSON.stringify([event.workflowId, event.key.replace(/#\d{6}$/, "")]);
+      this.#transactions.get(name)?.push(event);
+    }
     const isEnd = event.type === "stepCompleted" || event.type === "stepFailed";
     if (isEnd || event.type === "stepRetried") this.#host.attemptStored(event);
     if (isEnd) this.#host.stepCommitted(event);
@@ -175,12 +194,14 @@ export class Life implements LifeDatabaseHost, WorkflowWatcher {
   /** Has the workflows watched, and the signals repeated, that are handed to the engine itself. */
   #watchEngine(): void {
     const { engine } = this;
-    const { run, start, signal } = Engine.prototype;
+    const { run, start, signal, transaction } = Engine.prototype;
     Object.assign(engine, {
       run: (workflow: Workflow, options?: StartOptions<unknown>): Promise<unknown> =>
         run.call(engine, this.#workflows.watch(workflow) as Workflow, options),
       start: (workflow: Workflow, options?: StartOptions<unknown>): Promise<Handle> =>
         start.call(engine, this.#workflows.watch(workflow) as Workflow, options),
+      transaction: (fn: TransactionFunction<unknown>, options?: { timeout?: Duration }): Promise<unknown> =>
+        transaction.call(engine, (tx) => fn(watchedTransaction(this.#workflows, tx)), options),
       signal: async (
         id: string,
         name: Signal<unknown> | string,
@@ -199,11 +220,4 @@ export class Life implements LifeDatabaseHost, WorkflowWatcher {
 /** What comes too late is told to nobody who could do anything about it. */
 function ignoreEnded(error: unknown): void {
   if (!(error instanceof WorkflowStateError)) throw error;
-}
-
-/** Which step it is: its key is what follows the last slash of the idempotency key. */
-function momentOf({ idempotencyKey, attempt }: StepInfo): StepMoment {
-  const slash = idempotencyKey.lastIndexOf("/");
-  const key = idempotencyKey.slice(slash + 1).replace(/%2F|%25/g, decodeURIComponent);
-  return { workflowId: idempotencyKey.slice(0, slash), key, attempt };
 }

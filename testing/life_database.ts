@@ -1,5 +1,16 @@
 import { closedError, refuse } from "../engine/store/commit_queue.ts";
-import type { Batch, Database, Liveness, Rider, Row, Statement, Write } from "../engine/store/database.ts";
+import type {
+  Batch,
+  Database,
+  Liveness,
+  OpenTransaction,
+  Rider,
+  Row,
+  Statement,
+  TransactionEnd,
+  TransactionRequest,
+  Write,
+} from "../engine/store/database.ts";
 import type { Executors } from "./executors.ts";
 import type { JumpingClock } from "./jumping_clock.ts";
 
@@ -21,13 +32,11 @@ export interface LifeDatabaseHost {
 
 /**
  * The data as one life of an engine sees it: once that is over, nothing more is stored, and nobody gets an answer. What was
- * handed over before is committed, as it may be when a process is lost.
- *
- * What holds the connection for longer than a batch, such as a transaction of a user's, has its place here: it must be given
- * back when the life ends, for the sake of the next one, with nothing of it stored.
+ * handed over before is committed, as it may be when a process is lost; a transaction that is open is rolled back.
  */
 export class LifeDatabase implements Database {
   #closed = false;
+  readonly #open = new Set<OpenTransaction>();
 
   constructor(private readonly life: LifeDatabaseHost) {}
 
@@ -67,6 +76,57 @@ export class LifeDatabase implements Database {
       committed: (counts) => life.dead || rider.committed(counts),
       failed: (error) => life.dead || rider.failed(error),
     });
+  }
+
+  async begin(request: TransactionRequest): Promise<OpenTransaction> {
+    const { life } = this;
+    life.clock.stir();
+    if (life.dead) return await never();
+    if (this.#closed) throw closedError(this.location);
+    const open = await life.database.begin(request);
+    life.clock.stir();
+    if (life.dead) {
+      open.rollback();
+      return await never();
+    }
+    this.#open.add(open);
+    return {
+      expired: open.expired,
+      get failure() {
+        return open.failure;
+      },
+      run: (sql, params) => life.dead ? never() : open.run(sql, params),
+      all: (sql, params) => life.dead ? never() : open.all(sql, params),
+      seal: () => open.seal(),
+      rollback: () => {
+        this.#open.delete(open);
+        open.rollback();
+      },
+      commit: (end) => this.#commit(open, end),
+    };
+  }
+
+  /** The commit of a transaction is one as that of a batch is. */
+  #commit(open: OpenTransaction, end: TransactionEnd): void {
+    const { life } = this;
+    if (life.dead) return;
+    const number = life.commits();
+    if (life.dead) return;
+    this.#open.delete(open);
+    life.clock.stir();
+    open.commit({
+      ...end,
+      committed: () => {
+        life.committed(number);
+        if (!life.dead) end.committed();
+      },
+    });
+  }
+
+  /** The life is over: what it holds is given back, for the sake of the next one. */
+  end(): void {
+    for (const open of this.#open) open.rollback();
+    this.#open.clear();
   }
 
   async read(statement: Statement): Promise<Row[]> {

@@ -6,9 +6,11 @@ import type {
   StepFunction,
   StepInfo,
   StepOptions,
+  Transaction,
   Workflow,
 } from "../engine/workflow.ts";
 import { isWorkflow } from "../engine/workflow.ts";
+import type { StepMoment } from "./faults.ts";
 import { never } from "./life_database.ts";
 
 /** Who watches what a workflow does. */
@@ -19,14 +21,18 @@ export interface WorkflowWatcher {
   knows(workflow: Workflow): void;
   /** What a workflow of this id draws. */
   randomOf(workflowId: string): SeededRandom;
+  /** A workflow has a transaction of this id: its attempts are to be told apart from those of steps. */
+  expectsTransaction(workflowId: string, id: string): void;
+  /** The attempt of such a transaction whose function is being called. */
+  transactionBegun(workflowId: string, id: string): StepMoment;
   /** Calls the function of a step. */
-  call(info: StepInfo, fn: () => unknown): unknown;
+  call(step: StepMoment, fn: () => unknown): unknown;
 }
 
 type Branch = (ctx: Context) => unknown;
 
 /** The members of a context that take functions of the user's, by which a life that is over could go on. */
-type WatchedMembers = Pick<Context, "step" | "all" | "child" | "random" | "uuid">;
+type WatchedMembers = Pick<Context, "step" | "transaction" | "all" | "child" | "random" | "uuid">;
 
 /**
  * Workflows, watched: while their life lasts they do what they would do anyway; once it is over, none of their code is
@@ -60,7 +66,7 @@ export class WatchedWorkflows {
 
 /**
  * A context that passes everything on, members that are not known here too. A member that takes another function of the
- * user's than a step's (a transaction's, say) is to be added to `members`, if calls of that are to be counted.
+ * user's than these is to be added to `members`, if calls of that are to be counted.
  */
 function watchedContext(
   workflows: WatchedWorkflows,
@@ -72,8 +78,22 @@ function watchedContext(
     step: <T>(id: string, fn: StepFunction<T>, options?: StepOptions<NoInfer<T>>): Promise<T> => {
       // The place of the call is that in the user's source, not the one below.
       const name = id === "" ? callSite(import.meta.url) ?? "step" : id;
-      const watched = typeof fn === "function" ? (info: StepInfo) => watcher.call(info, () => fn(info)) : fn;
+      const watched = typeof fn === "function"
+        ? (info: StepInfo) => watcher.call(momentOf(info), () => fn(info))
+        : fn;
       return context.step<T>(name, watched as StepFunction<T>, watchedOptions(watcher, options));
+    },
+    transaction: (id, fn, options) => {
+      const name = id === "" ? callSite(import.meta.url) ?? "transaction" : id;
+      if (typeof fn !== "function") return context.transaction(name, fn, options);
+      const { workflowId } = context;
+      watcher.expectsTransaction(workflowId, name);
+      const watched: typeof fn = (tx) =>
+        watcher.call(
+          watcher.transactionBegun(workflowId, name),
+          () => fn(watchedTransaction(workflows, tx)),
+        ) as ReturnType<typeof fn>;
+      return context.transaction(name, watched, options);
     },
     all: (branches, options) => {
       const watched = Array.isArray(branches)
@@ -96,6 +116,14 @@ function watchedContext(
   });
 }
 
+/** A transaction that has the workflows watched which it starts. */
+export function watchedTransaction(workflows: WatchedWorkflows, transaction: Transaction): Transaction {
+  return {
+    ...transaction,
+    start: (workflow, options) => transaction.start(workflows.watch(workflow), options),
+  };
+}
+
 function watchedBranch(
   workflows: WatchedWorkflows,
   watcher: WorkflowWatcher,
@@ -115,11 +143,18 @@ function watchedOptions<T>(
   if (!compensate) return options;
   const undo = typeof compensate === "function" ? compensate : compensate.undo;
   if (typeof undo !== "function") return options;
-  const watched: Compensate<T> = (output, info) => watcher.call(info, () => undo(output, info));
+  const watched: Compensate<T> = (output, info) => watcher.call(momentOf(info), () => undo(output, info));
   return {
     ...options,
     compensate: typeof compensate === "function" ? watched : { ...compensate, undo: watched },
   };
+}
+
+/** Which attempt it is: the step's key is what follows the last slash of the idempotency key. */
+function momentOf({ idempotencyKey, attempt }: StepInfo): StepMoment {
+  const slash = idempotencyKey.lastIndexOf("/");
+  const key = idempotencyKey.slice(slash + 1).replace(/%2F|%25/g, decodeURIComponent);
+  return { workflowId: idempotencyKey.slice(0, slash), key, attempt };
 }
 
 /** The value itself, or a promise that does not settle once the life is over. */

@@ -64,6 +64,8 @@ export class World implements LifeHost {
   #lives = 0;
   #commits = 0;
   #ended = false;
+  /** Whether what is planned may happen. */
+  #armed = true;
 
   private constructor(
     readonly database: Database,
@@ -93,7 +95,13 @@ export class World implements LifeHost {
     });
     const settings = { ...engineSettings(options), clock, random: seededSource(seed), turns };
     // So that nothing is loaded later, while the clock takes it that nothing happens.
-    await encodeValue(new Date(0), "a date", Infinity);
+    await Promise.all([
+      encodeValue(new Date(0), "a date", Infinity),
+      import("../engine/inspect.ts"),
+      import("../engine/transaction.ts"),
+      import("../engine/transactions.ts"),
+      import("../engine/store/held_transaction.ts"),
+    ]);
     const database = await openSqliteDatabase(":memory:", settings);
     return new World(database, clock, { seed, turns, plan, options });
   }
@@ -127,6 +135,16 @@ export class World implements LifeHost {
     if (this.#ended) return;
     this.#life.kill();
     this.#begin(this.#settle());
+  }
+
+  /** Does something in which nothing goes wrong, and of which nothing is counted. */
+  async undisturbed<T>(act: (engine: Engine) => T | Promise<T>): Promise<T> {
+    this.#armed = false;
+    try {
+      return await act(this.engine);
+    } finally {
+      this.#armed = true;
+    }
   }
 
   /** Ends the life that goes on, and with it the world. */
@@ -208,6 +226,7 @@ export class World implements LifeHost {
   }
 
   commits(): number {
+    if (!this.#armed) return 0;
     const number = ++this.#commits;
     if (this.plan.crashesAtCommit("before", number)) this.crash();
     return number;
@@ -218,6 +237,7 @@ export class World implements LifeHost {
   }
 
   stepBegins(step: StepMoment): void {
+    if (!this.#armed) return;
     if (this.plan.crashesAtStep("before", step)) return this.crash();
     const failure = this.plan.failureOf(step);
     if (failure !== undefined) throw failure.error;
@@ -227,7 +247,7 @@ export class World implements LifeHost {
   }
 
   stepEnds(step: StepMoment): void {
-    if (this.plan.crashesAtStep("during", step)) this.crash();
+    if (this.#armed && this.plan.crashesAtStep("during", step)) this.crash();
   }
 
   attemptStored(step: StepMoment): void {
@@ -235,7 +255,7 @@ export class World implements LifeHost {
   }
 
   stepCommitted(step: StepMoment): void {
-    if (this.plan.crashesAtStep("after", step)) this.crash();
+    if (this.#armed && this.plan.crashesAtStep("after", step)) this.crash();
   }
 
   deliveriesOf(signal: string): number {

@@ -7,6 +7,7 @@ import { album, resize } from "../examples/fan_out.ts";
 import { onboardingAt } from "../examples/onboarding/mod.ts";
 import { officeIn } from "../examples/onboarding/office.ts";
 import { ledger, order } from "../examples/order_saga.ts";
+import { books, openAccounts, receipt, transferWorkflow } from "../examples/transfer/bank.ts";
 import { forecast, weather } from "../examples/sleep_and_retry.ts";
 import { temporaryFolder } from "./temporary_folder.ts";
 
@@ -71,6 +72,16 @@ Deno.test("examples/onboarding/ has each effect once wherever it crashes", async
       (await office.ledger.entries()).map(({ key, result }) => ({ key, result })).sort(byKey),
   });
   assertEquals(report.ending.status, "completed");
+});
+
+Deno.test("examples/transfer/ moves the money once, and tells of it once, wherever it crashes", async () => {
+  const { repeated } = await assertSurvivesCrashes(transferWorkflow(), {
+    workflows: [receipt],
+    input: { from: "ada", to: "grace", cents: 30 },
+    prepare: openAccounts,
+    observe: books,
+  });
+  assertEquals(repeated.map(({ key }) => key).sort(), ["after#000001", "move#000001"]);
 });
 
 function byKey(a: { key: string }, b: { key: string }): number {

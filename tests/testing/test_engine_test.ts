@@ -236,3 +236,26 @@ Deno.test("TestEngine.open() refuses what is no seed and no fault", async () => 
     '{"crash":"never"}',
   );
 });
+
+for (const crash of ["before", "during", "after"] as const) {
+  Deno.test(`a fault that crashes ${crash} a transaction leaves its effect there once`, async () => {
+    const move = workflow("move", async (ctx) => {
+      await ctx.transaction("move", async (tx) => {
+        await tx.run("UPDATE accounts SET euros = euros - 10");
+        await tx.signal("other", "moved", 10);
+      }, { retry: { maxAttempts: 2 } });
+    });
+    await using test = await TestEngine.open({
+      faults: [{ fail: "move" }, { crash, step: "move", attempt: 2 }],
+    });
+    await test.engine.transaction(async (tx) => {
+      await tx.run("CREATE TABLE accounts (euros INTEGER)");
+      await tx.run("INSERT INTO accounts VALUES (100)");
+    });
+    await test.run(move, { id: "m" });
+    assertEquals(test.lives, 2);
+    assertEquals(test.count("move#000001", "m"), crash === "during" ? 2 : 1);
+    assertEquals(await test.engine.transaction((tx) => tx.all("SELECT * FROM accounts")), [{ euros: 90 }]);
+    assertEquals(test.faultsLeft, []);
+  });
+}
