@@ -2,18 +2,20 @@
  * The place in the source from which the engine was called, such as `orders.ts:12:20`: the same for every run of the
  * same source, wherever it lies and however it is started.
  *
+ * @param wrapper the URL of a file that calls the engine for the user, if one does: its folder is passed over as well
  * @returns undefined where the stack does not tell
  */
-export function callSite(): string | undefined {
+export function callSite(wrapper?: string): string | undefined {
   // What is called from the folder of this file is not what the user wrote.
-  const here = import.meta.url.slice(0, import.meta.url.lastIndexOf("/") + 1);
+  const passedOver = [import.meta.url, wrapper ?? import.meta.url]
+    .map((url) => url.slice(0, url.lastIndexOf("/") + 1));
   const { stackTraceLimit } = Error;
   Error.stackTraceLimit = 10;
   const stack = new Error().stack ?? "";
   Error.stackTraceLimit = stackTraceLimit;
   for (const line of stack.split("\n").slice(1)) {
     const [, url, place] = /([a-z]+:\/\/[^\s()]+?|\/[^\s()]+?):(\d+:\d+)\)?$/.exec(line) ?? [];
-    if (url === undefined || url.startsWith(here)) continue;
+    if (url === undefined || passedOver.some((folder) => url.startsWith(folder))) continue;
     return `${url.slice(url.lastIndexOf("/") + 1)}:${place}`;
   }
   return undefined;

@@ -33,7 +33,7 @@ const tools: Readonly<Record<string, (input: string) => string>> = {
 /** How often the model may ask for a tool. */
 const MAX_TURNS = 10;
 
-const agent = workflow("agent", async (ctx: Context, question: string) => {
+export const agent = workflow("agent", async (ctx: Context, question: string) => {
   const messages: Message[] = [{ role: "user", content: question }];
   for (let turn = 1; turn <= MAX_TURNS; turn++) {
     const reply = await ctx.step("model", () => model(messages), {
@@ -52,10 +52,11 @@ const agent = workflow("agent", async (ctx: Context, question: string) => {
   throw new Error(`No answer after ${MAX_TURNS} turns`);
 });
 
-await using engine = await Engine.open(Deno.args[0] ?? ":memory:", {
-  workflows: [agent],
-  onEvent: (event) => event.type === "log" && console.log(event.message, event.fields),
-});
-console.log(
-  await engine.run(agent, { id: "question-1", input: "How many lamps have you got, and at what price?" }),
-);
+if (import.meta.main) {
+  await using engine = await Engine.open(Deno.args[0] ?? ":memory:", {
+    workflows: [agent],
+    onEvent: (event) => event.type === "log" && console.log(event.message, event.fields),
+  });
+  const input = "How many lamps have you got, and at what price?";
+  console.log(await engine.run(agent, { id: "question-1", input }));
+}

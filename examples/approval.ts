@@ -8,9 +8,9 @@
  */
 import { Engine, signal, workflow } from "@stepwell/stepwell";
 
-const decided = signal<{ by: string; yes: boolean }>("decided");
+export const decided = signal<{ by: string; yes: boolean }>("decided");
 
-const expense = workflow("expense", async (ctx, amount: number) => {
+export const expense = workflow("expense", async (ctx, amount: number) => {
   await ctx.step("notify", () => console.log(`Please decide on ${amount} euros`));
   const decision = await ctx.waitForSignal(decided, { timeout: "3d" });
   if (decision === undefined) return "nobody has decided";
@@ -18,11 +18,13 @@ const expense = workflow("expense", async (ctx, amount: number) => {
   return await ctx.step("pay", ({ idempotencyKey }) => `paid ${amount} euros as ${idempotencyKey}`);
 });
 
-await using engine = await Engine.open(Deno.args[0] ?? ":memory:", { workflows: [expense] });
-const handle = await engine.start(expense, { id: "expense-7", input: 120 });
+if (import.meta.main) {
+  await using engine = await Engine.open(Deno.args[0] ?? ":memory:", { workflows: [expense] });
+  const handle = await engine.start(expense, { id: "expense-7", input: 120 });
 
-// Elsewhere, later. The key makes a click that is sent twice one decision.
-await engine.signal("expense-7", decided, { by: "Ada", yes: true }, { idempotencyKey: "click-1" });
-await engine.signal("expense-7", decided, { by: "Ada", yes: true }, { idempotencyKey: "click-1" });
+  // Elsewhere, later. The key makes a click that is sent twice one decision.
+  await engine.signal("expense-7", decided, { by: "Ada", yes: true }, { idempotencyKey: "click-1" });
+  await engine.signal("expense-7", decided, { by: "Ada", yes: true }, { idempotencyKey: "click-1" });
 
-console.log(await handle.result());
+  console.log(await handle.result());
+}

@@ -8,14 +8,14 @@
  */
 import { Engine, workflow } from "@stepwell/stepwell";
 
-const resize = workflow("resize", async (ctx, image: string) => {
+export const resize = workflow("resize", async (ctx, image: string) => {
   if (image.endsWith(".txt")) throw new TypeError(`${image} is no picture`);
   const small = await ctx.step("small", () => `${image} at 100 px`);
   await ctx.step("store", () => {});
   return small;
 });
 
-const album = workflow("album", async (ctx, images: readonly string[]) => {
+export const album = workflow("album", async (ctx, images: readonly string[]) => {
   const results = await Promise.allSettled(
     images.map((image) => ctx.child(resize, { id: `${ctx.workflowId}/${image}`, input: image })),
   );
@@ -25,7 +25,9 @@ const album = workflow("album", async (ctx, images: readonly string[]) => {
   };
 });
 
-const images = [...Array.from({ length: 98 }, (_, i) => `${i}.png`), "notes.txt", "last.png"];
-await using engine = await Engine.open(Deno.args[0] ?? ":memory:", { workflows: [album, resize] });
-console.log(await engine.run(album, { id: "holiday", input: images }));
-console.log((await engine.get("holiday/last.png"))?.output);
+if (import.meta.main) {
+  const images = [...Array.from({ length: 98 }, (_, i) => `${i}.png`), "notes.txt", "last.png"];
+  await using engine = await Engine.open(Deno.args[0] ?? ":memory:", { workflows: [album, resize] });
+  console.log(await engine.run(album, { id: "holiday", input: images }));
+  console.log((await engine.get("holiday/last.png"))?.output);
+}

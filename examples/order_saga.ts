@@ -14,9 +14,9 @@ interface Order {
 }
 
 /** What the services have done, in the order in which they did it. */
-const ledger: string[] = [];
+export const ledger: string[] = [];
 
-const order = workflow("order", async (ctx, { sku, card }: Order) => {
+export const order = workflow("order", async (ctx, { sku, card }: Order) => {
   await ctx.step("reserve", () => {
     ledger.push(`reserved ${sku}`);
     return { reservation: `R-${sku}` };
@@ -41,10 +41,12 @@ const order = workflow("order", async (ctx, { sku, card }: Order) => {
   });
 });
 
-await using engine = await Engine.open(Deno.args[0] ?? ":memory:", { workflows: [order] });
-try {
-  await engine.run(order, { id: "order-17", input: { sku: "A1", card: "tok" } });
-} catch (error) {
-  console.log(String(error));
+if (import.meta.main) {
+  await using engine = await Engine.open(Deno.args[0] ?? ":memory:", { workflows: [order] });
+  try {
+    await engine.run(order, { id: "order-17", input: { sku: "A1", card: "tok" } });
+  } catch (error) {
+    console.log(String(error));
+  }
+  for (const line of ledger) console.log(line);
 }
-for (const line of ledger) console.log(line);

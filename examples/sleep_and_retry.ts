@@ -9,7 +9,7 @@
 import { Engine, workflow } from "@stepwell/stepwell";
 
 /** A service that is not up yet: it answers from the third call on. */
-const weather = {
+export const weather = {
   calls: 0,
   fetch(city: string): string {
     if (++this.calls < 3) throw new Error(`No answer (call ${this.calls})`);
@@ -17,7 +17,7 @@ const weather = {
   },
 };
 
-const forecast = workflow("forecast", async (ctx, city: string) => {
+export const forecast = workflow("forecast", async (ctx, city: string) => {
   const asked = ctx.now();
   await ctx.sleep("50ms");
   const report = await ctx.step("fetch", ({ attempt }) => `${weather.fetch(city)} (attempt ${attempt})`, {
@@ -26,12 +26,14 @@ const forecast = workflow("forecast", async (ctx, city: string) => {
   return { report, waited: ctx.now().getTime() - asked.getTime() >= 50 };
 });
 
-await using engine = await Engine.open(Deno.args[0] ?? ":memory:", {
-  workflows: [forecast],
-  onEvent: (event) => {
-    if (event.type === "stepRetried") {
-      console.log(`attempt ${event.attempt}: ${(event.error as Error).message}`);
-    }
-  },
-});
-console.log(await engine.run(forecast, { id: "forecast-1", input: "Bergen" }));
+if (import.meta.main) {
+  await using engine = await Engine.open(Deno.args[0] ?? ":memory:", {
+    workflows: [forecast],
+    onEvent: (event) => {
+      if (event.type === "stepRetried") {
+        console.log(`attempt ${event.attempt}: ${(event.error as Error).message}`);
+      }
+    },
+  });
+  console.log(await engine.run(forecast, { id: "forecast-1", input: "Bergen" }));
+}

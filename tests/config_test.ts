@@ -18,7 +18,7 @@ Deno.test("each package under offline/ has a name and a version that deno.json a
   }
 });
 
-Deno.test("jsr.json publishes the engine, and nothing else", async () => {
+Deno.test("jsr.json publishes the engine and the kit for tests, and nothing else", async () => {
   const dryRun = new Deno.Command(Deno.execPath(), {
     args: ["publish", "--config", "jsr.json", "--dry-run", "--allow-dirty"],
     cwd: new URL("../", import.meta.url),
@@ -33,9 +33,11 @@ Deno.test("jsr.json publishes the engine, and nothing else", async () => {
   assertEquals(success, true, text);
   const root = new URL("../", import.meta.url).href;
   const files = Array.from(text.matchAll(/^ +(file:\S+) \(/gm), ([, file]) => file!.slice(root.length));
-  const outside = files.filter((file) => !/^(engine\/.+|mod\.ts|jsr\.json|[A-Z]+(\.md)?)$/.test(file));
+  const outside = files.filter((file) =>
+    !/^((engine|testing)\/.+|mod\.ts|jsr\.json|[A-Z]+(\.md)?)$/.test(file)
+  );
   assertEquals(outside, []);
-  assertEquals(files.includes("mod.ts"), true, text);
+  for (const entry of ["mod.ts", "testing/mod.ts"]) assertEquals(files.includes(entry), true, text);
 });
 
 async function readConfig(path: string): Promise<Config> {

@@ -10,7 +10,7 @@ const ROOT = new URL("../", import.meta.url);
 type Files = ReadonlyMap<string, string>;
 
 /** The folders that hold source. */
-const FOLDERS = ["bench", "cli", "dashboard", "engine", "examples", "offline", "tests"];
+const FOLDERS = ["bench", "cli", "dashboard", "engine", "examples", "offline", "testing", "tests"];
 
 /** Folders whose code gets at the engine by its public API alone. */
 const OUTSIDE = /^(main\.ts$|cli\/|dashboard\/|examples\/)/;
@@ -88,17 +88,39 @@ Deno.test("the command line, the dashboard and the examples use the public API a
   assertEquals(apiProblems(await readRepository()), []);
 });
 
-Deno.test("mod.ts only re-exports", async () => {
+Deno.test("the kit for tests imports the engine and itself alone", async () => {
+  const files = new Map([
+    [
+      "testing/a.ts",
+      `import { Engine } from "../engine/engine.ts";\nimport "./b.ts";\nimport "node:timers";`,
+    ],
+    [
+      "testing/b.ts",
+      `import { main } from "../cli/main.ts";\nimport { workflow } from "@stepwell/stepwell";`,
+    ],
+    ["tests/testing/a_test.ts", `import { eventually } from "../eventually.ts";`],
+  ]);
+  assertEquals(kitProblems(files), [
+    "testing/b.ts imports ../cli/main.ts, which is neither the engine nor the kit",
+    "testing/b.ts imports @stepwell/stepwell, which is neither the engine nor the kit",
+  ]);
+
+  assertEquals(kitProblems(await readRepository()), []);
+});
+
+Deno.test("mod.ts and testing/mod.ts only re-export", async () => {
   const files = new Map([
     [
       "mod.ts",
       `/** Docs: export const a = 1; */\nexport * from "./engine/a.ts";\nexport {\n  b,\n  type C,\n} from "./engine/b.ts";\n` +
       `export type { D } from "./cli/d.ts";\nexport const e = 1;`,
     ],
+    ["testing/mod.ts", `export { a } from "./a.ts";\nexport { b } from "../engine/b.ts";`],
     ["offline/assert/mod.ts", `export function assert() {}`],
   ]);
   assertEquals(modProblems(files), [
     `mod.ts has more than re-exports: export type { D } from "./cli/d.ts"; export const e = 1;`,
+    `testing/mod.ts has more than re-exports: export { b } from "../engine/b.ts";`,
   ]);
 
   assertEquals(modProblems(await readRepository()), []);
@@ -197,13 +219,26 @@ function apiProblems(files: Files): string[] {
   );
 }
 
+function kitProblems(files: Files): string[] {
+  return source(files, /^testing\//).flatMap(([path, text]) =>
+    imports(text)
+      .filter((specifier) => !/^(engine|testing)\//.test(resolve(specifier, path) ?? ""))
+      .filter((specifier) => !specifier.startsWith("node:"))
+      .map((specifier) => `${path} imports ${specifier}, which is neither the engine nor the kit`)
+  );
+}
+
 function modProblems(files: Files): string[] {
-  return source(files, /^mod\.ts$/).flatMap(([path, text]) => {
-    const rest = withoutComments(text)
-      .replaceAll(/export (?:type )?(?:\*|\{[^{}]*\}) from "\.\/engine\/[^"]+";/g, "")
-      .replaceAll(/\s+/g, " ").trim();
-    return rest === "" ? [] : [`${path} has more than re-exports: ${rest}`];
-  });
+  const reExports: [mod: RegExp, reExport: RegExp][] = [
+    [/^mod\.ts$/, /export (?:type )?(?:\*|\{[^{}]*\}) from "\.\/engine\/[^"]+";/g],
+    [/^testing\/mod\.ts$/, /export (?:type )?(?:\*|\{[^{}]*\}) from "\.\/[^"]+";/g],
+  ];
+  return reExports.flatMap(([mod, reExport]) =>
+    source(files, mod).flatMap(([path, text]) => {
+      const rest = withoutComments(text).replaceAll(reExport, "").replaceAll(/\s+/g, " ").trim();
+      return rest === "" ? [] : [`${path} has more than re-exports: ${rest}`];
+    })
+  );
 }
 
 function wordProblems(files: Files): string[] {

@@ -50,11 +50,16 @@ async function balance(tx: Transaction, name: string): Promise<number> {
 /** Opens a bank, whose accounts are in the same file as its workflows. @param at see {@linkcode transferWorkflow} */
 export async function openBank(file: string, at?: (place: string) => void): Promise<Engine> {
   const engine = await Engine.open(file, { workflows: [transferWorkflow(at), receipt] });
+  await openAccounts(engine);
+  return engine;
+}
+
+/** Opens the accounts of the bank, where there are none. */
+export async function openAccounts(engine: Engine): Promise<void> {
   await engine.transaction(async (tx) => {
     await tx.run("CREATE TABLE IF NOT EXISTS accounts (name TEXT PRIMARY KEY, cents INTEGER NOT NULL)");
     await tx.run("INSERT INTO accounts VALUES ('ada', 100), ('grace', 0) ON CONFLICT DO NOTHING");
   });
-  return engine;
 }
 
 /** What is on the accounts, and how often the auditor was told. */
