@@ -164,7 +164,7 @@ async function runOnce<I, O>(
 
 /** The further workflows that the engine is to know. */
 function others(workflow: Workflow, { workflows = [] }: WorldOptions): Workflow[] {
-  return workflows.filter(({ name }) => name !== workflow.name);
+  return workflows.filter(({ name, version }) => name !== workflow.name || version !== workflow.version);
 }
 
 async function driveWhileRunning(

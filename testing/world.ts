@@ -55,10 +55,10 @@ export class World implements LifeHost {
   readonly #seed: number;
   readonly #turns: CurrentTurns;
   readonly #options: EngineOptions;
-  /** The code of all workflows that there have been, by name. */
+  /** The code of all workflows that there have been, by name and version. */
   readonly #workflows = new Map<string, Workflow>();
   /** The workflows that had not ended when the last life did, the oldest first, and which of their steps had. */
-  #left: readonly WorkflowRecord[] = [];
+  #left: readonly { readonly id: string; readonly code: string }[] = [];
   #completed: ReadonlySet<string> = new Set();
   #life!: Life;
   #lives = 0;
@@ -193,8 +193,8 @@ export class World implements LifeHost {
   }
 
   #takeUp({ engine }: Life): void {
-    for (const { workflowId: id, name } of this.#left) {
-      const workflow = this.#workflows.get(name);
+    for (const { id, code } of this.#left) {
+      const workflow = this.#workflows.get(code);
       if (workflow !== undefined) engine.start(workflow, { id }).catch(ignoreRefusal);
     }
   }
@@ -206,19 +206,22 @@ export class World implements LifeHost {
     const completed = new Set<string>();
     const statuses = ["pending", "running", "waiting", "blocked"] as const;
     const found = await store.list({ statuses, name: undefined, limit: MAX_LOOKED_AT, beforeId: undefined });
+    const left: { id: string; code: string }[] = [];
     for (const workflow of found) {
+      const { workflowId: id, status } = workflow;
+      if (status !== "blocked") left.unshift({ id, code: codeName(await store.input(workflow)) });
       for (const { checkpoint: { key, status } } of await store.inspect(workflow)) {
         if (status === "completed") completed.add(`${workflow.workflowId}/${key}`);
       }
     }
     this.#completed = completed;
-    this.#left = found.filter(({ status }) => status !== "blocked").reverse();
+    this.#left = left;
   }
 
   // --- What the life that goes on tells ---
 
   knows(workflow: Workflow): void {
-    this.#workflows.set(workflow.name, workflow);
+    this.#workflows.set(codeName(workflow), workflow);
   }
 
   began(turns: Turns): void {
@@ -261,6 +264,11 @@ export class World implements LifeHost {
   deliveriesOf(signal: string): number {
     return this.plan.deliveriesOf(signal);
   }
+}
+
+/** Tells the code of a workflow from all other. */
+function codeName({ name, version }: { name: string; version?: string | undefined }): string {
+  return JSON.stringify([name, version ?? null]);
 }
 
 /** What cannot be gone on with says so to whoever waits for it. */

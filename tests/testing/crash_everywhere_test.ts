@@ -97,6 +97,17 @@ Deno.test("crashEverywhere() passes branches, children, sleeps, signals, retries
   ]);
 });
 
+Deno.test("crashEverywhere() has children go on in the version that they were started in", async () => {
+  const older = workflow("part", { version: "1" }, async (ctx) => {
+    await ctx.sleep("1h");
+    return await ctx.step("work", () => "older");
+  });
+  const newer = workflow("part", { version: "2" }, (ctx) => ctx.step("work", () => "newer"));
+  const whole = workflow("whole", (ctx) => ctx.all([(ctx) => ctx.child(older), (ctx) => ctx.child(newer)]));
+  const { ending } = await assertSurvivesCrashes(whole, { workflows: [newer, older] });
+  assertEquals(ending.outputJson, '["older","newer"]');
+});
+
 Deno.test("crashEverywhere() finds a workflow that counts outside of steps", async () => {
   let starts = 0;
   const counting = workflow("counting", async (ctx) => {
