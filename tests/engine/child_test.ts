@@ -369,28 +369,3 @@ Deno.test("cancel() of a child by itself is an error to its parent, which may go
   await engine.cancel("c");
   assertEquals(await handle.result(), ["c", false]);
 });
-
-Deno.test("a child that was let go in a process that is lost is cancelled by who goes on with its cancelled parent", async () => {
-  await using folder = temporaryFolder();
-  const file = folder.file("a.db");
-  const child = workflow("child", (ctx) => ctx.sleep("1h"));
-  const parent = workflow("parent", async (ctx) => {
-    await ctx.child(child, { id: "c" }).catch(() => {});
-    // The call of the child has ended: a replay finds that in its history.
-    await new Promise(() => {});
-  });
-  const mortal = await openMortal(file);
-  const handle = await mortal.engine.start(parent, { id: "p" });
-  await eventually(async () => (await mortal.engine.get("c"))?.status === "waiting");
-  await handle.pause();
-  await eventualStatus(handle, "blocked");
-  await mortal.kill();
-  const returns = workflow("parent", async (ctx) => {
-    await ctx.child(child, { id: "c" }).catch(() => {});
-  });
-  await using engine = await Engine.open(file, { workflows: [returns] });
-  await engine.resume("p");
-  await engine.cancel("p");
-  await assertRejects(() => engine.handle("p").result(), CancelledError);
-  await assertRejects(() => engine.handle("c").result(), CancelledError);
-});
