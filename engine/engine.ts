@@ -1,8 +1,6 @@
 import { blockedError, type ClaimRequest, Claims } from "./claim.ts";
-import { holdProcess } from "./clock.ts";
 import { type Duration, durationMs } from "./duration.ts";
 import {
-  CancelledError,
   CorruptCheckpointError,
   EngineClosedError,
   LimitExceededError,
@@ -10,12 +8,12 @@ import {
   UnknownVersionError,
   type WorkflowBlockedError,
   WorkflowNotFoundError,
-  WorkflowPausedError,
   WorkflowStateError,
 } from "./errors.ts";
 import { type EngineEvent, Events } from "./events.ts";
 import { Executor } from "./executor.ts";
 import type { FollowHost } from "./follow.ts";
+import { Followers, type Following } from "./followers.ts";
 import type { ForkOptions } from "./fork.ts";
 import { Handle, type HandleSource, type SignalOptions } from "./handle.ts";
 import type { WorkflowDetail, WorkflowSummary } from "./inspect.ts";
@@ -23,6 +21,7 @@ import { checkName } from "./names.ts";
 import { type EngineOptions, type EngineSettings, engineSettings } from "./options.ts";
 import { readPublished } from "./published.ts";
 import { randomId, randomUuid } from "./random.ts";
+import type { RequestHost } from "./requests.ts";
 import { Parked, Run, runName } from "./run.ts";
 import { Runs } from "./runs.ts";
 import { decodeAnyValue, encodeValue } from "./serialize.ts";
@@ -30,12 +29,12 @@ import type { Database } from "./store/database.ts";
 import { type Signal, signalName } from "./signal.ts";
 import { ExecutorRegistry } from "./store/executor_registry.ts";
 import { Mailbox, MAX_KEPT, signalTopic } from "./store/mailbox.ts";
-import { WORKFLOW_STATUSES, type WorkflowOutcome, type WorkflowStatus } from "./store/rows.ts";
+import { WORKFLOW_STATUSES, type WorkflowStatus } from "./store/rows.ts";
 import { openDatabase } from "./store/open.ts";
 import { hasEnded, type WorkflowRecord } from "./store/records.ts";
 import { Publications } from "./store/publications.ts";
 import { Store } from "./store/store.ts";
-import { decodeError, encodeError, type StoredError } from "./stored_error.ts";
+import { decodeError, type StoredError } from "./stored_error.ts";
 import { StreamReader } from "./stream_reader.ts";
 import type { Transactions } from "./transactions.ts";
 import { Turns } from "./turns.ts";
@@ -73,8 +72,6 @@ export interface ListFilter {
 
 const DEFAULT_LIST_LIMIT = 100;
 const MAX_LIST_LIMIT = 10_000;
-/** How often another process may be first at a request before it is given up. */
-const MAX_TRIES = 100;
 
 /**
  * Runs workflows on one store.
@@ -94,8 +91,7 @@ export class Engine implements AsyncDisposable {
   readonly #events: Events;
   readonly #source: HandleSource;
   readonly #versions: Versions;
-  /** Who waits for something to happen to a workflow. */
-  readonly #awaiting = new Map<string, Set<() => void>>();
+  readonly #followers: Followers;
   #transactions: Transactions | undefined;
   #closing: Promise<void> | undefined;
   #working: PromiseWithResolvers<void> | undefined;
@@ -108,6 +104,7 @@ export class Engine implements AsyncDisposable {
     this.#versions = new Versions(settings.workflows);
     this.#store = new Store(database);
     this.#mailbox = new Mailbox(database);
+    this.#followers = new Followers(this.#store, clock);
     const executors = new ExecutorRegistry(database);
     this.#events = new Events();
     if (settings.onEvent !== undefined) this.#events.observe(settings.onEvent);
@@ -142,7 +139,7 @@ export class Engine implements AsyncDisposable {
       executor: this.#executor,
       executors,
       maxRunning,
-      onChange: (workflowId) => this.#wake(workflowId),
+      onChange: (workflowId) => this.#followers.wake(workflowId),
     });
     const reading: FollowHost = {
       clock,
@@ -455,11 +452,9 @@ export class Engine implements AsyncDisposable {
    * @throws {WorkflowStateError} if it has ended otherwise
    */
   async cancel(id: string): Promise<void> {
-    await this.#request(id, "cancel", async (record) => {
-      const { parentId } = await this.#store.input(record);
-      const outcome = this.#refusal(new CancelledError(id), "cancelled");
-      return await this.#store.cancel(record, parentId, outcome);
-    });
+    checkName(id, "a workflow id");
+    const { cancelWorkflow } = await import("./requests.ts");
+    await cancelWorkflow(this.#requestHost, id);
   }
 
   /**
@@ -471,46 +466,20 @@ export class Engine implements AsyncDisposable {
    * @throws {WorkflowStateError} if it has ended, or is blocked for another reason
    */
   async pause(id: string): Promise<void> {
-    await this.#request(id, "pause", async (record) => {
-      const outcome = this.#refusal(new WorkflowPausedError(id), "blocked");
-      return await this.#store.pause(record, outcome) ? [] : undefined;
-    });
-  }
-
-  #refusal(error: Error, status: "cancelled" | "blocked"): WorkflowOutcome {
-    const errorJson = JSON.stringify(encodeError(error));
-    return { status, outputJson: null, errorJson, at: this.#settings.clock.now() };
-  }
-
-  /** @param act returns the ids of the workflows that are to be told too; undefined if it could not be done */
-  async #request(
-    id: string,
-    what: string,
-    act: (record: WorkflowRecord) => Promise<readonly string[] | undefined>,
-  ): Promise<void> {
     checkName(id, "a workflow id");
-    for (let tries = 0; tries < MAX_TRIES; tries++) {
-      const record = await this.#find(id);
-      if (hasEnded(record.status)) {
-        if (record.status === "cancelled" && what === "cancel") return;
-        throw new WorkflowStateError(id, what, "one that has not ended", record.status);
-      }
-      if (record.status === "blocked" && what === "pause") {
-        if (blockedError(this.#store, record) instanceof WorkflowPausedError) return;
-        throw new WorkflowStateError(id, what, "one that can go on", record.status);
-      }
-      const others = await act(record);
-      if (others === undefined) continue;
-      for (const other of others) this.#runs.told(other);
-      this.#runs.told(id);
-      // Somebody has to run it, so that it can be told.
-      if (what === "cancel" && record.status !== "blocked") {
-        const code = await this.#codeOf(record);
-        if (code !== undefined && isCode(code)) await this.#runs.wake(id, code);
-      }
-      return;
-    }
-    throw new LimitExceededError("tries of a request", MAX_TRIES, `${what} workflow "${id}"`);
+    const { pauseWorkflow } = await import("./requests.ts");
+    await pauseWorkflow(this.#requestHost, id);
+  }
+
+  get #requestHost(): RequestHost {
+    return {
+      store: this.#store,
+      clock: this.#settings.clock,
+      find: (id) => this.#find(id),
+      codeOf: (record) => this.#codeOf(record),
+      told: (id) => this.#runs.told(id),
+      wake: (id, workflow) => this.#runs.wake(id, workflow),
+    };
   }
 
   /**
@@ -527,7 +496,7 @@ export class Engine implements AsyncDisposable {
     if (this.#closing !== undefined) throw this.#closedError();
     if (this.#working === undefined) {
       this.#working = Promise.withResolvers<void>();
-      this.#runs.work(this.#versions, concurrency);
+      await this.#runs.work(this.#versions, concurrency);
     }
     await this.#working.promise;
   }
@@ -548,7 +517,7 @@ export class Engine implements AsyncDisposable {
 
   async #close(): Promise<void> {
     await this.#runs.close(this.#settings.closeGraceMs);
-    for (const workflowId of [...this.#awaiting.keys()]) this.#wake(workflowId);
+    this.#followers.wakeAll();
     this.#events.close();
     try {
       await this.#executor.retire();
@@ -613,12 +582,7 @@ export class Engine implements AsyncDisposable {
     const { workflowId, name: workflow } = record;
     const at = new Date(this.#settings.clock.now());
     this.#events.emit({ type: "blocked", at, workflowId, workflow, runId: runName(record.run ?? 0), error });
-    this.#wake(workflowId);
-  }
-
-  /** Tells those who wait for a workflow that something has happened to it here. */
-  #wake(workflowId: string): void {
-    for (const wake of this.#awaiting.get(workflowId) ?? []) wake();
+    this.#followers.wake(workflowId);
   }
 
   /** What a workflow that has ended returned or threw. */
@@ -645,21 +609,9 @@ export class Engine implements AsyncDisposable {
     }
   }
 
-  /** Waits until something happens to a workflow here, or another process changes the store. */
-  #changeOf(id: string): { promise: Promise<void>; stop: () => void } {
+  #changeOf(id: string): Following {
     if (this.#closing !== undefined) throw this.#closedError();
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const wakes = this.#awaiting.get(id) ?? new Set();
-    this.#awaiting.set(id, wakes.add(resolve));
-    const stopWatching = this.#store.watch(resolve);
-    const release = holdProcess(this.#settings.clock);
-    const stop = () => {
-      stopWatching();
-      release();
-      wakes.delete(resolve);
-      if (wakes.size === 0) this.#awaiting.delete(id);
-    };
-    return { promise, stop };
+    return this.#followers.follow(id);
   }
 
   #eventsOf(id: string): AsyncIterableIterator<EngineEvent> {

@@ -17,7 +17,7 @@ import type { WorkflowRecord } from "./store/records.ts";
 import type { ExecutorRegistry } from "./store/executor_registry.ts";
 import type { Versions } from "./versions.ts";
 import { Wakeups } from "./wakeups.ts";
-import { Worker } from "./worker.ts";
+import type { Worker } from "./worker.ts";
 import type { Workflow } from "./workflow.ts";
 
 /** After what time of running what other processes send is looked for, in milliseconds. */
@@ -251,8 +251,10 @@ export class Runs {
    * @param versions their code
    * @param concurrency how many at a time
    */
-  work(versions: Versions, concurrency: number): void {
+  async work(versions: Versions, concurrency: number): Promise<void> {
     const { services, executors, executor } = this.options;
+    const { Worker } = await import("./worker.ts");
+    if (this.#closed) return;
     this.#worker = new Worker({
       store: services.store,
       executors,

@@ -8,6 +8,9 @@ import { move } from "../engine/accounts.ts";
 
 const [file, transactionTimeout] = Deno.args as [string, "1h"];
 
+/** Settled once the function of the transaction has ended, which goes on when the transaction has been given up. */
+const over = Promise.withResolvers<void>();
+
 const held = workflow("held", (ctx) =>
   ctx.transaction("move", async (tx) => {
     await move(tx, ctx.workflowId);
@@ -16,6 +19,7 @@ const held = workflow("held", (ctx) =>
     await tx.run("UPDATE accounts SET cents = cents + 1000").catch((error) =>
       console.log(`refused: ${error}`)
     );
+    over.resolve();
   }));
 
 const engine = await Engine.open(file, { transactionTimeout });
@@ -23,5 +27,6 @@ await engine.run(held, { id: "held" }).then(
   () => console.log("moved"),
   (error) => console.log(`failed: ${error}`),
 );
+await over.promise;
 await engine.close();
 console.log("closed");

@@ -1,0 +1,88 @@
+import { blockedError } from "./claim.ts";
+import type { Clock } from "./clock.ts";
+import {
+  CancelledError,
+  LimitExceededError,
+  type WorkflowBlockedError,
+  WorkflowPausedError,
+  WorkflowStateError,
+} from "./errors.ts";
+import { hasEnded, type WorkflowRecord } from "./store/records.ts";
+import type { WorkflowOutcome } from "./store/rows.ts";
+import type { Store } from "./store/store.ts";
+import { encodeError } from "./stored_error.ts";
+import { isCode } from "./versions.ts";
+import type { Workflow } from "./workflow.ts";
+
+/** What a request to a workflow needs of the engine. */
+export interface RequestHost {
+  readonly store: Store;
+  readonly clock: Clock;
+  /** The workflow of an id. @throws {WorkflowNotFoundError} if there is none */
+  find(id: string): Promise<WorkflowRecord>;
+  /** The code of the version that a workflow was started with, or why there is none; undefined where that cannot be read. */
+  codeOf(record: WorkflowRecord): Promise<Workflow | WorkflowBlockedError | undefined>;
+  /** Tells a workflow that it was sent something, if it is here. */
+  told(workflowId: string): void;
+  /** Takes a workflow up, if it can be run here. */
+  wake(workflowId: string, workflow: Workflow): Promise<void>;
+}
+
+/** How often another process may be first at a request before it is given up. */
+const MAX_TRIES = 100;
+
+/** Requests a workflow to be cancelled: see `engine.cancel()`. */
+export async function cancelWorkflow(host: RequestHost, id: string): Promise<void> {
+  await request(host, id, "cancel", async (record) => {
+    const { parentId } = await host.store.input(record);
+    return await host.store.cancel(record, parentId, ending(host, new CancelledError(id), "cancelled"));
+  });
+}
+
+/** Requests a workflow to be paused: see `engine.pause()`. */
+export async function pauseWorkflow(host: RequestHost, id: string): Promise<void> {
+  await request(host, id, "pause", async (record) => {
+    const paused = await host.store.pause(record, ending(host, new WorkflowPausedError(id), "blocked"));
+    return paused ? [] : undefined;
+  });
+}
+
+function ending({ clock }: RequestHost, error: Error, status: "cancelled" | "blocked"): WorkflowOutcome {
+  return { status, outputJson: null, errorJson: JSON.stringify(encodeError(error)), at: clock.now() };
+}
+
+/** @param act returns the ids of the workflows that are to be told too; undefined if it could not be done */
+async function request(
+  host: RequestHost,
+  id: string,
+  what: "cancel" | "pause",
+  act: (record: WorkflowRecord) => Promise<readonly string[] | undefined>,
+): Promise<void> {
+  for (let tries = 0; tries < MAX_TRIES; tries++) {
+    const record = await host.find(id);
+    if (isDone(host, record, what)) return;
+    const others = await act(record);
+    if (others === undefined) continue;
+    for (const other of others) host.told(other);
+    host.told(id);
+    // Somebody has to run it, so that it can be told.
+    if (what === "cancel" && record.status !== "blocked") {
+      const code = await host.codeOf(record);
+      if (code !== undefined && isCode(code)) await host.wake(id, code);
+    }
+    return;
+  }
+  throw new LimitExceededError("tries of a request", MAX_TRIES, `${what} workflow "${id}"`);
+}
+
+/** Whether it is so already. @throws {WorkflowStateError} if it cannot be done any more */
+function isDone({ store }: RequestHost, record: WorkflowRecord, what: "cancel" | "pause"): boolean {
+  const { workflowId, status } = record;
+  if (hasEnded(status)) {
+    if (status === "cancelled" && what === "cancel") return true;
+    throw new WorkflowStateError(workflowId, what, "one that has not ended", status);
+  }
+  if (status !== "blocked" || what !== "pause") return false;
+  if (blockedError(store, record) instanceof WorkflowPausedError) return true;
+  throw new WorkflowStateError(workflowId, what, "one that can go on", status);
+}
