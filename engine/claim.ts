@@ -17,7 +17,7 @@ import { runName, type RunStart } from "./run.ts";
 import { checkInput, checkWorkflow } from "./started_with.ts";
 import type { ExecutorRegistry } from "./store/executor_registry.ts";
 import { type Mailbox, PAUSE_TOPIC } from "./store/mailbox.ts";
-import type { WorkflowInput } from "./store/rows.ts";
+import type { Checkpoint, WorkflowInput } from "./store/rows.ts";
 import { hasEnded, type WorkflowRecord } from "./store/records.ts";
 import type { ArrivedRow, Store } from "./store/store.ts";
 import { decodeError, encodeError, type StoredError } from "./stored_error.ts";
@@ -178,7 +178,9 @@ export class Claims {
     const { store, mailbox, clock } = this.options;
     const sources = { store, mailbox };
     try {
-      const waits = (await store.running(record)).filter(isWait);
+      const rows = await store.running(record);
+      if (record.status === "waiting") await this.#checkDue(record, input, rows);
+      const waits = rows.filter(isWait);
       const hasChildren = waits.some(({ kind }) => kind === "child");
       const options = { input, interruptible: true, now: clock.now(), run };
       let arrivals = await findArrivals(sources, waits, options);
@@ -195,6 +197,30 @@ export class Claims {
     } catch (error) {
       if (error instanceof CorruptCheckpointError) throw await this.block(record, error);
       throw error;
+    }
+  }
+
+  /**
+   * Checks that a workflow is looked at in time for all that it waits for, as the rows say it: nothing else vouches for
+   * what is stored of that.
+   *
+   * @throws {CorruptCheckpointError} if it is not
+   */
+  async #checkDue(
+    record: WorkflowRecord,
+    { deadlineAt }: WorkflowInput,
+    rows: readonly Checkpoint[],
+  ): Promise<void> {
+    const { store } = this.options;
+    const { workflowId, dueAt } = record;
+    const times = rows.flatMap(({ nextAttemptAt }) => nextAttemptAt ?? []);
+    if (deadlineAt !== undefined && !await store.isEnding(record)) times.push(deadlineAt);
+    const latest = Math.min(...times);
+    if (latest < (dueAt ?? Infinity)) {
+      throw store.corrupt(workflowId, "due_at", `${dueAt}, and it waits until ${latest} at the latest`);
+    }
+    if (dueAt === null && !rows.some(({ topic }) => topic !== undefined)) {
+      throw store.corrupt(workflowId, "due_at", "nothing that it waits for");
     }
   }
 
