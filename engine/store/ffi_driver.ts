@@ -51,10 +51,19 @@ export async function loadFfi(): Promise<OpenSqlite> {
         return {
           run: (params) => statement.run(...params),
           all: (params) => statement.all(...params).map(withSafeNumbers),
-          finalize: () => statement.finalize(),
+          finalize: () => finalize(statement),
         };
       },
       close: () => db.close(),
     };
   };
+}
+
+/** Lets go of a statement. It is gone then, whatever SQLite says: that is once more why it failed when it was last run. */
+function finalize(statement: { finalize(): void }): void {
+  try {
+    statement.finalize();
+  } catch (error) {
+    if (!(error instanceof Error && error.name === "SqliteError")) throw error;
+  }
 }
