@@ -51,24 +51,28 @@ Deno.test("patched() is true for a workflow that begins with the new code, and s
 
 Deno.test("patched() is true again in a replay", async () => {
   await using folder = temporaryFolder();
+  // It notes each call of the function: so it is to be called for each run only.
+  const options = { alwaysReplay: false };
   const file = folder.file("a.db");
   const crash = new Crash(2);
   const { after, answers } = versions(crash);
-  await crash.happens(file, after, { id: "a" });
-  await crash.happens(file, after, { id: "a" });
-  await using engine = await Engine.open(file);
+  await crash.happens(file, after, { id: "a" }, options);
+  await crash.happens(file, after, { id: "a" }, options);
+  await using engine = await Engine.open(file, options);
   assertEquals(await engine.run(after, { id: "a" }), "new");
   assertEquals(answers, [true, true, true]);
 });
 
 Deno.test("patched() is false for a workflow that has gone by without it, in every replay", async () => {
   await using folder = temporaryFolder();
+  // It notes each call of the function: so it is to be called for each run only.
+  const options = { alwaysReplay: false };
   const file = folder.file("a.db");
   const crash = new Crash(2);
   const { before, after, answers } = versions(crash);
-  await crash.happens(file, before, { id: "a" });
-  await crash.happens(file, after, { id: "a" });
-  await using engine = await Engine.open(file);
+  await crash.happens(file, before, { id: "a" }, options);
+  await crash.happens(file, after, { id: "a" }, options);
+  await using engine = await Engine.open(file, options);
   assertEquals(await engine.run(after, { id: "a" }), "old");
   assertEquals(answers, [false, false]);
   assertEquals(markers(file), []);
@@ -395,8 +399,9 @@ class WithholdingDatabase extends CrashingDatabase {
 
 async function withheld(file: string): Promise<{ engine: Engine; database: WithholdingDatabase }> {
   let database: WithholdingDatabase;
-  const engine = Engine.openOn((settings, turns) =>
-    database = new WithholdingDatabase(file, settings, turns, () => false)
+  const engine = Engine.openOn(
+    (settings, turns) => database = new WithholdingDatabase(file, settings, turns, () => false),
+    { alwaysReplay: false },
   );
   await database!.open();
   return { engine, database: database! };

@@ -87,7 +87,7 @@ Deno.test("waitForSignal() twice for one name at a time gives each its own, in t
 
 Deno.test("waitForSignal() gives undefined when its time is over, and leaves a later signal for the next", async () => {
   const clock = new ManualClock();
-  await using engine = await Engine.open(":memory:", { clock });
+  await using engine = await Engine.open(":memory:", { clock, alwaysReplay: false });
   const patient = workflow("patient", async (ctx) => [
     await ctx.waitForSignal("s", { timeout: "1h" }),
     await ctx.waitForSignal("s", { timeout: "1h" }),

@@ -155,7 +155,8 @@ Deno.test("ctx.emit() adds each entry exactly once, at whatever call of the stor
 });
 
 Deno.test("ctx.emit() keeps the order of its calls, in parallel branches, and however long a value takes to be encoded", async () => {
-  await using engine = await Engine.open(":memory:");
+  // It notes each call of the function: so it is to be called for each run only.
+  await using engine = await Engine.open(":memory:", { alwaysReplay: false });
   const order: string[] = [];
   const parallel = workflow("parallel", async (ctx) => {
     const emit = (ctx: Context, name: string, value: unknown) => {
@@ -229,6 +230,7 @@ Deno.test("ctx.emit() goes on at the next position when a workflow that has fail
 });
 
 Deno.test("ctx.emit() that was asked for, and is begun after its branch was given up, adds nothing", async () => {
+  // It notes each call of the function: so it is to be called for each run only.
   await using folder = temporaryFolder();
   const file = folder.file("a.db");
   const errors: string[] = [];
@@ -239,7 +241,7 @@ Deno.test("ctx.emit() that was asked for, and is begun after its branch was give
     ]).catch(() => {});
     await ctx.waitForSignal("end");
   });
-  const options = { maxValueBytes: 100, workflows: [failing] };
+  const options = { maxValueBytes: 100, workflows: [failing], alwaysReplay: false };
   {
     await using engine = await Engine.open(file, options);
     const handle = await engine.start(failing, { id: "w" });
@@ -271,7 +273,8 @@ Deno.test("ctx.emit() counts for maxSteps: so a stream has a limit", async () =>
 });
 
 Deno.test("ctx.emit() refuses bad names and values, and is refused in the function of a step", async () => {
-  await using engine = await Engine.open(":memory:", { maxValueBytes: 100 });
+  // It notes each call of the function: so it is to be called for each run only.
+  await using engine = await Engine.open(":memory:", { maxValueBytes: 100, alwaysReplay: false });
   const errors: string[] = [];
   const note = (error: Error) => void errors.push(`${error.name}: ${error.message}`);
   const refused = workflow("refused", async (ctx) => {
