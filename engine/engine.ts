@@ -270,6 +270,7 @@ export class Engine implements AsyncDisposable {
     const record = await this.#find(id);
     const workflow = await this.#registered(record);
     if (record.status === "blocked") await this.#store.unblock(record, this.#settings.clock.now());
+    else if (record.status === "running") await this.#store.withdrawPause(record);
     return await this.#takeUp(workflow, id);
   }
 
@@ -445,7 +446,8 @@ export class Engine implements AsyncDisposable {
   /**
    * Cancels a workflow: it is told by a `CancelledError` at all that it waits for, its running steps by their signal;
    * when its function has ended, it is `cancelled`. Its children are cancelled too, unless they are detached. One that
-   * has not begun, or is blocked, is cancelled at once, and nothing of it runs.
+   * is paused goes on for that. One that has not begun, or is blocked for another reason, is cancelled at once: nothing
+   * of it runs, and its steps are not undone.
    *
    * @returns settled once the request is durable
    * @throws {WorkflowNotFoundError} if there is no such workflow

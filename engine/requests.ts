@@ -34,6 +34,10 @@ const MAX_TRIES = 100;
 /** Requests a workflow to be cancelled: see `engine.cancel()`. */
 export async function cancelWorkflow(host: RequestHost, id: string): Promise<void> {
   await request(host, id, "cancel", async (record) => {
+    // It has begun, so it may have steps to undo.
+    if (isPaused(host, record) && record.run !== null) {
+      return await host.store.cancelPaused(record, host.clock.now()) ? [] : undefined;
+    }
     const { parentId } = await host.store.input(record);
     return await host.store.cancel(record, parentId, ending(host, new CancelledError(id), "cancelled"));
   });
@@ -66,7 +70,7 @@ async function request(
     for (const other of others) host.told(other);
     host.told(id);
     // Somebody has to run it, so that it can be told.
-    if (what === "cancel" && record.status !== "blocked") {
+    if (what === "cancel" && (record.status !== "blocked" || isPaused(host, record))) {
       const code = await host.codeOf(record);
       if (code !== undefined && isCode(code)) await host.wake(id, code);
     }
@@ -75,14 +79,18 @@ async function request(
   throw new LimitExceededError("tries of a request", MAX_TRIES, `${what} workflow "${id}"`);
 }
 
+function isPaused({ store }: RequestHost, record: WorkflowRecord): boolean {
+  return record.status === "blocked" && blockedError(store, record) instanceof WorkflowPausedError;
+}
+
 /** Whether it is so already. @throws {WorkflowStateError} if it cannot be done any more */
-function isDone({ store }: RequestHost, record: WorkflowRecord, what: "cancel" | "pause"): boolean {
+function isDone(host: RequestHost, record: WorkflowRecord, what: "cancel" | "pause"): boolean {
   const { workflowId, status } = record;
   if (hasEnded(status)) {
     if (status === "cancelled" && what === "cancel") return true;
     throw new WorkflowStateError(workflowId, what, "one that has not ended", status);
   }
   if (status !== "blocked" || what !== "pause") return false;
-  if (blockedError(store, record) instanceof WorkflowPausedError) return true;
+  if (isPaused(host, record)) return true;
   throw new WorkflowStateError(workflowId, what, "one that can go on", status);
 }

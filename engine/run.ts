@@ -763,6 +763,9 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost, Trans
     await this.#stopSteps(undefined);
     // It may have ended meanwhile, and be about to say so.
     if (this.over) return;
+    // Or the request was withdrawn, and what was not begun meanwhile is still to be begun.
+    const waits = this.#waits!;
+    if (!await waits.isPaused()) return this.over ? undefined : await waits.yield();
     await this.stopFor(new WorkflowPausedError(this.workflowId));
   }
 

@@ -260,7 +260,7 @@ export class Runs {
       executors,
       clock: services.clock,
       self: executor.id,
-      names: versions.names,
+      codes: versions.codes,
       concurrency,
       run: ({ workflowId, name }) => this.#work(versions.named(name)!, workflowId),
     });

@@ -1,5 +1,6 @@
 import { UnknownVersionError, UnknownWorkflowError, type WorkflowBlockedError } from "./errors.ts";
 import type { WorkflowInput } from "./store/rows.ts";
+import type { CodeName } from "./store/workflow_statements.ts";
 import type { Workflow } from "./workflow.ts";
 
 /** What decides on the code of a stored workflow. */
@@ -16,6 +17,11 @@ export class Versions {
       const versions = this.#byName.get(name) ?? new Map();
       this.#byName.set(name, versions.set(version, workflow));
     }
+  }
+
+  /** Their names and versions. */
+  get codes(): readonly CodeName[] {
+    return [...this.#byName.values()].flatMap((versions) => [...versions.values()]);
   }
 
   /** Their names. */

@@ -185,7 +185,7 @@ export class Waits {
       const requests = this.#lookForRequests;
       this.#lookForRequests = false;
       this.#wakePauses();
-      if (requests && await this.#isPaused()) {
+      if (requests && await this.isPaused()) {
         this.#looking = false;
         return await host.hold();
       }
@@ -211,8 +211,12 @@ export class Waits {
     for (const { until, wake } of [...this.#pauses?.values() ?? []]) if (until <= now) wake();
   }
 
-  async #isPaused(): Promise<boolean> {
-    return (await this.services.mailbox.kept(this.run.owner.workflowId, PAUSE_TOPIC, 1)).length > 0;
+  /** Whether the workflow is to be paused: not before it has been told that it is cancelled. */
+  async isPaused(): Promise<boolean> {
+    const { owner: { workflowId }, host } = this.run;
+    const isKept = async (topic: string) =>
+      (await this.services.mailbox.kept(workflowId, topic, 1)).length > 0;
+    return await isKept(PAUSE_TOPIC) && !(host.interruptible && await isKept(CANCEL_TOPIC));
   }
 
   async #findArrivals(requests: boolean): Promise<ArrivedRow[]> {
@@ -318,6 +322,19 @@ export class Waits {
     this.#parking = false;
     for (const proceed of this.#deferred.splice(0)) proceed();
     this.look();
+  }
+
+  /** Lets the run go, to be taken up again at once. */
+  async yield(): Promise<void> {
+    const { owner, host } = this.run;
+    const now = this.services.clock.now();
+    const dueAt = Math.min(now, this.#dueAt);
+    this.#parking = true;
+    // Whatever has been sent to it is seen by who takes it up.
+    const result = await this.services.store.park(owner, { rows: this.unwritten, dueAt, topics: [], now });
+    if (this.#ended) return;
+    if (result === "parked") host.parked(dueAt);
+    else host.loseLease("begin again");
   }
 
   /** Puts off what would begin while the run is being let go. @returns whether it is: if not, it may begin at once */

@@ -4,6 +4,7 @@ import { StoreError } from "./errors.ts";
 import type { ExecutorRegistry } from "./store/executor_registry.ts";
 import type { ReadyWorkflow } from "./store/records.ts";
 import type { Store } from "./store/store.ts";
+import type { CodeName } from "./store/workflow_statements.ts";
 
 /** How often executors that own workflows are looked at, whether they are gone, in milliseconds. */
 const RECOVERY_INTERVAL_MS = 300;
@@ -42,8 +43,8 @@ export class Worker {
       clock: Clock;
       /** This process. */
       self: number;
-      /** The names of the workflows that it has the code of. */
-      names: readonly string[];
+      /** What it has the code of: a workflow of another version is left to who has that. */
+      codes: readonly CodeName[];
       concurrency: number;
       /**
        * Runs a workflow.
@@ -63,7 +64,7 @@ export class Worker {
 
   /** Whether it takes up workflows of this name. */
   has(name: string): boolean {
-    return this.options.names.includes(name);
+    return this.options.codes.some((code) => code.name === name);
   }
 
   /** Notes that a workflow waits until then. */
@@ -86,11 +87,11 @@ export class Worker {
   }
 
   async #look(): Promise<void> {
-    const { store, clock, names } = this.options;
+    const { store, clock, codes } = this.options;
     while (this.#lookAgain && !this.#stopped) {
       this.#lookAgain = false;
       const now = clock.now();
-      this.#take(await store.ready(names, now, this.#room));
+      this.#take(await store.ready(codes, now, this.#room));
       const next = await store.nextDue(now);
       if (next !== undefined) this.expect(next);
     }
@@ -136,13 +137,13 @@ export class Worker {
   }
 
   async #recover(): Promise<void> {
-    const { store, executors, clock, self, names } = this.options;
+    const { store, executors, clock, self, codes } = this.options;
     for (const { executor, leaseUntil } of await store.owners(MAX_OWNERS)) {
       if (executor === self || this.#room === 0) continue;
       const liveness = executors.liveness(executor);
       const isLost = liveness === "gone" || leaseUntil === null && liveness === "unknown" ||
         leaseUntil !== null && leaseUntil <= clock.now();
-      if (isLost) this.#take(await store.ownedBy(executor, names, this.#room));
+      if (isLost) this.#take(await store.ownedBy(executor, codes, this.#room));
     }
   }
 

@@ -19,7 +19,7 @@ import {
   type WorkflowStatus,
 } from "./rows.ts";
 import * as workflows from "./workflow_statements.ts";
-import type { WorkflowFilter } from "./workflow_statements.ts";
+import type { CodeName, WorkflowFilter } from "./workflow_statements.ts";
 
 /** A workflow as the store has it. */
 export interface WorkflowRecord extends Seen {
@@ -257,11 +257,11 @@ export class Records {
     }));
   }
 
-  /** Workflows of these names that can be taken up at once: those that are due first, then those that nobody runs. */
-  async ready(names: readonly string[], now: number, limit: number): Promise<ReadyWorkflow[]> {
-    const due = await this.database.read(workflows.selectDueOf(names, now, limit));
+  /** Workflows of these codes that can be taken up at once: those that are due first, then those that nobody runs. */
+  async ready(codes: readonly CodeName[], now: number, limit: number): Promise<ReadyWorkflow[]> {
+    const due = await this.database.read(workflows.selectDueOf(codes, now, limit));
     const left = limit - due.length;
-    const pending = left > 0 ? await this.database.read(workflows.selectPendingOf(names, left)) : [];
+    const pending = left > 0 ? await this.database.read(workflows.selectPendingOf(codes, left)) : [];
     return [...due, ...pending].map(readReady);
   }
 
@@ -274,9 +274,9 @@ export class Records {
     }));
   }
 
-  /** Workflows of these names that an executor owns. */
-  async ownedBy(executor: number, names: readonly string[], limit: number): Promise<ReadyWorkflow[]> {
-    const rows = await this.database.read(workflows.selectOwnedBy(executor, names, limit));
+  /** Workflows of these codes that an executor owns. */
+  async ownedBy(executor: number, codes: readonly CodeName[], limit: number): Promise<ReadyWorkflow[]> {
+    const rows = await this.database.read(workflows.selectOwnedBy(executor, codes, limit));
     return rows.map(readReady);
   }
 

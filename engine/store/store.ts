@@ -304,7 +304,8 @@ export class Store extends Records {
   }
 
   /**
-   * Cancels a workflow: at once, and its children with it, if it is blocked or has not begun; otherwise it is told.
+   * Cancels a workflow: at once, and its children with it, if it is blocked or has not begun; otherwise it is told, and is
+   * to be paused no more.
    *
    * @returns the ids of those that were told besides; undefined if it is not as it was seen, or has ended
    */
@@ -318,6 +319,7 @@ export class Store extends Records {
     const children = record.status === "blocked" ? await this.openChildren(workflowId) : [];
     const message = { workflowId, topic: CANCEL_TOPIC, payloadJson: null, sentAt: at };
     const results = await this.database.write([
+      messages.forgetKept(record, { workflowId, topic: PAUSE_TOPIC }),
       ...parentId === undefined ? [] : this.#tellParent(record, parentId, at),
       ...children.flatMap((child) => this.#cancelChild(record, child, at)),
       workflows.cancelUnowned(record, workflowId, outcome),
@@ -329,6 +331,23 @@ export class Store extends Records {
       (await this.database.read(messages.selectMessageByKey(workflowId, CANCEL_TOPIC, CANCEL_TOPIC))).length >
         0;
     return requested ? [] : undefined;
+  }
+
+  /**
+   * Cancels a workflow that has begun and is paused: it goes on, and is told.
+   *
+   * @returns whether it was still as it was seen
+   */
+  async cancelPaused(record: WorkflowRecord, now: number): Promise<boolean> {
+    const message = { workflowId: record.workflowId, topic: CANCEL_TOPIC, payloadJson: null, sentAt: now };
+    const batch = [messages.sendRequest(message, CANCEL_TOPIC), workflows.unblockWorkflow(record, now)];
+    return (await this.database.write(batch)).at(-1) === 1;
+  }
+
+  /** Has a workflow that is running be paused no more. */
+  async withdrawPause(record: WorkflowRecord): Promise<void> {
+    const { workflowId } = record;
+    await this.database.write([messages.forgetKept(record, { workflowId, topic: PAUSE_TOPIC })]);
   }
 
   /**

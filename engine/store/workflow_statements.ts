@@ -189,23 +189,34 @@ export function selectNextDue(now: number): Statement {
   };
 }
 
-const OF_NAMES = "name IN (SELECT value FROM json_each(?))";
+/** A workflow's code: that of its name, and of the version it was started with. */
+export interface CodeName {
+  readonly name: string;
+  readonly version?: string;
+}
 
-/** Workflows of these names that are waiting and due, the longest due first. */
-export function selectDueOf(names: readonly string[], now: number, limit: number): Statement {
+const OF_CODES = `EXISTS (SELECT 1 FROM json_each(?) code WHERE code.value->>0 = workflows.name
+  AND code.value->>1 IS (SELECT i.version FROM inputs i WHERE i.workflow = workflows.workflow))`;
+
+function codesParam(codes: readonly CodeName[]): string {
+  return JSON.stringify(codes.map(({ name, version = null }) => [name, version]));
+}
+
+/** Workflows of these codes that are waiting and due, the longest due first. */
+export function selectDueOf(codes: readonly CodeName[], now: number, limit: number): Statement {
   return {
     sql: `SELECT workflow_id, name FROM workflows INDEXED BY workflows_due
-      WHERE status = 'waiting' AND due_at IS NOT NULL AND due_at <= ? AND ${OF_NAMES} ORDER BY due_at LIMIT ?`,
-    params: [now, JSON.stringify(names), limit],
+      WHERE status = 'waiting' AND due_at IS NOT NULL AND due_at <= ? AND ${OF_CODES} ORDER BY due_at LIMIT ?`,
+    params: [now, codesParam(codes), limit],
   };
 }
 
-/** Workflows of these names that nobody runs and that can begin or go on at once, the oldest first. */
-export function selectPendingOf(names: readonly string[], limit: number): Statement {
+/** Workflows of these codes that nobody runs and that can begin or go on at once, the oldest first. */
+export function selectPendingOf(codes: readonly CodeName[], limit: number): Statement {
   return {
     sql: `SELECT workflow_id, name FROM workflows INDEXED BY workflows_pending
-      WHERE status = 'pending' AND ${OF_NAMES} ORDER BY workflow LIMIT ?`,
-    params: [JSON.stringify(names), limit],
+      WHERE status = 'pending' AND ${OF_CODES} ORDER BY workflow LIMIT ?`,
+    params: [codesParam(codes), limit],
   };
 }
 
@@ -219,12 +230,12 @@ export function selectOwners(limit: number): Statement {
   };
 }
 
-/** Workflows of these names that an executor owns. */
-export function selectOwnedBy(executor: number, names: readonly string[], limit: number): Statement {
+/** Workflows of these codes that an executor owns. */
+export function selectOwnedBy(executor: number, codes: readonly CodeName[], limit: number): Statement {
   return {
     sql: `SELECT workflow_id, name FROM workflows INDEXED BY workflows_running
-      WHERE status = 'running' AND executor = ? AND ${OF_NAMES} LIMIT ?`,
-    params: [executor, JSON.stringify(names), limit],
+      WHERE status = 'running' AND executor = ? AND ${OF_CODES} LIMIT ?`,
+    params: [executor, codesParam(codes), limit],
   };
 }
 

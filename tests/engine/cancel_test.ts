@@ -2,6 +2,7 @@ import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/asse
 import {
   CancelledError,
   Engine,
+  NonDeterminismError,
   type Workflow,
   workflow,
   WorkflowNotFoundError,
@@ -140,22 +141,27 @@ Deno.test("cancel() a second time changes nothing, and of one that has ended oth
 Deno.test("cancel() of a blocked workflow cancels it at once, and its children with it", async () => {
   await using folder = temporaryFolder();
   const file = folder.file("a.db");
-  await using engine = await Engine.open(file, { alwaysReplay: true, durability: "normal" });
   const child = workflow("child", (ctx) => ctx.waitForSignal("s"));
   let called = 0;
+  let isChanged = false;
   const parent = workflow("parent", async (ctx) => {
     called++;
+    await ctx.step(isChanged ? "other" : "first", () => {});
     await ctx.all([
       (ctx) => ctx.child(child, { id: "attached" }),
       (ctx) => ctx.child(child, { id: "detached", detached: true }),
     ]);
   });
+  const options = { alwaysReplay: true, durability: "normal", workflows: [parent] } as const;
+  await using engine = await Engine.open(file, options);
   const handle = await engine.start(parent, { id: "p" });
   await eventualStatus(handle, "waiting");
   await eventualStatus(engine.handle("attached"), "waiting");
   await eventualStatus(engine.handle("detached"), "waiting");
   await handle.pause();
-  await eventualStatus(handle, "blocked");
+  isChanged = true;
+  await engine.resume("p");
+  await assertRejects(() => handle.result(), NonDeterminismError);
   called = 0;
   await handle.cancel();
   assertEquals([await handle.status(), called], ["cancelled", 0]);

@@ -1,5 +1,6 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import {
+  CancelledError,
   Engine,
   workflow,
   WorkflowNotFoundError,
@@ -146,6 +147,78 @@ Deno.test("pause() from another process stops a workflow that runs, and one that
   } else refused[0]!.catch(() => {});
   await other.signal("waits", "s", "kept");
   assertEquals(await (await other.resume("waits")).result(), "kept");
+});
+
+Deno.test("resume() and cancel() withdraw a pause that waits for a step to end", async () => {
+  const other = workflow("other", (ctx) => ctx.step("step", () => {}));
+  for (const alwaysReplay of [false, true]) {
+    for (const withdraw of ["resume", "cancel", "cancel before"] as const) {
+      const [charged, mailed] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+      const steps: string[] = [];
+      const booking = workflow("booking", async (ctx) => {
+        await ctx.all([
+          (ctx) =>
+            ctx.step("charge", () => {
+              steps.push("charge");
+              return charged.promise;
+            }, { compensate: () => void steps.push("refund") }),
+          async (ctx) => {
+            await ctx.step("mail", () => mailed.promise);
+            await ctx.step("late", () => void steps.push("late"));
+          },
+        ]);
+        return "booked";
+      });
+      await using engine = await Engine.open(":memory:", { workflows: [booking], alwaysReplay });
+      const handle = await engine.start(booking, { id: "b" });
+      await eventually(() => steps.length === 1);
+      if (withdraw === "cancel before") await handle.cancel();
+      await handle.pause();
+      await engine.run(other);
+      mailed.resolve();
+      await eventually(async () =>
+        (await engine.get("b"))!.steps.some(({ status }) => status === "completed")
+      );
+      await engine.run(other);
+      assertEquals(steps, ["charge"]);
+
+      if (withdraw === "resume") await engine.resume("b");
+      if (withdraw === "cancel") await handle.cancel();
+      charged.resolve();
+      if (withdraw === "resume") {
+        assertEquals([await handle.result(), steps], ["booked", ["charge", "late"]]);
+        continue;
+      }
+      if (withdraw === "cancel before") {
+        // The pause came after it, and holds what undoes the steps.
+        await assertRejects(() => handle.result(), WorkflowPausedError);
+        await handle.cancel();
+      }
+      await assertRejects(() => handle.result(), CancelledError);
+      assertEquals([await handle.status(), steps], ["cancelled", ["charge", "refund"]]);
+    }
+  }
+});
+
+Deno.test("cancel() of a workflow that is paused undoes its steps", async () => {
+  await using folder = temporaryFolder();
+  const file = folder.file("a.db");
+  const undone: string[] = [];
+  const booking = workflow("booking", async (ctx) => {
+    await ctx.step("charge", () => {}, { compensate: () => void undone.push("charge") });
+    await ctx.sleep("1h");
+  });
+  await using engine = await Engine.open(file, { workflows: [booking] });
+  const handle = await engine.start(booking, { id: "b" });
+  await eventualStatus(handle, "waiting");
+  await handle.pause();
+  await eventualStatus(handle, "blocked");
+  const other = await Engine.open(file);
+  await other.cancel("b");
+  await other.close();
+  await engine.cancel("b");
+  await assertRejects(() => handle.result(), CancelledError);
+  assertEquals(undone, ["charge"]);
 });
 
 Deno.test("pause() refuses a workflow that has ended, or is blocked for another reason", async () => {

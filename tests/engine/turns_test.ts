@@ -116,9 +116,11 @@ Deno.test("turns that share one of the event loop come after all microtasks too,
   const turns = new Turns({ now: () => 0 });
   let eventLoopTurns = 0;
   let over = false;
+  const counted = Promise.withResolvers<void>();
   const count = () => {
     eventLoopTurns++;
-    if (!over) setImmediate(count);
+    if (over) counted.resolve();
+    else setImmediate(count);
   };
   setImmediate(count);
   let busy = 0;
@@ -138,4 +140,5 @@ Deno.test("turns that share one of the event loop come after all microtasks too,
   }
   over = true;
   assertGreaterOrEqual(eventLoopTurns, 2_000 / 64 - 2);
+  await counted.promise;
 });

@@ -121,6 +121,46 @@ Deno.test("work() leaves alone what it has not the code of, and what is blocked 
   assertEquals(await engine.handle("a").status(), "pending");
 });
 
+Deno.test("work() leaves what another version began to who has that version", async () => {
+  await using folder = temporaryFolder();
+  const file = folder.file("a.db");
+  const clock = new ManualClock();
+  const make = (version?: string) =>
+    workflow("rolling", { version }, async (ctx) => {
+      await ctx.sleep("1h");
+      return version ?? "none";
+    });
+  const first = await Engine.open(file, { clock });
+  for (const version of ["1", "2", undefined]) {
+    for (const i of [1, 2, 3]) await first.start(make(version), { id: `${version}-${i}` });
+  }
+  await eventually(async () => (await first.list({ status: "waiting" })).length === 9);
+  await first.close();
+  execute(file, "UPDATE workflows SET status = 'pending', due_at = NULL WHERE workflow_id LIKE '%-2'");
+  execute(
+    file,
+    "UPDATE workflows SET status = 'running', executor = 1, due_at = NULL WHERE workflow_id LIKE '%-3'",
+  );
+
+  clock.advance(3_600_000);
+  const resultsOf = async (engine: Engine, version?: string) =>
+    await Promise.all([1, 2, 3].map((i) => engine.handle(`${version}-${i}`).result()));
+  const newer = await Engine.open(file, { clock, workflows: [make("2")] });
+  newer.work();
+  await eventually(() => clock.timers.includes(300));
+  clock.advance(300);
+  assertEquals(await resultsOf(newer, "2"), ["2", "2", "2"]);
+  await newer.close();
+
+  await using both = await Engine.open(file, { clock, workflows: [make("1"), make()] });
+  assertEquals((await both.list({ status: "blocked" })).length, 0);
+  both.work();
+  await eventually(() => clock.timers.includes(300));
+  clock.advance(300);
+  assertEquals(await resultsOf(both, "1"), ["1", "1", "1"]);
+  assertEquals(await resultsOf(both), ["none", "none", "none"]);
+});
+
 Deno.test("work() ends when its engine is closed, and refuses a concurrency that is none", async () => {
   const engine = await Engine.open(":memory:");
   await assertRejects(() => engine.work({ concurrency: 0 }), RangeError, "concurrency");
