@@ -13,7 +13,7 @@ import { printableLine } from "./printable.ts";
 /** How many workflows that do not replay are in the report of `--json`. */
 const MAX_REPORTED = 10_000;
 
-/** `check`: which workflows that have not ended the code of these modules could not go on with. */
+/** `check`: which workflows that have not ended the code of these modules could not go on with; status 1 if any. */
 export async function check({ flags }: Invocation): Promise<ExitStatus> {
   const location = locationOf(flags);
   await requireDatabase(location);
@@ -37,7 +37,7 @@ export async function check({ flags }: Invocation): Promise<ExitStatus> {
   const checked = Object.values(counts).reduce((sum, count) => sum + count);
   if (json) stdout.write(toJson({ checked, ...counts, workflows: reported.map(report) }) + "\n");
   else stdout.write(summary(checked, counts, colours) + "\n");
-  return counts.diverges + counts.stuck === 0 ? ExitStatus.completed : ExitStatus.failed;
+  return counts.replays === checked ? ExitStatus.completed : ExitStatus.failed;
 }
 
 function report({ id, workflow, version, status, verdict, replayed, error }: ReplayCheck): unknown {
@@ -68,19 +68,14 @@ function describe(
   { id, workflow, version, status, verdict, replayed, error }: ReplayCheck,
   colours: Palette,
 ): string {
-  const paint = fails(verdict) ? colours.bad : colours.warning;
   const what = version === undefined ? workflow : `${workflow}, version ${version}`;
   const head = `${colours.strong(printableLine(id))} (${printableLine(what)}; ${status}) ${
-    paint(MEANING[verdict])
+    colours.bad(MEANING[verdict])
   }`;
   const reason = error === undefined
     ? `The code did not ask for what is stored after ${replayed} outcomes`
     : describeErrorInFull(error);
   return [head, ...reason.split("\n")].join("\n  ");
-}
-
-function fails(verdict: ReplayVerdict): boolean {
-  return verdict === "diverges" || verdict === "stuck";
 }
 
 function summary(checked: number, counts: Record<ReplayVerdict, number>, colours: Palette): string {
@@ -89,7 +84,9 @@ function summary(checked: number, counts: Record<ReplayVerdict, number>, colours
   const bad = counts.diverges + counts.stuck;
   const parts = [`${replays} of ${checked} unfinished ${checked === 1 ? "workflow" : "workflows"} can go on`];
   if (bad > 0) parts.push(colours.bad(`${bad} cannot`));
-  if (unknown > 0) parts.push(`${unknown} of a name or version that is not loaded (--module FILE)`);
-  if (unreadable > 0) parts.push(`${unreadable} not readable`);
+  if (unknown > 0) {
+    parts.push(colours.bad(`${unknown} of a name or version that is not loaded (--module FILE)`));
+  }
+  if (unreadable > 0) parts.push(colours.bad(`${unreadable} not readable`));
   return parts.join(", ");
 }

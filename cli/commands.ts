@@ -56,7 +56,7 @@ export const COMMANDS = [
   {
     name: "check",
     summary:
-      "Replays unfinished workflows against the code of modules, and lists those that would be blocked",
+      "Replays unfinished workflows against the code of modules, and lists those that would be blocked: status 1 if any",
     flags: ["module", ...STORE, "json", "help"],
   },
   {

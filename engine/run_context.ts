@@ -188,6 +188,11 @@ export class RunContext implements Context {
       this.#checkCall(`start child "${name}"`);
       const { id, input, detached = false, timeout } = options;
       if (id !== undefined) checkName(id, "a workflow id");
+      if (typeof detached !== "boolean") {
+        throw new TypeError(
+          `Cannot start child "${name}": wanted a boolean as detached, found ${typeof detached}`,
+        );
+      }
       const timeoutMs = timeout === undefined
         ? workflow.timeoutMs
         : durationMs(timeout, `timeout of child "${name}"`);

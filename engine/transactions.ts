@@ -109,7 +109,8 @@ export class StartedTransaction {
         check();
         await outbox.signal(id, signal, payload, options);
       },
-      async start<I, O>(workflow: Workflow<I, O>, options?: TransactionStartOptions<I>) {
+      // deno-lint-ignore no-explicit-any -- what its function is given does not matter here
+      async start<I, O>(workflow: Workflow<I, O, any>, options?: TransactionStartOptions<I>) {
         check();
         return await outbox.start(workflow, options);
       },

@@ -163,7 +163,8 @@ export interface Transaction {
    * @returns its id
    * @throws {WorkflowConflictError} if the id belongs to another workflow, or to another input
    */
-  start<I, O>(workflow: Workflow<I, O>, options?: TransactionStartOptions<I>): Promise<string>;
+  // deno-lint-ignore no-explicit-any -- what its function is given does not matter here
+  start<I, O>(workflow: Workflow<I, O, any>, options?: TransactionStartOptions<I>): Promise<string>;
 }
 
 /** How a workflow is started in a transaction. */

@@ -1,4 +1,5 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { execute } from "../raw_sqlite.ts";
 import { inFolder, run, runJson } from "./program.ts";
 import { copyModule } from "./samples.ts";
 
@@ -53,17 +54,28 @@ Deno.test("check ends with status 1 where the code diverges, and shows both hist
     assertEquals(found!.asked, ["other#000001"]);
   }));
 
-Deno.test("check reports workflows whose name or version is not loaded, and ends with status 0", () =>
+Deno.test("check reports workflows whose name or version is not loaded, and ends with status 1", () =>
   inFolder(async (cwd) => {
     await leave(cwd);
     const { code, stdout } = await run(["check"], { cwd });
-    assertEquals(code, 0);
+    assertEquals(code, 1);
     assertMatch(stdout, /^p \(pages; running\) is not known here\n {2}UnknownWorkflowError: /);
 
     const versioned = `export const pages = workflow("pages", { version: "2" }, () => 1);`;
     await write(cwd, "versioned.js", versioned);
-    const { stdout: text } = await run(["check", "--module", "versioned.js"], { cwd });
+    const { code: versionedCode, stdout: text } = await run(["check", "--module", "versioned.js"], { cwd });
+    assertEquals(versionedCode, 1);
     assertMatch(text, /^p \(pages; running\) is not known here\n {2}UnknownVersionError: .*version "2"/);
+  }));
+
+Deno.test("check reports workflows that cannot be read, and ends with status 1", () =>
+  inFolder(async (cwd) => {
+    await leave(cwd);
+    execute(`${cwd}/stepwell.db`, "UPDATE checkpoints SET output_json = '9'");
+    const { code, stdout } = await run(["check", "--module", "samples.js"], { cwd });
+    assertEquals(code, 1);
+    assertMatch(stdout, /^p \(pages; running\) cannot be read\n {2}CorruptCheckpointError: /);
+    assertMatch(stdout, /\n0 of 1 unfinished workflow can go on, 1 not readable\n$/);
   }));
 
 Deno.test("check of a database that is not there ends with status 2, and makes none", () =>

@@ -68,6 +68,9 @@ Deno.test("child() refuses an id that is not this child's, and what cannot be gi
     await ctx.child(child, { id: "x", input: (() => 1) as unknown as number }).catch(note);
     await ctx.child({} as Workflow<number, number>, { input: 1 }).catch(note);
     await ctx.child(child, { id: "y", timeout: "soon" as "1s", input: 1 }).catch(note);
+    await ctx.child(child, { id: "z", detached: "yes" as unknown as boolean, input: 1 }).catch((error) => {
+      refusals.push(error.message);
+    });
     return [refusals, await ctx.child(child, { id: "c", input: 1 })];
   });
   assertEquals(await engine.run(parent, { id: "parent" }), [
@@ -77,6 +80,7 @@ Deno.test("child() refuses an id that is not this child's, and what cannot be gi
       "SerializationError",
       "TypeError",
       "TypeError",
+      'Cannot start child "child": wanted a boolean as detached, found string',
     ],
     1,
   ]);

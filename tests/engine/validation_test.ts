@@ -88,6 +88,11 @@ Deno.test("workflow() gives its function the type that the schema makes, and sta
   const parent = workflow("parent", (ctx) => ctx.child(remind, { input: { at: "2030-01-01" } }));
   const fromChild: number = await engine.run(parent);
   assertEquals(fromChild, at);
+  const id = await engine.transaction((tx) => tx.start(remind, { input: { at: "2030-01-01" } }));
+  assertEquals(await engine.handle(id).result(), at);
+  // @ts-expect-error it takes a text
+  const wrong = engine.transaction((tx) => tx.start(remind, { input: { at: 7 } }));
+  await assertRejects(() => wrong, ValidationError);
   assertEquals([remind.version, remind.timeoutMs, remind.input], ["1", 86_400_000, input]);
 });
 
