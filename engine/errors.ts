@@ -159,7 +159,7 @@ export class UnknownWorkflowError extends WorkflowBlockedError {
 
 /**
  * The workflow was started with a version of its code that this engine does not have. The block lifts itself when an
- * engine that has it takes the workflow up.
+ * engine that has it is asked to run, start or resume the workflow.
  */
 export class UnknownVersionError extends WorkflowBlockedError {
   /** Thrown by the engine. */
