@@ -45,7 +45,7 @@ export async function forkWorkflow(
   const checkpoints = await completionsUpTo(store, record, last);
   const publications = await store.publications(record, last);
   const patches = await store.patches(record);
-  const input = forkedInput(original, newId, now);
+  const input = forkedInput(original, record, newId, now);
   if (await store.fork({ workflowId: newId, run }, input, { checkpoints, patches, publications, now })) {
     return input;
   }
@@ -70,8 +70,14 @@ function fromLast(checkpoints: readonly Checkpoint[]): string {
 }
 
 /** The same, as far as the workflow can see; its time is counted anew. It is nobody's child. */
-function forkedInput(original: WorkflowInput, newId: string, now: number): WorkflowInput {
-  const { name, createdAt, seed, inputJson, version, deadlineAt, forkedAt = createdAt } = original;
+function forkedInput(
+  original: WorkflowInput,
+  { retriedAt }: WorkflowRecord,
+  newId: string,
+  now: number,
+): WorkflowInput {
+  const { name, createdAt, seed, inputJson, version, deadlineAt, forkedAt } = original;
+  const begunAt = retriedAt ?? forkedAt ?? createdAt;
   return {
     workflowId: newId,
     name,
@@ -79,7 +85,7 @@ function forkedInput(original: WorkflowInput, newId: string, now: number): Workf
     seed,
     inputJson,
     ...version !== undefined && { version },
-    ...deadlineAt !== undefined && { deadlineAt: now + (deadlineAt - forkedAt) },
+    ...deadlineAt !== undefined && { deadlineAt: now + (deadlineAt - begunAt) },
     forkedFrom: original.workflowId,
     forkedAt: now,
   };

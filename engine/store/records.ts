@@ -125,9 +125,9 @@ export class Records {
     if (typeof (row.input_json ?? "") !== "string" || inputChecksum(input) !== row.checksum) {
       throw this.corrupt(workflowId, "input", "a row with another checksum");
     }
-    const { deadlineAt } = input;
+    const { deadlineAt, forkedAt: begunAt = createdAt } = input;
     if (deadlineAt === undefined || record.retriedAt === null) return input;
-    return { ...input, deadlineAt: deadlineAt + record.retriedAt - createdAt };
+    return { ...input, deadlineAt: deadlineAt + record.retriedAt - begunAt };
   }
 
   /** The number of the last completion of a workflow, 0 where there is none. */

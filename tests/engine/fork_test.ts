@@ -12,6 +12,7 @@ import {
 } from "@stepwell/stepwell";
 import { assertEquals, assertMatch, assertNotEquals, assertRejects } from "@std/assert";
 import { openCrashing, type StoreCall } from "../crashing_database.ts";
+import { eventualStatus } from "../eventual_status.ts";
 import { eventually } from "../eventually.ts";
 import { ManualClock } from "../manual_clock.ts";
 import { execute, query } from "../raw_sqlite.ts";
@@ -260,7 +261,7 @@ Deno.test("a fork's deadline is counted anew, also that of a fork of a fork", as
     await ctx.step("second", () => 2);
     await ctx.waitForSignal("go");
   });
-  await using engine = await Engine.open(file, { clock, workflows: [definition] });
+  await using engine = await Engine.open(file, { clock, workflows: [definition], alwaysReplay: true });
   const forks = [await engine.start(definition, { id: "a" })];
   for (const [from, newId] of [["a", "b"], ["b", "c"]] as const) {
     await eventually(() =>
@@ -277,6 +278,15 @@ Deno.test("a fork's deadline is counted anew, also that of a fork of a fork", as
   const refused = forks.map((fork) => assertRejects(() => fork.result(), WorkflowTimeoutError));
   clock.advance(3_600_000);
   await Promise.all(refused);
+
+  clock.advance(600_000);
+  const anew = [await engine.retry("b"), await engine.fork("b", { fromStep: "second", newId: "d" })];
+  for (const handle of anew) await eventualStatus(handle, "waiting");
+  clock.advance(3_599_999);
+  assertEquals(await Promise.all(anew.map((handle) => handle.status())), ["waiting", "waiting"]);
+  const over = anew.map((handle) => assertRejects(() => handle.result(), WorkflowTimeoutError));
+  clock.advance(1);
+  await Promise.all(over);
 });
 
 Deno.test("a fork has the changes that the other has taken up, and draws the same", async () => {
