@@ -45,7 +45,8 @@ export class CrashDifferenceError extends Error {
  * ```
  */
 export async function assertSurvivesCrashes<I, O>(
-  workflow: Workflow<I, O>,
+  // deno-lint-ignore no-explicit-any -- what its function is given does not matter here
+  workflow: Workflow<I, O, any>,
   options: CrashEverywhereOptions<I> = {},
 ): Promise<CrashReport> {
   const report = await crashEverywhere(workflow, options);

@@ -77,7 +77,8 @@ const MAX_HANGS = 3;
  * ```
  */
 export async function crashEverywhere<I, O>(
-  workflow: Workflow<I, O>,
+  // deno-lint-ignore no-explicit-any -- what its function is given does not matter here
+  workflow: Workflow<I, O, any>,
   options: CrashEverywhereOptions<I> = {},
 ): Promise<CrashReport> {
   const { maxPoints = 1_000, timeout = "10s" } = options;
@@ -129,7 +130,8 @@ interface LostRun {
 
 /** Runs a workflow to its end in a world of its own. */
 async function runOnce<I, O>(
-  workflow: Workflow<I, O>,
+  // deno-lint-ignore no-explicit-any -- what its function is given does not matter here
+  workflow: Workflow<I, O, any>,
   options: CrashEverywhereOptions<I> & { timeoutMs: number },
   point: CrashPoint,
 ): Promise<LostRun> {

@@ -102,7 +102,8 @@ export class TestEngine implements AsyncDisposable {
    *
    * @throws as `engine.run()`
    */
-  async run<I, O>(workflow: Workflow<I, O>, options: StartOptions<I> = {}): Promise<O> {
+  // deno-lint-ignore no-explicit-any -- what its function is given does not matter here
+  async run<I, O>(workflow: Workflow<I, O, any>, options: StartOptions<I> = {}): Promise<O> {
     const { id = this.#world.newId(), ...rest } = options;
     return await this.#world.outlive((engine) => engine.run(workflow, { id, ...rest }));
   }

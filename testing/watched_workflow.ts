@@ -44,12 +44,12 @@ export class WatchedWorkflows {
   constructor(private readonly watcher: WorkflowWatcher) {}
 
   /** The workflow, watched; what is none is given back as it is. */
-  watch<I, O>(workflow: Workflow<I, O>): Workflow<I, O> {
+  watch<I, O, P>(workflow: Workflow<I, O, P>): Workflow<I, O, P> {
     if (!isWorkflow(workflow)) return workflow;
     const known = this.#watched.get(workflow);
     if (known !== undefined) return known;
     this.watcher.knows(workflow);
-    const run = (ctx: Context, input: I): Promise<O> | O => {
+    const run = (ctx: Context, input: P): Promise<O> | O => {
       if (this.watcher.dead) return never<O>();
       const random = this.watcher.randomOf(ctx.workflowId);
       return untilDeath(this.watcher, workflow.run(watchedContext(this, this.watcher, ctx, random), input));
@@ -58,7 +58,7 @@ export class WatchedWorkflows {
       ...Object.getOwnPropertyDescriptors(workflow),
       run: { value: run, enumerable: true },
     };
-    const watched = Object.freeze(Object.defineProperties({}, properties)) as Workflow<I, O>;
+    const watched = Object.freeze(Object.defineProperties({}, properties)) as Workflow<I, O, P>;
     this.#watched.set(workflow, watched).set(watched, watched);
     return watched;
   }

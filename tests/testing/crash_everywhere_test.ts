@@ -13,6 +13,7 @@ import {
   type CrashPoint,
 } from "@stepwell/stepwell/testing";
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { z } from "zod";
 
 /** How often each kind of point is among these. */
 function count(points: readonly CrashPoint[]): Record<string, number> {
@@ -51,6 +52,15 @@ Deno.test("crashEverywhere() loses a workflow at every commit and at both ends o
     );
   }
   assertStringIncludes(report.text, 'add#000002 of "good-1", 2 times: before commit');
+});
+
+Deno.test("assertSurvivesCrashes() takes a workflow whose schema transforms its input", async () => {
+  const input = z.object({ day: z.string().transform((text) => text.length) });
+  const transforming = workflow("transforming", { input }, async (ctx, { day }) => {
+    return await ctx.step("double", () => day * 2);
+  });
+  const report = await assertSurvivesCrashes(transforming, { input: { day: "today" } });
+  assertEquals(report.ending, { status: "completed", outputJson: "10" });
 });
 
 Deno.test("crashEverywhere() passes branches, children, sleeps, signals, retries and compensations", async () => {
