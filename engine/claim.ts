@@ -147,7 +147,8 @@ export class Claims {
       await this.options.store.unblock(record, this.options.clock.now());
       return undefined;
     }
-    const lost = record.status === "running" && this.#lostOwner(record);
+    const lost = record.status === "running" && await this.#lostOwner(record);
+    if (lost === undefined) return undefined;
     if (input instanceof CorruptCheckpointError) throw await this.block(record, input);
     if ((await this.options.mailbox.kept(record.workflowId, PAUSE_TOPIC, 1)).length > 0) {
       throw await this.block(record, new WorkflowPausedError(record.workflowId));
@@ -236,9 +237,24 @@ export class Claims {
   /**
    * Why a workflow that a run has may be taken from it.
    *
+   * @returns undefined if that run has it no more
    * @throws {WorkflowBusyError} if it may not
    */
-  #lostOwner({ workflowId, run, executor, leaseUntil }: WorkflowRecord): "gone" | "slow" | "own" {
+  async #lostOwner(record: WorkflowRecord): Promise<"gone" | "slow" | "own" | undefined> {
+    for (let seen = record, tries = 0;; tries++) {
+      const lost = this.#judgeOwner(seen);
+      if (!(lost instanceof WorkflowBusyError)) return lost;
+      // Who strikes an executor off that is gone takes its lock for a moment then.
+      const found = await this.options.store.find(record.workflowId);
+      if (found?.status !== "running" || found.run !== record.run) return undefined;
+      if (found.leaseUntil !== null || tries === MAX_TRIES) throw lost;
+      seen = found;
+    }
+  }
+
+  #judgeOwner(
+    { workflowId, run, executor, leaseUntil }: WorkflowRecord,
+  ): "gone" | "slow" | "own" | WorkflowBusyError {
     const { executors, clock, executor: self, leaseMs } = this.options;
     // Its run has ended here without being able to say so; otherwise the engine would have joined it.
     if (executor === self.id) return "own";
@@ -247,10 +263,10 @@ export class Claims {
     if (liveness === "gone" || leaseUntil === null && liveness === "unknown") return "gone";
     // It lives, and its lease is not written down: it will be with its next heartbeat.
     if (leaseUntil === null) {
-      throw new WorkflowBusyError(workflowId, runName(run!), new Date(clock.now() + leaseMs));
+      return new WorkflowBusyError(workflowId, runName(run!), new Date(clock.now() + leaseMs));
     }
     if (leaseUntil > clock.now()) {
-      throw new WorkflowBusyError(workflowId, runName(run!), new Date(leaseUntil));
+      return new WorkflowBusyError(workflowId, runName(run!), new Date(leaseUntil));
     }
     return "slow";
   }

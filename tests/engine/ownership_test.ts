@@ -1,10 +1,12 @@
 import { Engine, workflow, WorkflowBusyError } from "@stepwell/stepwell";
-import { assertEquals, assertInstanceOf, assertLess, assertRejects } from "@std/assert";
+import { assertEquals, assertGreaterOrEqual, assertInstanceOf, assertLess, assertRejects } from "@std/assert";
+import type { Liveness } from "../../engine/store/database.ts";
 import { Crash } from "../crash.ts";
+import { CrashingDatabase } from "../crashing_database.ts";
 import { eventually } from "../eventually.ts";
 import { ManualClock } from "../manual_clock.ts";
 import { openMortal } from "../mortal_database.ts";
-import { query } from "../raw_sqlite.ts";
+import { execute, query } from "../raw_sqlite.ts";
 import { temporaryFolder } from "../temporary_folder.ts";
 import { waiting } from "./waiting_workflow.ts";
 
@@ -50,6 +52,32 @@ Deno.test("a workflow whose process is gone is taken over at once by a process t
   await engine.run(workflow("quick", () => {}));
   await crash.happens(file, lost, { id: "l" }, { clock, zombieTimeout: "3d" });
   assertEquals(await engine.run(lost, { id: "l" }), "done");
+});
+
+/** A database that is asked whether a process lives just as another one strikes that off. */
+class SweptDatabase extends CrashingDatabase {
+  probes = 0;
+
+  override probeLock(executor: number): Liveness {
+    if (this.probes++ > 0) return super.probeLock(executor);
+    execute(this.location, `DELETE FROM executors WHERE executor = ${executor}`);
+    return "alive";
+  }
+}
+
+Deno.test("a workflow whose process is gone is not busy while another process strikes that off", async () => {
+  await using folder = temporaryFolder();
+  const file = folder.file("a.db");
+  const crash = new Crash();
+  const lost = workflow("lost", (ctx) => ctx.step("wait", () => crash.here()).then(() => "done"));
+  await crash.happens(file, lost, { id: "l" });
+  let database: SweptDatabase;
+  await using engine = Engine.openOn((settings, turns) =>
+    database = new SweptDatabase(file, settings, turns, () => false)
+  );
+  await database!.open();
+  assertEquals(await engine.run(lost, { id: "l" }), "done");
+  assertGreaterOrEqual(database!.probes, 2);
 });
 
 Deno.test("a workflow whose process has closed its engine is taken over at once", async () => {

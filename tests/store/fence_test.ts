@@ -447,10 +447,8 @@ Deno.test("every statement that writes is fenced, and tested here", () => {
   assertEquals(Object.keys(statements).toSorted(), [...fenced, ...ofExecutors, ...reading].toSorted());
   for (const name of reading) {
     const statement = (statements as unknown as Record<string, (...about: unknown[]) => Statement>)[name]!(
-      {
-        statuses: [],
-      },
-      { dueAt: 0, workflow: 0 },
+      Object.assign([], { statuses: [] }),
+      Object.assign([], { dueAt: 0, workflow: 0 }),
       { from: 0 },
     );
     assert(/^\s*SELECT\b/.test(statement.sql), name);
