@@ -362,6 +362,8 @@ const decisions: Record<string, (store: Store, seen: WorkflowRecord) => Promise<
   unblock: (store, seen) => store.unblock({ ...seen, status: "blocked" }, 2_000),
   cancel: async (store, seen) =>
     await store.cancel({ ...seen, status: "blocked" }, "parent", outcome("cancelled")) !== undefined,
+  "cancel while paused": (store, seen) => store.cancelPaused({ ...seen, status: "blocked" }, 2_000),
+  "withdraw a pause": async (store, seen) => (await store.withdrawPause(seen), false),
   pause: (store, seen) => store.pause(seen, outcome("blocked")),
   retry: (store, seen) =>
     store.retry({ ...seen, status: "failed" }, { from: undefined, parentId: "parent", now: 2_000 }),
@@ -384,12 +386,13 @@ testEachDriver("a decision has no effect on a workflow that has changed since", 
 testEachDriver("a decision that was made twice has an effect once", async ({ open, folder }) => {
   const before: Record<string, WorkflowOutcome["status"] | undefined> = {
     unblock: "blocked",
+    "cancel while paused": "blocked",
     retry: "failed",
     "retry of steps": "failed",
   };
   for (const [name, decide] of Object.entries(decisions)) {
-    // Who is asked to cancel a workflow again has done so.
-    if (name === "cancel") continue;
+    // Who is asked to cancel a workflow again has done so, and so has who withdraws a pause.
+    if (name === "cancel" || name === "withdraw a pause") continue;
     const database = await open({ location: folder.file(name.replaceAll(" ", "_")) });
     const { store, owner } = await begin(database);
     await (before[name] === undefined
