@@ -14,6 +14,7 @@ import type {
 } from "../engine/store/database.ts";
 import { openSqliteDatabase } from "../engine/store/sqlite_database.ts";
 import type { Turns } from "../engine/turns.ts";
+import { LifeClock } from "../testing/life_clock.ts";
 
 /** The instant at which a {@linkcode Mortal} dies: before or after one of its writes, which are counted from 1. */
 export interface Death {
@@ -45,8 +46,9 @@ export interface Mortal {
  * @param death when it dies by itself; never by default
  */
 export async function openMortal(path: string, options: EngineOptions = {}, death?: Death): Promise<Mortal> {
-  const clock = new MortalClock(options.clock ?? systemClock);
-  const database = new MortalDatabase(path, clock, death);
+  const immortal = options.clock ?? systemClock;
+  const clock = new LifeClock(immortal);
+  const database = new MortalDatabase(path, immortal, clock, death);
   let opened: Promise<void> | undefined;
   const engine = Engine.openOn((settings, turns) => {
     opened = database.open(settings, turns);
@@ -67,37 +69,6 @@ export async function openMortal(path: string, options: EngineOptions = {}, deat
   };
 }
 
-/** A clock whose timers end with its owner. */
-class MortalClock implements Clock {
-  readonly #cancels = new Set<() => void>();
-  #dead = false;
-
-  constructor(readonly immortal: Clock) {}
-
-  now(): number {
-    return this.immortal.now();
-  }
-
-  setTimer(delayMs: number, wake: () => void, options?: { background?: boolean }): () => void {
-    if (this.#dead) return () => {};
-    const cancel = this.immortal.setTimer(delayMs, () => {
-      this.#cancels.delete(cancel);
-      wake();
-    }, options);
-    this.#cancels.add(cancel);
-    return () => {
-      this.#cancels.delete(cancel);
-      cancel();
-    };
-  }
-
-  kill(): void {
-    this.#dead = true;
-    for (const cancel of this.#cancels) cancel();
-    this.#cancels.clear();
-  }
-}
-
 /** A database that passes everything on, until it is dead. */
 class MortalDatabase implements Database {
   readonly #died = Promise.withResolvers<void>();
@@ -109,14 +80,15 @@ class MortalDatabase implements Database {
 
   constructor(
     readonly location: string,
-    private readonly clock: MortalClock,
+    private readonly immortal: Clock,
+    private readonly clock: LifeClock,
     private readonly death: Death | undefined,
   ) {}
 
   async open(settings: EngineSettings, turns: Turns): Promise<void> {
     this.#database = await openSqliteDatabase(this.location, {
       ...settings,
-      clock: this.clock.immortal,
+      clock: this.immortal,
       turns,
     });
   }
@@ -136,7 +108,7 @@ class MortalDatabase implements Database {
   kill(): Promise<void> {
     if (!this.#dead) {
       this.#dead = true;
-      this.clock.kill();
+      this.clock.end();
       for (const open of this.#open) open.rollback();
       this.#database.close().then(this.#died.resolve, this.#died.reject);
     }

@@ -7,7 +7,7 @@
 
 import type { Statement } from "./database.ts";
 import type { Ownership, Seen } from "./ownership.ts";
-import { type Checkpoint, checkpointChecksum, kindCode, statusCode } from "./rows.ts";
+import { type Checkpoint, checkpointChecksum, columnsWithTopic, kindCode, statusCode } from "./rows.ts";
 import { rows, several } from "./several.ts";
 
 const INSERT_CHECKPOINT = `INSERT INTO checkpoints (workflow, step_key, kind, status, completion, attempt,
@@ -69,26 +69,7 @@ const INSERT_WAIT = `INSERT INTO checkpoints (workflow, step_key, kind, status, 
 
 /** Writes the first row of something that waits for a message. */
 function writeWait({ workflow, workflowId, run }: Ownership, checkpoint: Checkpoint): Statement {
-  return {
-    sql: INSERT_WAIT,
-    params: [
-      checkpoint.key,
-      kindCode(checkpoint.kind),
-      statusCode(checkpoint.status),
-      checkpoint.completion,
-      checkpoint.attempt,
-      checkpoint.startedAt,
-      checkpoint.durationMs,
-      checkpoint.nextAttemptAt,
-      checkpoint.run,
-      checkpoint.outputJson,
-      checkpoint.errorJson,
-      checkpoint.topic ?? null,
-      checkpointChecksum(workflowId, checkpoint),
-      workflow,
-      run,
-    ],
-  };
+  return { sql: INSERT_WAIT, params: [...columnsWithTopic(workflowId, checkpoint), workflow, run] };
 }
 
 const FORGET_WAITS = `DELETE FROM checkpoints WHERE workflow = ? AND completion IS NULL AND kind IN (1, 2, 3)

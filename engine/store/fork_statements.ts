@@ -8,14 +8,12 @@
 import type { SqlValue, Statement } from "./database.ts";
 import {
   type Checkpoint,
-  checkpointChecksum,
+  columnsWithTopic,
   inputChecksum,
-  kindCode,
   type Patch,
   patchChecksum,
   publicationChecksum,
   type ShownPublication,
-  statusCode,
   type WorkflowInput,
 } from "./rows.ts";
 
@@ -58,22 +56,7 @@ const COPY_CHECKPOINT = `INSERT INTO checkpoints (workflow, step_key, kind, stat
 export function copyCheckpoint(fork: Forking, checkpoint: Checkpoint): Statement {
   return {
     sql: COPY_CHECKPOINT,
-    params: [
-      checkpoint.key,
-      kindCode(checkpoint.kind),
-      statusCode(checkpoint.status),
-      checkpoint.completion,
-      checkpoint.attempt,
-      checkpoint.startedAt,
-      checkpoint.durationMs,
-      checkpoint.nextAttemptAt,
-      checkpoint.run,
-      checkpoint.outputJson,
-      checkpoint.errorJson,
-      checkpoint.topic ?? null,
-      checkpointChecksum(fork.workflowId, checkpoint),
-      ...ofThisFork(fork),
-    ],
+    params: [...columnsWithTopic(fork.workflowId, checkpoint), ...ofThisFork(fork)],
   };
 }
 

@@ -5,7 +5,7 @@
  */
 
 import { crc32, crc32Numbers } from "../checksum.ts";
-import type { Row } from "./database.ts";
+import type { Row, SqlValue } from "./database.ts";
 
 /**
  * The status of a workflow: `pending` (nobody runs it), `running` (a run owns it), `waiting` (for a time or an event),
@@ -137,6 +137,25 @@ export function checkpointChecksum(workflowId: string, checkpoint: Checkpoint): 
   const names = crc32(key, crc32("\n", crc32(workflowId)));
   const head = crc32Numbers(numbers, names);
   return payloadsChecksum(checkpoint, topic === undefined ? head : crc32(`\n${topic}`, head));
+}
+
+/** What the row of a checkpoint holds beside its workflow, in the order of its columns. */
+export function columnsWithTopic(workflowId: string, checkpoint: Checkpoint): SqlValue[] {
+  return [
+    checkpoint.key,
+    kindCode(checkpoint.kind),
+    statusCode(checkpoint.status),
+    checkpoint.completion,
+    checkpoint.attempt,
+    checkpoint.startedAt,
+    checkpoint.durationMs,
+    checkpoint.nextAttemptAt,
+    checkpoint.run,
+    checkpoint.outputJson,
+    checkpoint.errorJson,
+    checkpoint.topic ?? null,
+    checkpointChecksum(workflowId, checkpoint),
+  ];
 }
 
 /** The checksum of what a workflow was started with. */
