@@ -27,6 +27,8 @@ const MAX_PART_MS = 60_000;
 const MAX_HOLD_MS = 500;
 /** A background timer that is shorter than this is one of many. */
 const MIN_HOLD_MS = 50;
+/** Whether `setTimeout` has been used. */
+let isLoaded = false;
 
 /** The clock of the machine. */
 export const systemClock: Clock = {
@@ -36,7 +38,7 @@ export const systemClock: Clock = {
 
   setTimer(delayMs, wake, { background = false } = {}): () => void {
     if (!background) return setLongTimeout(delayMs, wake);
-    if (delayMs < MIN_HOLD_MS) return setLongTimeout(delayMs, wake, Deno.unrefTimer);
+    if (isLoaded || delayMs < MIN_HOLD_MS) return setLongTimeout(delayMs, wake, Deno.unrefTimer);
     let cancelled = false;
     let cancel = (): void => {
       cancelled = true;
@@ -66,6 +68,7 @@ function setBackgroundTimer(delayMs: number, wake: () => void): () => void {
 }
 
 function setLongTimeout(delayMs: number, wake: () => void, adjust?: (timer: number) => void): () => void {
+  isLoaded = true;
   const until = Date.now() + delayMs;
   let timer: ReturnType<typeof setTimeout>;
   const arm = (restMs: number) => {

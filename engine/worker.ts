@@ -6,7 +6,7 @@ import type { ReadyWorkflow } from "./store/records.ts";
 import type { Store } from "./store/store.ts";
 import type { CodeName } from "./store/workflow_statements.ts";
 
-/** How often executors that own workflows are looked at, whether they are gone, in milliseconds. */
+/** How often other executors are looked at while they own workflows, whether they are gone, in milliseconds. */
 const RECOVERY_INTERVAL_MS = 300;
 /** How long after an error of the store it is tried again, in milliseconds. */
 const STORE_PAUSE_MS = 1_000;
@@ -23,6 +23,7 @@ const MAX_OWNERS = 1_000;
  * 1. No more than `concurrency` are in hand at a time; one that is let go while it waits is not in hand.
  * 2. What nobody runs stays so in the store until somebody has claimed it: nothing is lost with a worker.
  * 3. One workflow that cannot be taken up keeps none of the others from it.
+ * 4. While no other executor owns a workflow, nobody is looked at: that they come to own one is a commit.
  */
 export class Worker {
   readonly #alarm: Alarm;
@@ -56,7 +57,10 @@ export class Worker {
     },
   ) {
     this.#alarm = new Alarm(options.clock, () => this.look());
-    this.#stopWatching = options.store.watch(() => this.look());
+    this.#stopWatching = options.store.watch(() => {
+      this.look();
+      this.#recoverLater();
+    });
     this.#release = holdProcess(options.clock);
     this.#recoverLater();
     this.look();
@@ -128,22 +132,30 @@ export class Worker {
   // --- Workflows whose process is gone ---
 
   #recoverLater(): void {
-    this.#cancelRecovery = this.options.clock.setTimer(RECOVERY_INTERVAL_MS, () => {
-      this.#recover().catch((error) => {
-        // The next time is soon.
-        if (!(error instanceof StoreError)) throw error;
-      }).finally(() => this.#stopped || this.#recoverLater());
+    this.#cancelRecovery ??= this.options.clock.setTimer(RECOVERY_INTERVAL_MS, async () => {
+      // Whoever commits while this looks is looked at the next time.
+      this.#cancelRecovery = undefined;
+      if (await this.#recover() && !this.#stopped) this.#recoverLater();
     });
   }
 
-  async #recover(): Promise<void> {
+  /** @returns whether other executors own workflows, as far as can be told */
+  async #recover(): Promise<boolean> {
     const { store, executors, clock, self, codes } = this.options;
-    for (const { executor, leaseUntil } of await store.owners(MAX_OWNERS)) {
-      if (executor === self || this.#room === 0) continue;
-      const liveness = executors.liveness(executor);
-      const isLost = liveness === "gone" || leaseUntil === null && liveness === "unknown" ||
-        leaseUntil !== null && leaseUntil <= clock.now();
-      if (isLost) this.#take(await store.ownedBy(executor, codes, this.#room));
+    try {
+      const others = (await store.owners(MAX_OWNERS)).filter(({ executor }) => executor !== self);
+      for (const { executor, leaseUntil } of others) {
+        if (this.#room === 0) break;
+        const liveness = executors.liveness(executor);
+        const isLost = liveness === "gone" || leaseUntil === null && liveness === "unknown" ||
+          leaseUntil !== null && leaseUntil <= clock.now();
+        if (isLost) this.#take(await store.ownedBy(executor, codes, this.#room));
+      }
+      return others.length > 0;
+    } catch (error) {
+      // The next time is soon.
+      if (error instanceof StoreError) return true;
+      throw error;
     }
   }
 

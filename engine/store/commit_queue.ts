@@ -64,11 +64,17 @@ export class CommitQueue {
   readonly #transactions = new Map<Write, WaitingTransaction>();
   #flushing = false;
   #fileCheckedAt = 0;
+  #commits = 0;
   #busySinceMs: number | undefined;
   #busyPauseMs = MIN_BUSY_PAUSE_MS;
   #cancelPatience: (() => void) | undefined;
 
   constructor(private readonly driver: SqliteDriver, private readonly options: CommitQueueOptions) {}
+
+  /** How many commits have been made, or tried. */
+  get commits(): number {
+    return this.#commits;
+  }
 
   submit(write: Write): void {
     if (this.#waiting.length >= MAX_WAITING) {
@@ -187,6 +193,7 @@ export class CommitQueue {
       this.#fail(place, isBusy(error) ? this.#busyError() : storeError(error, location));
       return this.#goOn();
     }
+    this.#commits++;
     this.#flushing = true;
     let along: Along[] = [];
     hold({
@@ -232,6 +239,7 @@ export class CommitQueue {
   #commit(group: readonly Write[], merge = group.length >= LEAST_MERGED): Results[] {
     const { driver } = this;
     this.#checkFile();
+    this.#commits++;
     const [first] = group;
     if (group.length === 1 && first!.batch.length === 1) return [this.#runAll(first!.batch)];
     driver.run("BEGIN IMMEDIATE", []);

@@ -15,6 +15,7 @@ import type {
 } from "./database.ts";
 import { isBusy, type OpenSqlite, type SqliteDriver, storeError } from "./sqlite_driver.ts";
 import { openBuiltin } from "./builtin_driver.ts";
+import { CommitWatch } from "./commit_watch.ts";
 import { closedError, CommitQueue, refuse } from "./commit_queue.ts";
 import { ProcessLocks } from "./process_lock.ts";
 import { migrate, pragma, schemaVersion } from "./schema.ts";
@@ -34,15 +35,6 @@ export interface SqliteOptions {
   readonly random: RandomSource;
 }
 
-/**
- * How often a look is taken whether another process has committed, in milliseconds. A look takes microseconds, but a
- * process that is awakened for it a hundred times a second uses a percent of a processor: where nobody else commits for
- * a while, it is less often.
- */
-const WATCH_INTERVAL_MS = 10;
-const IDLE_WATCH_INTERVAL_MS = 30;
-/** After how many looks in vain. */
-const IDLE_LOOKS = 200;
 /** The longest pause before a file that is locked is opened again, in milliseconds. */
 const MAX_OPEN_PAUSE_MS = 20;
 
@@ -205,17 +197,15 @@ function fileIdentity(path: string): string | undefined {
 class SqliteDatabase implements Database {
   readonly #queue: CommitQueue;
   readonly #locks: ProcessLocks | undefined;
-  readonly #listeners = new Set<() => void>();
-  #cancelLook: (() => void) | undefined;
-  #dataVersion: unknown;
-  #looksInVain = 0;
+  /** There is none of a database in memory, as nobody else can commit to that. */
+  readonly #watch: CommitWatch | undefined;
   #closed = false;
 
   constructor(
     readonly location: string,
     path: string,
     private readonly driver: SqliteDriver,
-    private readonly options: SqliteOptions,
+    options: SqliteOptions,
     private readonly release: () => void,
   ) {
     const file = fileIdentity(path);
@@ -226,7 +216,14 @@ class SqliteDatabase implements Database {
       );
     };
     this.#queue = new CommitQueue(driver, { location, checkFile, ...options });
-    if (path !== ":memory:") this.#locks = new ProcessLocks(path, openBuiltin);
+    if (path === ":memory:") return;
+    this.#locks = new ProcessLocks(path, openBuiltin);
+    this.#watch = new CommitWatch({
+      clock: options.clock,
+      log: `${path}-wal`,
+      version: () => pragma(driver, "data_version"),
+      ownCommits: () => this.#queue.commits,
+    });
   }
 
   submit(write: Write): void {
@@ -258,41 +255,7 @@ class SqliteDatabase implements Database {
   }
 
   watch(listener: () => void): () => void {
-    this.#listeners.add(listener);
-    if (this.#cancelLook === undefined) {
-      this.#dataVersion = pragma(this.driver, "data_version");
-      this.#lookLater();
-    }
-    return () => {
-      this.#listeners.delete(listener);
-      if (this.#listeners.size === 0) this.#stopLooking();
-    };
-  }
-
-  #lookLater(): void {
-    const intervalMs = this.#looksInVain < IDLE_LOOKS ? WATCH_INTERVAL_MS : IDLE_WATCH_INTERVAL_MS;
-    this.#cancelLook = this.options.clock.setTimer(intervalMs, () => {
-      const changed = this.#look();
-      this.#looksInVain = changed ? 0 : this.#looksInVain + 1;
-      this.#lookLater();
-      if (changed) { for (const listener of [...this.#listeners]) listener(); }
-    }, { background: true });
-  }
-
-  /** Whether another connection has committed since the last look, or it cannot be told: who listens then finds out. */
-  #look(): boolean {
-    const before = this.#dataVersion;
-    try {
-      this.#dataVersion = pragma(this.driver, "data_version");
-    } catch {
-      return true;
-    }
-    return this.#dataVersion !== before;
-  }
-
-  #stopLooking(): void {
-    this.#cancelLook?.();
-    this.#cancelLook = undefined;
+    return this.#watch?.listen(listener) ?? (() => {});
   }
 
   holdLock(executor: number): void {
@@ -321,7 +284,7 @@ class SqliteDatabase implements Database {
 
   async close(): Promise<void> {
     if (this.#closed) return;
-    this.#stopLooking();
+    this.#watch?.stop();
     await this.#queue.drain();
     this.#closed = true;
     this.#locks?.drop();

@@ -178,3 +178,31 @@ async function statusOf(file: string, id: string) {
   await using engine = await Engine.open(file);
   return (await engine.get(id))!;
 }
+
+Deno.test("work() looks for lost workflows only while other executors own any", async () => {
+  await using folder = temporaryFolder();
+  const file = folder.file("a.db");
+  const clock = new ManualClock();
+  const gate = Promise.withResolvers<void>();
+  const held = workflow("held", async (ctx) => await ctx.step("one", () => gate.promise.then(() => "done")));
+  await using engine = await Engine.open(file, { clock, workflows: [held] });
+  engine.work();
+  await eventually(() => clock.timers.includes(300));
+  clock.advance(300);
+  await eventually(() => clock.timers.length === 0);
+
+  await using other = await Engine.open(file, { clock });
+  await other.start(held, { id: "w" });
+  await eventually(() => {
+    clock.advance(10);
+    return clock.timers.length === 1;
+  });
+  clock.advance(300);
+  await eventually(() => clock.timers.includes(300));
+  gate.resolve();
+  assertEquals(await other.handle("w").result(), "done");
+  await eventually(() => {
+    clock.advance(10);
+    return clock.timers.length === 0;
+  });
+});
