@@ -94,6 +94,7 @@ export class Engine implements AsyncDisposable {
   readonly #followers: Followers;
   #transactions: Transactions | undefined;
   #closing: Promise<void> | undefined;
+  #isClosed = false;
   #working: PromiseWithResolvers<void> | undefined;
 
   /** @ignore Engines come from {@linkcode Engine.open}. */
@@ -229,6 +230,7 @@ export class Engine implements AsyncDisposable {
 
   /** A workflow with its steps, undefined if there is none of this id. */
   async get(id: string): Promise<WorkflowDetail | undefined> {
+    this.#checkNotClosed();
     const record = await this.#store.find(id);
     if (record === undefined) return undefined;
     const { describe } = await loadInspect();
@@ -251,6 +253,7 @@ export class Engine implements AsyncDisposable {
         `Cannot list workflows: wanted a limit from 1 to ${MAX_LIST_LIMIT}, found ${limit}`,
       );
     }
+    this.#checkNotClosed();
     const records = await this.#store.list({ statuses, name, limit, beforeId });
     const { summarize } = await loadInspect();
     return records.map(summarize);
@@ -377,6 +380,7 @@ export class Engine implements AsyncDisposable {
     const name = signalName(signal);
     const { idempotencyKey: key } = options;
     if (key !== undefined) checkName(key, "an idempotency key");
+    this.#checkNotClosed();
     const { clock, maxValueBytes } = this.#settings;
     const payloadJson = await encodeValue(payload, `the payload of signal "${name}"`, maxValueBytes);
     const topic = signalTopic(name);
@@ -527,6 +531,7 @@ export class Engine implements AsyncDisposable {
       // The lock goes with the connection, and tells the others what could not be written down.
       if (!(error instanceof StoreError)) throw error;
     } finally {
+      this.#isClosed = true;
       this.#working?.resolve();
       await this.#store.close();
     }
@@ -628,6 +633,7 @@ export class Engine implements AsyncDisposable {
   }
 
   async #find(id: string): Promise<WorkflowRecord> {
+    this.#checkNotClosed();
     const record = await this.#store.find(id);
     if (record === undefined) throw new WorkflowNotFoundError(id, this.#store.location);
     return record;
@@ -655,6 +661,11 @@ export class Engine implements AsyncDisposable {
       if (error instanceof CorruptCheckpointError) return undefined;
       throw error;
     }
+  }
+
+  /** While it is being closed, its workflows may still look at others, and tell them something. */
+  #checkNotClosed(): void {
+    if (this.#isClosed) throw this.#closedError();
   }
 
   #closedError(): EngineClosedError {

@@ -197,18 +197,28 @@ Deno.test("an engine that is closed refuses to be used", async () => {
   await engine.run(quick, { id: "q" });
   await engine.close();
   const message = `Cannot use the engine on "${file}": it is closed`;
-  await assertRejects(() => engine.run(quick, { id: "q" }), EngineClosedError, message);
-  await assertRejects(() => engine.start(quick), EngineClosedError, message);
-  await assertRejects(() => engine.handle("q").result(), EngineClosedError, message);
+  const handle = engine.handle("q");
   for (
     const use of [
+      () => engine.run(quick, { id: "q" }),
+      () => engine.start(quick),
       () => engine.get("q"),
       () => engine.list(),
+      () => engine.signal("q", "go"),
+      () => engine.cancel("q"),
+      () => engine.pause("q"),
       () => engine.resume("q"),
       () => engine.retry("q"),
+      () => engine.fork("q", { fromStep: "step" }),
+      () => engine.transaction(() => {}),
+      () => engine.work(),
+      () => handle.result(),
+      () => handle.status(),
+      () => handle.read("key"),
+      () => handle.stream("stream").next(),
     ]
   ) {
-    await assertRejects(use, Error, "closed");
+    await assertRejects(use, EngineClosedError, message);
   }
 });
 
