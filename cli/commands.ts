@@ -3,9 +3,9 @@ import type { FlagName } from "./flags.ts";
 /** A subcommand, as the command line is read and as `help` shows it. */
 export interface Command {
   readonly name: string;
-  /** What its one operand is called; none where it takes none. */
-  readonly operand?: string;
-  /** Whether the operand may be left out. */
+  /** What its operands are called, in their order; none where it takes none. */
+  readonly operands?: readonly string[];
+  /** Whether the operands may be left out. */
   readonly optional?: boolean;
   /** What it does, in a sentence. */
   readonly summary: string;
@@ -19,28 +19,51 @@ const EXECUTION = ["module", "crash", "durability", "zombie-timeout", ...STORE, 
 export const COMMANDS = [
   {
     name: "run",
-    operand: "WORKFLOW",
+    operands: ["WORKFLOW"],
     optional: true,
     summary: 'Starts a workflow ("onboarding" by default), or resumes it where its id is there already',
     flags: ["workflow-id", "input", ...EXECUTION],
   },
   {
     name: "resume",
-    operand: "ID",
+    operands: ["ID"],
     summary: "Goes on with a workflow from its last checkpoint; a blocked one is unblocked",
     flags: EXECUTION,
   },
   {
     name: "retry",
-    operand: "ID",
+    operands: ["ID"],
     summary: "Runs a failed workflow again, from the step that failed",
     flags: EXECUTION,
   },
   {
     name: "fork",
-    operand: "ID",
+    operands: ["ID"],
     summary: "Runs a new workflow that begins with the checkpoints of another, up to a step",
     flags: ["from", "id", ...EXECUTION],
+  },
+  {
+    name: "work",
+    summary: "Runs the workflows that nobody runs, until it is asked to stop by SIGINT or SIGTERM",
+    flags: ["module", "concurrency", "grace", "durability", "zombie-timeout", ...STORE, "json", "help"],
+  },
+  {
+    name: "signal",
+    operands: ["ID", "NAME"],
+    summary: "Sends a signal to a workflow, which is kept until that waits for it",
+    flags: ["payload", "idempotency-key", ...STORE, "json", "help"],
+  },
+  {
+    name: "cancel",
+    operands: ["ID"],
+    summary: "Has a workflow cancelled: its steps are undone",
+    flags: [...STORE, "json", "help"],
+  },
+  {
+    name: "pause",
+    operands: ["ID"],
+    summary: "Stops a workflow at its next checkpoint, until it is resumed",
+    flags: [...STORE, "json", "help"],
   },
   {
     name: "list",
@@ -49,7 +72,7 @@ export const COMMANDS = [
   },
   {
     name: "show",
-    operand: "ID",
+    operands: ["ID"],
     summary: "Shows a workflow with its steps, and what can be done with it",
     flags: [...STORE, "json", "help"],
   },
@@ -61,7 +84,7 @@ export const COMMANDS = [
   },
   {
     name: "help",
-    operand: "COMMAND",
+    operands: ["COMMAND"],
     optional: true,
     summary: "Shows this help, or that of a command",
     flags: ["help"],

@@ -3,16 +3,10 @@ import {
   EngineClosedError,
   type EngineEvent,
   type Handle,
-  StepNotFoundError,
-  ValidationError,
   type Workflow,
-  WorkflowConflictError,
   type WorkflowDetail,
-  WorkflowNotFoundError,
-  WorkflowStateError,
 } from "../mod.ts";
 import { Crash } from "./crash.ts";
-import { describeErrorInFull } from "./describe_error.ts";
 import { type Ending, endingKind, exitStatusOf } from "./ending.ts";
 import { endingLines } from "./ending_lines.ts";
 import type { ExecutionFlags } from "./execution_flags.ts";
@@ -21,6 +15,7 @@ import { onInterrupt } from "./interrupt.ts";
 import { stderr, stdout } from "./output.ts";
 import { palette } from "./paint.ts";
 import { Progress } from "./progress.ts";
+import { refuse } from "./refuse.ts";
 import { reportOf } from "./report.ts";
 import { StepRecord } from "./step_record.ts";
 import { UsageError } from "./usage_error.ts";
@@ -104,21 +99,6 @@ async function outcome(
     if (error instanceof UsageError || id === undefined) throw error;
     return { id, error: error ?? new Error(String(error)) };
   }
-}
-
-/** An error that says that the command line asks for what cannot be, told from one of the workflow or the store. */
-function refuse(error: unknown): never {
-  const refusals = [
-    StepNotFoundError,
-    ValidationError,
-    WorkflowConflictError,
-    WorkflowNotFoundError,
-    WorkflowStateError,
-    TypeError,
-    RangeError,
-  ];
-  if (!refusals.some((refusal) => error instanceof refusal)) throw error;
-  throw new UsageError(describeErrorInFull(error), { cause: error });
 }
 
 /** What is stored of a workflow whose engine is closed, if that can be read. */

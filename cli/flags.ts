@@ -24,6 +24,16 @@ export const FLAGS = [
   { name: "db", value: "FILE", help: "The database. Default: stepwell.db in the current folder" },
   { name: "input", value: "JSON|@FILE", help: "The workflow's input, as JSON or from a file with JSON" },
   {
+    name: "payload",
+    value: "JSON|@FILE",
+    help: "What a signal brings along, as JSON or from a file with JSON",
+  },
+  {
+    name: "idempotency-key",
+    value: "KEY",
+    help: "Another signal of this name with this key is the same one",
+  },
+  {
     name: "module",
     value: "FILE",
     repeatable: true,
@@ -50,6 +60,12 @@ export const FLAGS = [
     name: "zombie-timeout",
     value: "DURATION",
     help: 'How long a run that is out of reach keeps its workflow, such as "30s"',
+  },
+  { name: "concurrency", value: "N", help: "How many workflows run at a time. Default: 100" },
+  {
+    name: "grace",
+    value: "DURATION",
+    help: 'How long steps that run are waited for when it is asked to stop. Default: "10s"',
   },
   {
     name: "status",

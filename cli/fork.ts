@@ -8,8 +8,8 @@ import { requireWorkflow } from "./stored_workflow.ts";
 import { UsageError } from "./usage_error.ts";
 
 /** `fork ID`: runs a new workflow that begins with the checkpoints of another, up to a step. */
-export async function fork({ operand, flags: given }: Invocation): Promise<ExitStatus> {
-  const id = operand!;
+export async function fork({ operands, flags: given }: Invocation): Promise<ExitStatus> {
+  const id = operands[0]!;
   const fromStep = given.get("from")?.[0];
   if (fromStep === undefined) {
     throw new UsageError("fork wants --from STEP: the first step that runs again, such as pay or pay#000002");

@@ -10,8 +10,8 @@ import { table } from "./table.ts";
 import { UsageError } from "./usage_error.ts";
 
 /** `help [COMMAND]`: what there is, or what a command takes. */
-export function help({ operand }: Invocation): ExitStatus {
-  const lines = operand === undefined ? overview() : commandHelp(operand);
+export function help({ operands: [name] }: Invocation): ExitStatus {
+  const lines = name === undefined ? overview() : commandHelp(name);
   stdout.write(lines.join("\n") + "\n");
   return ExitStatus.completed;
 }
@@ -62,9 +62,8 @@ const EXIT_STATUSES = [
   ["130", "Interrupted; the workflow can be resumed"],
 ];
 
-function usage({ name, operand, optional }: Command): string {
-  if (operand === undefined) return name;
-  return optional ? `${name} [${operand}]` : `${name} ${operand}`;
+function usage({ name, operands = [], optional }: Command): string {
+  return [name, ...operands.map((operand) => optional ? `[${operand}]` : operand)].join(" ");
 }
 
 function flagRow(flag: Flag): string[] {

@@ -8,8 +8,8 @@ import { UsageError } from "./usage_error.ts";
 /** What a command line asks for. */
 export interface Invocation {
   readonly command: CommandName;
-  /** The command's operand, such as an id. */
-  readonly operand?: string;
+  /** The command's operands, such as an id: as many as it takes, or none where they may be left out. */
+  readonly operands: readonly string[];
   /** The values of the flags that were given, in their order; a flag without a value has `""`. */
   readonly flags: ReadonlyMap<FlagName, readonly string[]>;
 }
@@ -47,11 +47,11 @@ export function parseInvocation(args: readonly string[]): Invocation {
   }
 
   const [word, ...operands] = parsed._.map(String);
-  if (parsed.version === true) return { command: "version", flags: new Map() };
+  if (parsed.version === true) return { command: "version", operands: [], flags: new Map() };
   if (word === undefined) return checked(given.has("help") ? "help" : "run", [], given);
   const command = commandNamed(word);
   if (command === undefined) throw unknownCommand(word);
-  if (given.has("help")) return { command: "help", operand: command.name, flags: given };
+  if (given.has("help")) return { command: "help", operands: [command.name], flags: given };
   return checked(command.name, operands, given);
 }
 
@@ -81,7 +81,7 @@ function valuesOf(flag: Flag, found: unknown): string[] {
   return values;
 }
 
-/** @throws {UsageError} if the operand is missing or one too many, or a flag is not the command's */
+/** @throws {UsageError} if an operand is missing or one too many, or a flag is not the command's */
 function checked(name: CommandName, operands: readonly string[], given: Invocation["flags"]): Invocation {
   const command: Command = commandNamed(name)!;
   for (const flag of given.keys()) {
@@ -89,18 +89,17 @@ function checked(name: CommandName, operands: readonly string[], given: Invocati
     const others = COMMANDS.filter((other: Command) => other.flags.includes(flag)).map((other) => other.name);
     throw new UsageError(`${name} takes no --${flag}; it belongs to ${others.join(", ")}`);
   }
-  const most = command.operand === undefined ? 0 : 1;
-  if (operands.length > most) {
-    const wanted = command.operand === undefined ? "nothing" : `one ${command.operand}`;
-    throw new UsageError(`${name} takes ${wanted} besides flags, found ${quoted(operands)}`);
+  const { operands: wanted = [], optional = false } = command;
+  if (operands.length > wanted.length) {
+    const [what] = wanted;
+    const most = wanted.length > 1 ? wanted.join(" and ") : what === undefined ? "nothing" : `one ${what}`;
+    throw new UsageError(`${name} takes ${most} besides flags, found ${quoted(operands)}`);
   }
-  const [operand] = operands;
-  if (command.operand !== undefined && !command.optional && !operand) {
-    throw new UsageError(
-      `${name} wants ${article(command.operand)} ${command.operand}: ${name} ${command.operand}`,
-    );
+  const missing = wanted.find((_, i) => !operands[i]);
+  if (missing !== undefined && !optional) {
+    throw new UsageError(`${name} wants ${article(missing)} ${missing}: ${name} ${wanted.join(" ")}`);
   }
-  return { command: name, operand, flags: given };
+  return { command: name, operands, flags: given };
 }
 
 function unknownFlag(arg: string): UsageError {

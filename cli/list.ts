@@ -1,4 +1,5 @@
 import { Engine, type WorkflowStatus, type WorkflowSummary } from "../mod.ts";
+import { parseCount } from "./count_flag.ts";
 import { requireDatabase } from "./database.ts";
 import { describeError } from "./describe_error.ts";
 import { locationOf, sqliteOf } from "./execution_flags.ts";
@@ -11,14 +12,13 @@ import { toJson } from "./plain_json.ts";
 import { printableLine } from "./printable.ts";
 import { statusColour } from "./status_colour.ts";
 import { table } from "./table.ts";
-import { UsageError } from "./usage_error.ts";
 
 /** How many are listed where `--limit` is not given. */
 const DEFAULT_LIMIT = 50;
 
 /** `list`: workflows, the newest first. */
 export async function list({ flags }: Invocation): Promise<ExitStatus> {
-  const limit = parseLimit(flags.get("limit")?.[0]);
+  const limit = parseCount("limit", flags.get("limit")?.[0]) ?? DEFAULT_LIMIT;
   const status = flags.get("status") as WorkflowStatus[] | undefined;
   const location = locationOf(flags);
   await requireDatabase(location);
@@ -30,13 +30,6 @@ export async function list({ flags }: Invocation): Promise<ExitStatus> {
   if (flags.has("json")) stdout.write(toJson({ workflows: workflows.map(summary), more }) + "\n");
   else for (const line of lines(workflows, more)) stdout.write(line + "\n");
   return ExitStatus.completed;
-}
-
-/** @throws {UsageError} if it is no number from 1 up */
-function parseLimit(text: string | undefined): number {
-  if (text === undefined) return DEFAULT_LIMIT;
-  if (/^[1-9]\d{0,3}$/.test(text)) return Number(text);
-  throw new UsageError(`--limit wants a number from 1 to 9999, found "${printableLine(text)}"`);
 }
 
 function summary(workflow: WorkflowSummary): Record<string, unknown> {

@@ -36,6 +36,14 @@ async function dispatch(invocation: Invocation): Promise<ExitStatus> {
       return await (await import("./retry.ts")).retry(invocation);
     case "fork":
       return await (await import("./fork.ts")).fork(invocation);
+    case "work":
+      return await (await import("./work.ts")).work(invocation);
+    case "signal":
+      return await (await import("./signal.ts")).signal(invocation);
+    case "cancel":
+      return await (await import("./cancel.ts")).cancel(invocation);
+    case "pause":
+      return await (await import("./pause.ts")).pause(invocation);
     case "list":
       return await (await import("./list.ts")).list(invocation);
     case "show":

@@ -7,8 +7,8 @@ import type { Invocation } from "./invocation.ts";
 import { requireWorkflow } from "./stored_workflow.ts";
 
 /** `resume ID`: goes on with a workflow from its last checkpoint. */
-export async function resume({ operand, flags: given }: Invocation): Promise<ExitStatus> {
-  const id = operand!;
+export async function resume({ operands, flags: given }: Invocation): Promise<ExitStatus> {
+  const id = operands[0]!;
   const flags = readExecutionFlags(given);
   await requireDatabase(flags.location);
   const workflows = await availableWorkflows(flags.location, flags.modules);

@@ -7,8 +7,8 @@ import type { Invocation } from "./invocation.ts";
 import { requireWorkflow } from "./stored_workflow.ts";
 
 /** `retry ID`: runs a failed workflow again, from the step that failed. */
-export async function retry({ operand, flags: given }: Invocation): Promise<ExitStatus> {
-  const id = operand!;
+export async function retry({ operands, flags: given }: Invocation): Promise<ExitStatus> {
+  const id = operands[0]!;
   const flags = readExecutionFlags(given);
   await requireDatabase(flags.location);
   const workflows = await availableWorkflows(flags.location, flags.modules);

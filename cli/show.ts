@@ -19,8 +19,8 @@ import { waysOut } from "./ways_out.ts";
 const EXCERPT_LENGTH = 60;
 
 /** `show ID`: a workflow with its steps, and what can be done with it. */
-export async function show({ operand, flags }: Invocation): Promise<ExitStatus> {
-  const id = operand!;
+export async function show({ operands, flags }: Invocation): Promise<ExitStatus> {
+  const id = operands[0]!;
   const location = locationOf(flags);
   await requireDatabase(location);
   await using engine = await Engine.open(location, { sqlite: sqliteOf(flags) });

@@ -39,6 +39,12 @@ export const gated = workflow("gated", async (ctx) => {
   return await ctx.step("last", () => "done");
 });
 
+/** Waits for a decision, and is undone if it is cancelled. */
+export const approval = workflow("approval", async (ctx) => {
+  await ctx.step("ask", () => "asked", { compensate: () => Deno.writeTextFile("undone", "") });
+  return await ctx.waitForSignal("decided");
+});
+
 /** Returns what JSON has no form for. */
 export const rich = workflow("rich", (ctx) =>
   ctx.step("rich", () => ({

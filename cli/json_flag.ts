@@ -5,19 +5,20 @@ import { UsageError } from "./usage_error.ts";
 const EXCERPT_LENGTH = 80;
 
 /**
- * Reads the value of `--input`: JSON, or `@` and the name of a file with JSON in it.
+ * Reads the value of a flag that takes data: JSON, or `@` and the name of a file with JSON in it.
  *
+ * @param flag its name, without dashes
  * @throws {UsageError} if it is no JSON, or the file cannot be read
  */
-export async function readInput(text: string): Promise<unknown> {
-  if (!text.startsWith("@")) return parse(text, "--input");
+export async function readJson(flag: string, text: string): Promise<unknown> {
+  if (!text.startsWith("@")) return parse(text, `--${flag}`);
   const file = text.slice(1);
   try {
-    return parse(await Deno.readTextFile(file), `the file of --input, "${printableLine(file)}"`);
+    return parse(await Deno.readTextFile(file), `the file of --${flag}, "${printableLine(file)}"`);
   } catch (error) {
     if (error instanceof UsageError) throw error;
     const reason = error instanceof Error ? error.message : String(error);
-    throw new UsageError(`Cannot read the file of --input, "${printableLine(file)}": ${reason}`, {
+    throw new UsageError(`Cannot read the file of --${flag}, "${printableLine(file)}": ${reason}`, {
       cause: error,
     });
   }
