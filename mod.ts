@@ -74,5 +74,8 @@ export type { StreamEntry, StreamOptions } from "./engine/stream_reader.ts";
 export { Handle, type HandleSource, type SignalOptions } from "./engine/handle.ts";
 export type { EngineOptions } from "./engine/options.ts";
 export { type CheckOptions, checkReplay, type ReplayCheck, type ReplayVerdict } from "./engine/check.ts";
+export { isQueue, type Queue, queue, type QueueDefinition } from "./engine/queue.ts";
+export type { EnqueueOptions } from "./engine/enqueue.ts";
+export type { QueueSummary } from "./engine/queueing.ts";
 export type { ForkOptions } from "./engine/fork.ts";
 export { Engine, type ListFilter, type StartOptions, type WorkOptions } from "./engine/engine.ts";

@@ -44,12 +44,13 @@ export interface ClaimRequest {
 }
 
 /**
- * The workflow is claimed; or there is nothing to claim it for: it has ended, or waits for what has not come yet. With the
- * code of the version that it was started with.
+ * The workflow is claimed; or there is nothing to claim it for: it has ended, or waits for what has not come yet, or for its
+ * turn in its queue. With the code of the version that it was started with.
  */
 export type Claimed =
   | { readonly claimed: RunStart; readonly workflow: Workflow }
   | { readonly ended: WorkflowRecord }
+  | { readonly queued: WorkflowRecord }
   | { readonly waiting: WorkflowRecord; readonly workflow: Workflow };
 
 /** A stored workflow that is to be taken up. */
@@ -292,7 +293,14 @@ export class Claims {
     const claim = { run, executor: executor.id, recoveries, recoveredCompletion, gone, arrivals };
     const owner = await this.#write(() => store.claim(record, { ...claim, now: clock.now() }));
     if (gone !== undefined) this.options.executors.clearLock(gone);
-    return owner && { claimed: { owner, input, record, recovered }, workflow: code };
+    if (owner === undefined) return record.queue === null ? undefined : await this.#queued(record);
+    return { claimed: { owner, input, record, recovered }, workflow: code };
+  }
+
+  /** @returns undefined if it is not for want of a place in its queue that the workflow was not to be had */
+  async #queued(record: WorkflowRecord): Promise<Claimed | undefined> {
+    const found = await this.options.store.find(record.workflowId);
+    return found?.status === record.status && found.run === record.run ? { queued: found } : undefined;
   }
 
   /** Blocks a workflow that nobody runs. @returns the error to throw */

@@ -19,6 +19,9 @@ import { Handle, type HandleSource, type SignalOptions } from "./handle.ts";
 import type { WorkflowDetail, WorkflowSummary } from "./inspect.ts";
 import { checkName } from "./names.ts";
 import { type EngineOptions, type EngineSettings, engineSettings } from "./options.ts";
+import type { EnqueueOptions } from "./enqueue.ts";
+import type { Queue } from "./queue.ts";
+import type { Queueing, QueueSummary } from "./queueing.ts";
 import { readPublished } from "./published.ts";
 import { randomId, randomUuid } from "./random.ts";
 import type { RequestHost } from "./requests.ts";
@@ -56,6 +59,8 @@ export interface StartOptions<I> {
 export interface WorkOptions {
   /** How many at a time: an integer from 1. 100 by default. */
   concurrency?: number;
+  /** The queues that are seen to, by their definitions or names, and nothing else. All, and what is in none, by default. */
+  queues?: readonly (Queue | string)[];
 }
 
 /** Which workflows to list. */
@@ -92,6 +97,8 @@ export class Engine implements AsyncDisposable {
   readonly #source: HandleSource;
   readonly #versions: Versions;
   readonly #followers: Followers;
+  readonly #database: Database;
+  #queueing: Queueing | undefined;
   #transactions: Transactions | undefined;
   #closing: Promise<void> | undefined;
   #isClosed = false;
@@ -103,6 +110,7 @@ export class Engine implements AsyncDisposable {
       settings;
     this.#settings = settings;
     this.#versions = new Versions(settings.workflows);
+    this.#database = database;
     this.#store = new Store(database);
     this.#mailbox = new Mailbox(database);
     this.#followers = new Followers(this.#store, clock);
@@ -489,22 +497,102 @@ export class Engine implements AsyncDisposable {
   }
 
   /**
-   * Takes up workflows of the engine's `workflows` that nobody runs, until the engine is closed: those that have not begun
-   * or were stopped at a checkpoint, those that wait and are due, and those whose process is gone.
+   * Takes up workflows of the engine's `workflows` that nobody runs, until the engine is closed: those that have not begun,
+   * or whose turn it is in their queue, or were stopped at a checkpoint, those that wait and are due, and those whose
+   * process is gone.
    *
    * @param options.concurrency how many at a time; one that is let go while it waits does not count. 100 by default
    * @returns settled once the engine is closed
    */
-  async work({ concurrency = 100 }: WorkOptions = {}): Promise<void> {
+  async work({ concurrency = 100, queues }: WorkOptions = {}): Promise<void> {
     if (!(Number.isSafeInteger(concurrency) && concurrency >= 1)) {
       throw new RangeError(`Cannot work: wanted a concurrency of 1 or more, found ${concurrency}`);
     }
     if (this.#closing !== undefined) throw this.#closedError();
     if (this.#working === undefined) {
       this.#working = Promise.withResolvers<void>();
-      await this.#runs.work(this.#versions, concurrency);
+      await this.#work(concurrency, queues);
     }
     await this.#working.promise;
+  }
+
+  async #work(concurrency: number, given: WorkOptions["queues"]): Promise<void> {
+    const queueing = await this.#loadQueueing();
+    const { asQueue } = await import("./queue.ts");
+    const queueNames = given && new Set(given.map((queue) => asQueue(queue).name));
+    const definitions = [...this.#settings.queues, ...given ?? []].filter((queue) =>
+      typeof queue === "object"
+    );
+    await Promise.all(definitions.map((queue) => queueing.define(queue)));
+    await this.#runs.work({ versions: this.#versions, queues: queueing.queues, queueNames, concurrency });
+  }
+
+  /**
+   * Puts a workflow into a queue, to be run in its turn by whoever works on that: this process, if it does, or another one.
+   * It need not be among the engine's `workflows`: its name will do.
+   *
+   * @param workflow its definition, or its name: the schema of its input looks at that when it begins, then
+   * @returns the workflow's handle, once it is stored; that of another one where an `id` or key says so
+   * @throws {ValidationError} if the input is not what the workflow takes
+   * @throws {WorkflowConflictError} if the id belongs to another workflow, or to another input
+   * @throws {QueueFullError} if as many wait in the queue as may
+   *
+   * @example
+   * ```ts
+   * import { Engine, workflow } from "@stepwell/stepwell";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const greet = workflow("greet", (_ctx, name: string) => `Hello, ${name}`);
+   *
+   * await using engine = await Engine.open(":memory:", { workflows: [greet] });
+   * const handle = await engine.enqueue("greet", { input: "Ada", delay: "10ms" });
+   * assertEquals(await handle.status(), "waiting");
+   * engine.work();
+   * assertEquals(await handle.result(), "Hello, Ada");
+   * ```
+   */
+  async enqueue<I, O>(
+    // deno-lint-ignore no-explicit-any -- what its function is given does not matter here
+    workflow: Workflow<I, O, any> | string,
+    options: EnqueueOptions<I> = {},
+  ): Promise<Handle<O>> {
+    if (this.#closing !== undefined) throw this.#closedError();
+    const queueing = await this.#loadQueueing();
+    return new Handle<O>(this.#source, await queueing.enqueue(workflow, options));
+  }
+
+  /** The queues of the store, by their names. */
+  async queues(): Promise<QueueSummary[]> {
+    this.#checkNotClosed();
+    return await (await this.#loadQueueing()).list();
+  }
+
+  /**
+   * Has none of a queue's workflows begin any more, in any process, until {@linkcode Engine.resumeQueue}; those that have
+   * begun go on.
+   *
+   * @throws {QueueNotFoundError} if there is no such queue
+   */
+  async pauseQueue(queue: Queue | string): Promise<void> {
+    this.#checkNotClosed();
+    await (await this.#loadQueueing()).pause(queue, true);
+  }
+
+  /** Has a queue's workflows begin again. @throws {QueueNotFoundError} if there is no such queue */
+  async resumeQueue(queue: Queue | string): Promise<void> {
+    this.#checkNotClosed();
+    await (await this.#loadQueueing()).pause(queue, false);
+  }
+
+  /** Most programs have no queues, so what they take is loaded with the first. */
+  async #loadQueueing(): Promise<Queueing> {
+    const { Queueing } = await import("./queueing.ts");
+    return this.#queueing ??= new Queueing({
+      ...this.#settings,
+      database: this.#database,
+      store: this.#store,
+      told: (workflowId) => this.#runs.told(workflowId),
+    });
   }
 
   /**

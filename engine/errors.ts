@@ -311,6 +311,24 @@ export class LimitExceededError extends StepwellError {
   }
 }
 
+/** A queue has as many workflows that wait to begin as it may. */
+export class QueueFullError extends StepwellError {
+  /** Thrown by the engine. */
+  constructor(readonly queue: string, readonly depth: number, readonly maxDepth: number) {
+    super(
+      `Cannot put a workflow into queue "${queue}": ${depth} wait in it to begin, and its maxDepth is ${maxDepth}`,
+    );
+  }
+}
+
+/** No queue has this name. */
+export class QueueNotFoundError extends StepwellError {
+  /** Thrown by the engine. */
+  constructor(readonly queue: string, file: string) {
+    super(`Cannot find queue "${queue}" in "${file}"`);
+  }
+}
+
 /** The store failed: the file is gone, full, read-only, locked for too long, and so on. Never a workflow's outcome. */
 export class StoreError extends StepwellError {}
 

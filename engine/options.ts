@@ -1,6 +1,7 @@
 import { type Clock, systemClock } from "./clock.ts";
 import { type Duration, durationMs } from "./duration.ts";
 import type { EngineEvent } from "./events.ts";
+import { isQueue, type Queue } from "./queue.ts";
 import { type RandomSource, systemRandom } from "./random.ts";
 import { isWorkflow, type Workflow } from "./workflow.ts";
 
@@ -8,6 +9,8 @@ import { isWorkflow, type Workflow } from "./workflow.ts";
 export interface EngineOptions {
   /** The workflows it can resume by their id alone; of each name as many versions as are still under way. */
   workflows?: readonly Workflow[];
+  /** The queues whose limits it stores when it begins to work. */
+  queues?: readonly Queue[];
   /**
    * What a checkpoint survives: `"full"`, the default, power loss; `"normal"` the end of the process, for a fraction of
    * the time.
@@ -59,6 +62,7 @@ export interface EngineOptions {
 /** {@linkcode EngineOptions}, checked and complete. */
 export interface EngineSettings {
   readonly workflows: readonly Workflow[];
+  readonly queues: readonly Queue[];
   readonly durability: "full" | "normal";
   readonly sqlite: "builtin" | "ffi";
   readonly leaseMs: number;
@@ -82,8 +86,9 @@ export interface EngineSettings {
  * @throws {TypeError | RangeError} if one of them is not as {@linkcode EngineOptions} says
  */
 export function engineSettings(options: EngineOptions): EngineSettings {
-  const { workflows = [], durability = "full", sqlite = "builtin", onEvent } = options;
+  const { workflows = [], queues = [], durability = "full", sqlite = "builtin", onEvent } = options;
   checkWorkflows(workflows);
+  checkQueues(queues);
   oneOf("durability", durability, ["full", "normal"]);
   oneOf("sqlite", sqlite, ["builtin", "ffi"]);
   if (onEvent !== undefined && typeof onEvent !== "function") {
@@ -91,6 +96,7 @@ export function engineSettings(options: EngineOptions): EngineSettings {
   }
   return {
     workflows,
+    queues,
     durability,
     sqlite,
     onEvent,
@@ -124,6 +130,11 @@ function checkWorkflows(workflows: readonly unknown[]): void {
     }
     seen.set(name, versions.add(version));
   }
+}
+
+function checkQueues(queues: readonly Queue[]): void {
+  if (Array.isArray(queues) && queues.every(isQueue)) return;
+  throw new TypeError("Cannot use the option queues: wanted an array of what queue() returns");
 }
 
 function oneOf(option: string, value: string, wanted: readonly string[]): void {

@@ -5,16 +5,20 @@ import {
   LimitExceededError,
   StepwellError,
   StoreError,
+  ValidationError,
   WorkflowBlockedError,
   WorkflowBusyError,
 } from "./errors.ts";
 import type { Executor } from "./executor.ts";
 import { Run, type RunServices, type RunStart } from "./run.ts";
 import { RunContext } from "./run_context.ts";
-import { decodeValue, loadDecoder } from "./serialize.ts";
+import { decodeAnyValue, decodeValue, loadDecoder } from "./serialize.ts";
 import { checkInput, checkWorkflow } from "./started_with.ts";
-import type { WorkflowRecord } from "./store/records.ts";
+import { hasEnded, type WorkflowRecord } from "./store/records.ts";
 import type { ExecutorRegistry } from "./store/executor_registry.ts";
+import type { Queues } from "./store/queues.ts";
+import type { WorkflowInput } from "./store/rows.ts";
+import { inputText } from "./validation.ts";
 import type { Versions } from "./versions.ts";
 import { Wakeups } from "./wakeups.ts";
 import type { Worker } from "./worker.ts";
@@ -24,6 +28,8 @@ import type { Workflow } from "./workflow.ts";
 const LISTEN_AFTER_MS = 200;
 /** For how long the worker leaves a workflow alone that could not be taken up, in milliseconds. */
 const WORK_PAUSE_MS = 1_000;
+/** And one that was to begin, or go on, when there was no place for it in its queue: there may be soon. */
+const PLACE_PAUSE_MS = 50;
 /** How long after an error of the store a workflow is taken up again that was to be, in milliseconds. */
 const STORE_PAUSE_MS = 1_000;
 /** How many runs that only wait for a message are kept in memory a while, in case it comes soon. */
@@ -147,22 +153,31 @@ export class Runs {
       this.#listenNoMore();
       return result.ended;
     }
+    if ("queued" in result) {
+      const code = this.#waiting.get(workflowId);
+      if (code !== undefined) this.#takeUpLater(workflowId, code);
+      return result.queued;
+    }
     const { workflow } = result;
     if ("waiting" in result) {
       this.#waitFor(workflow, workflowId, result.waiting.dueAt);
       return result.waiting;
     }
-    const { owner, input: { inputJson } } = result.claimed;
+    const { owner } = result.claimed;
+    let start: RunStart;
     let input: unknown;
+    let refusal: ValidationError | undefined;
     try {
-      const loading = loadDecoder(inputJson);
+      ({ start, refusal } = await this.#checkInput(workflow, result.claimed));
+      const loading = loadDecoder(start.input.inputJson);
       if (loading !== undefined) await loading;
-      input = decodeValue(inputJson);
+      input = decodeValue(start.input.inputJson);
     } catch (error) {
       executor.drop(owner);
       throw error;
     }
-    const run = this.#newRun(workflow, result.claimed, input);
+    const code = refusal === undefined ? workflow : { ...workflow, run: () => Promise.reject(refusal) };
+    const run = this.#newRun(code, start, input);
     this.#runs.set(workflowId, run);
     this.#waiting.delete(workflowId);
     run.ended.then((parkedUntil) => this.#ended(workflow, run, parkedUntil));
@@ -176,7 +191,29 @@ export class Runs {
     return run;
   }
 
-  #newRun(workflow: Workflow, start: RunStart, input: unknown): Run {
+  /** Has the schema of a workflow look at an input that was given without its code, and stores what it makes of it. */
+  async #checkInput(
+    workflow: Workflow,
+    start: RunStart,
+  ): Promise<{ start: RunStart; refusal?: ValidationError }> {
+    const { input, owner } = start;
+    if (!input.unchecked) return { start };
+    const { store, maxValueBytes } = this.#services;
+    const starting = `workflow "${input.workflowId}"`;
+    const options = { starting, what: `the input of ${starting}`, maxValueBytes };
+    try {
+      const inputJson = await inputText(workflow, await decodeAnyValue(input.inputJson), options);
+      const checked: WorkflowInput = { ...input, inputJson, unchecked: false };
+      // Whether the run has lost the workflow by now, it finds out itself.
+      await store.writeCheckedInput(owner, checked);
+      return { start: { ...start, input: checked } };
+    } catch (error) {
+      if (!(error instanceof ValidationError)) throw error;
+      return { start, refusal: error };
+    }
+  }
+
+  #newRun(workflow: Pick<Workflow, "run">, start: RunStart, input: unknown): Run {
     const run: Run = new Run(
       this.#services,
       start,
@@ -248,20 +285,28 @@ export class Runs {
   /**
    * Takes up workflows of these that nobody runs, until this is closed.
    *
-   * @param versions their code
-   * @param concurrency how many at a time
+   * @param options.versions their code
+   * @param options.queues the queues of the store
+   * @param options.queueNames those of them that are seen to, and nothing else; undefined for all that there is
+   * @param options.concurrency how many at a time
    */
-  async work(versions: Versions, concurrency: number): Promise<void> {
+  async work(options: {
+    versions: Versions;
+    queues: Queues;
+    queueNames: ReadonlySet<string> | undefined;
+    concurrency: number;
+  }): Promise<void> {
     const { services, executors, executor } = this.options;
+    const { versions, ...rest } = options;
     const { Worker } = await import("./worker.ts");
     if (this.#closed) return;
     this.#worker = new Worker({
+      ...rest,
       store: services.store,
       executors,
       clock: services.clock,
       self: executor.id,
       codes: versions.codes,
-      concurrency,
       run: ({ workflowId, name }) => this.#work(versions.named(name)!, workflowId),
     });
   }
@@ -271,6 +316,7 @@ export class Runs {
     try {
       const started = await this.takeUp(workflow, workflowId);
       if (started instanceof Run) await started.ended;
+      else if (started.queue !== null && !hasEnded(started.status)) return PLACE_PAUSE_MS;
       return 0;
     } catch (error) {
       if (!(error instanceof StepwellError)) throw error;

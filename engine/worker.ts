@@ -2,9 +2,10 @@ import { Alarm } from "./alarm.ts";
 import { type Clock, holdProcess } from "./clock.ts";
 import { StoreError } from "./errors.ts";
 import type { ExecutorRegistry } from "./store/executor_registry.ts";
+import type { QueueRoom, Queues } from "./store/queues.ts";
 import type { ReadyWorkflow } from "./store/records.ts";
 import type { Store } from "./store/store.ts";
-import type { CodeName } from "./store/workflow_statements.ts";
+import type { CodeName, Serving } from "./store/workflow_statements.ts";
 
 /** How often other executors are looked at while they own workflows, whether they are gone, in milliseconds. */
 const RECOVERY_INTERVAL_MS = 300;
@@ -14,16 +15,18 @@ const STORE_PAUSE_MS = 1_000;
 const MAX_OWNERS = 1_000;
 
 /**
- * Takes up workflows that nobody runs: those that have not begun or were released, those that wait and are due, and those
- * whose process is gone.
+ * Takes up workflows that nobody runs: those that have not begun or were released, those that wait and are due, those whose
+ * turn it is in a queue, and those whose process is gone.
  *
  * Owns: how many it has in hand, and when it looks for more. Does not own: who may run a workflow (claim.ts), and how it is
- * run (runs.ts).
+ * run (runs.ts). What the limits of queues leave room for is a guess here, and enforced by the claim.
  *
  * 1. No more than `concurrency` are in hand at a time; one that is let go while it waits is not in hand.
  * 2. What nobody runs stays so in the store until somebody has claimed it: nothing is lost with a worker.
  * 3. One workflow that cannot be taken up keeps none of the others from it.
- * 4. While no other executor owns a workflow, nobody is looked at: that they come to own one is a commit.
+ * 4. What has begun before goes first; then queues, and what is in none, have their turns one after the other: a queue that
+ *    is full, or long, keeps no other from its own.
+ * 5. While no other executor owns a workflow, nobody is looked at: that they come to own one is a commit.
  */
 export class Worker {
   readonly #alarm: Alarm;
@@ -40,12 +43,15 @@ export class Worker {
   constructor(
     private readonly options: {
       store: Store;
+      queues: Queues;
       executors: ExecutorRegistry;
       clock: Clock;
       /** This process. */
       self: number;
       /** What it has the code of: a workflow of another version is left to who has that. */
       codes: readonly CodeName[];
+      /** The names of the queues that it sees to, and to nothing else; undefined for all that there is. */
+      queueNames: ReadonlySet<string> | undefined;
       concurrency: number;
       /**
        * Runs a workflow.
@@ -91,20 +97,57 @@ export class Worker {
   }
 
   async #look(): Promise<void> {
-    const { store, clock, codes } = this.options;
+    const { store, queues, clock } = this.options;
     while (this.#lookAgain && !this.#stopped) {
       this.#lookAgain = false;
       const now = clock.now();
-      this.#take(await store.ready(codes, now, this.#room));
+      await queues.readyDelayed(now);
+      const rooms = await this.#rooms(now);
+      if (this.#room > 0) this.#take(await store.dueOf(this.#serving(rooms), now, this.#room));
+      if (this.#room > 0) this.#take(await this.#next(rooms));
       const next = await store.nextDue(now);
       if (next !== undefined) this.expect(next);
     }
+  }
+
+  /** What the queues that it sees to have room for. */
+  async #rooms(now: number): Promise<QueueRoom[]> {
+    const { queues, queueNames, self } = this.options;
+    const rooms = await queues.room(self, now);
+    return queueNames === undefined ? rooms : rooms.filter(({ name }) => queueNames.has(name));
+  }
+
+  /** Which workflows it may run that have begun before. */
+  #serving(rooms: readonly QueueRoom[]): Serving {
+    const { codes, queueNames } = this.options;
+    const queues = rooms.filter(({ here }) => here > 0).map(({ queue }) => queue);
+    return { codes, unqueued: queueNames === undefined, queues };
+  }
+
+  /** The workflows that are next, queue by queue in turns. */
+  async #next(rooms: readonly QueueRoom[]): Promise<ReadyWorkflow[]> {
+    const { store, queues, codes, queueNames } = this.options;
+    const lists: (readonly ReadyWorkflow[])[] = [];
+    if (queueNames === undefined) lists.push(await store.pendingOf(codes, this.#room));
+    for (const room of rooms) {
+      if (room.opensAt !== undefined) this.expect(room.opensAt);
+      const places = Math.min(room.places, room.here);
+      if (places > 0) {
+        lists.push(await queues.candidates(room, codes, Math.min(this.#room, places + this.#known)));
+      }
+    }
+    return inTurns(lists);
   }
 
   /** How many to ask for: those that are in hand, or passed over, may be found again. */
   get #room(): number {
     const { concurrency } = this.options;
     return concurrency - this.#inHand.size <= 0 ? 0 : concurrency + this.#passedOver.size;
+  }
+
+  /** How many there are that may be found again. */
+  get #known(): number {
+    return this.#inHand.size + this.#passedOver.size;
   }
 
   #take(found: readonly ReadyWorkflow[]): void {
@@ -141,15 +184,16 @@ export class Worker {
 
   /** @returns whether other executors own workflows, as far as can be told */
   async #recover(): Promise<boolean> {
-    const { store, executors, clock, self, codes } = this.options;
+    const { store, executors, clock, self } = this.options;
     try {
+      const serving = this.#serving(await this.#rooms(clock.now()));
       const others = (await store.owners(MAX_OWNERS)).filter(({ executor }) => executor !== self);
       for (const { executor, leaseUntil } of others) {
         if (this.#room === 0) break;
         const liveness = executors.liveness(executor);
         const isLost = liveness === "gone" || leaseUntil === null && liveness === "unknown" ||
           leaseUntil !== null && leaseUntil <= clock.now();
-        if (isLost) this.#take(await store.ownedBy(executor, codes, this.#room));
+        if (isLost) this.#take(await store.ownedBy(executor, serving, this.#room));
       }
       return others.length > 0;
     } catch (error) {
@@ -167,4 +211,10 @@ export class Worker {
     this.#cancelRecovery?.();
     this.#release();
   }
+}
+
+/** The first of each list, then the second of each, and so on. */
+function inTurns<T>(lists: readonly (readonly T[])[]): T[] {
+  const longest = Math.max(0, ...lists.map(({ length }) => length));
+  return Array.from({ length: longest }, (_, i) => lists.flatMap((list) => list.slice(i, i + 1))).flat();
 }

@@ -19,7 +19,7 @@ import {
   type WorkflowStatus,
 } from "./rows.ts";
 import * as workflows from "./workflow_statements.ts";
-import type { CodeName, WorkflowFilter } from "./workflow_statements.ts";
+import type { CodeName, Serving, WorkflowFilter } from "./workflow_statements.ts";
 
 /** A workflow as the store has it. */
 export interface WorkflowRecord extends Seen {
@@ -38,6 +38,8 @@ export interface WorkflowRecord extends Seen {
   readonly retriedAt: number | null;
   /** Waiting: when it is to be looked at; null where only a message can move it on. */
   readonly dueAt: number | null;
+  /** The short key of the queue that it was put into. */
+  readonly queue: number | null;
   readonly outputJson: string | null;
   readonly errorJson: string | null;
   /** Of its outcome; null while it has none. */
@@ -121,6 +123,7 @@ export class Records {
       ...row.detached !== 0 && { detached: true },
       ...row.forked_from !== null && { forkedFrom: String(row.forked_from) },
       ...row.forked_at !== null && { forkedAt: row.forked_at as number },
+      ...row.unchecked !== 0 && { unchecked: true },
     };
     if (typeof (row.input_json ?? "") !== "string" || inputChecksum(input) !== row.checksum) {
       throw this.corrupt(workflowId, "input", "a row with another checksum");
@@ -257,12 +260,14 @@ export class Records {
     }));
   }
 
-  /** Workflows of these codes that can be taken up at once: those that are due first, then those that nobody runs. */
-  async ready(codes: readonly CodeName[], now: number, limit: number): Promise<ReadyWorkflow[]> {
-    const due = await this.database.read(workflows.selectDueOf(codes, now, limit));
-    const left = limit - due.length;
-    const pending = left > 0 ? await this.database.read(workflows.selectPendingOf(codes, left)) : [];
-    return [...due, ...pending].map(readReady);
+  /** Workflows that have been waiting, and are due; none that waits in a queue to begin. */
+  async dueOf(serving: Serving, now: number, limit: number): Promise<ReadyWorkflow[]> {
+    return (await this.database.read(workflows.selectDueOf(serving, now, limit))).map(readReady);
+  }
+
+  /** Workflows of these codes, in no queue, that nobody runs and that can be taken up at once. */
+  async pendingOf(codes: readonly CodeName[], limit: number): Promise<ReadyWorkflow[]> {
+    return (await this.database.read(workflows.selectPendingOf(codes, limit))).map(readReady);
   }
 
   /** The executors that own workflows, with the end of their leases; null for one that is not registered (any more). */
@@ -274,9 +279,9 @@ export class Records {
     }));
   }
 
-  /** Workflows of these codes that an executor owns. */
-  async ownedBy(executor: number, codes: readonly CodeName[], limit: number): Promise<ReadyWorkflow[]> {
-    const rows = await this.database.read(workflows.selectOwnedBy(executor, codes, limit));
+  /** Workflows that an executor owns. */
+  async ownedBy(executor: number, serving: Serving, limit: number): Promise<ReadyWorkflow[]> {
+    const rows = await this.database.read(workflows.selectOwnedBy(executor, serving, limit));
     return rows.map(readReady);
   }
 
@@ -339,6 +344,7 @@ function readWorkflow(row: Row): WorkflowRecord {
     completedAt: row.completed_at as number | null,
     retriedAt: row.retried_at as number | null,
     dueAt: row.due_at as number | null,
+    queue: row.queue as number | null,
     outputJson: textOrNull(row.output_json),
     errorJson: textOrNull(row.error_json),
     checksum: row.checksum as number | null,

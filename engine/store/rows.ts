@@ -107,6 +107,8 @@ export interface WorkflowInput {
   readonly forkedFrom?: string;
   /** When it was forked. */
   readonly forkedAt?: number;
+  /** Whether its input was given without the workflow's code, whose schema has yet to look at it. */
+  readonly unchecked?: boolean;
 }
 
 /** How a workflow ended, or why it is blocked. */
@@ -161,13 +163,14 @@ export function columnsWithTopic(workflowId: string, checkpoint: Checkpoint): Sq
 /** The checksum of what a workflow was started with. */
 export function inputChecksum(input: WorkflowInput): number {
   const { workflowId, name, createdAt, seed, inputJson, version, deadlineAt, parentId, detached } = input;
-  const fork = input.forkedAt === undefined ? [] : [input.forkedFrom, input.forkedAt];
+  const rest: unknown[] = input.forkedAt === undefined ? [] : [input.forkedFrom, input.forkedAt];
+  if (input.unchecked) rest.push("unchecked");
   const head = `${workflowId}\n${name}\n${createdAt} ${seed}\n`;
   // Inputs of before there were such things have the checksum that they always had.
   const isPlain = version === undefined && deadlineAt === undefined && parentId === undefined;
-  const more = isPlain && fork.length === 0
+  const more = isPlain && rest.length === 0
     ? ""
-    : JSON.stringify([version ?? null, deadlineAt ?? null, parentId ?? null, detached ?? false, ...fork]);
+    : JSON.stringify([version ?? null, deadlineAt ?? null, parentId ?? null, detached ?? false, ...rest]);
   return payloadsChecksum({ outputJson: inputJson, errorJson: null }, crc32(head + more));
 }
 

@@ -165,6 +165,103 @@ const MIGRATIONS: readonly string[] = [
     c.checksum
   FROM checkpoints c JOIN workflows w ON w.workflow = c.workflow;
   `,
+  `
+  ALTER TABLE executors ADD COLUMN pid INTEGER;         -- of its process, on its machine
+  ALTER TABLE executors ADD COLUMN started_at INTEGER;  -- when it took its first workflow
+
+  CREATE TABLE queues (
+    queue INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    concurrency INTEGER,               -- how many of its workflows are under way at a time; null is any number
+    executor_concurrency INTEGER,      -- how many of them run in one process
+    partition_concurrency INTEGER,     -- how many of them are under way of one partition
+    rate_limit INTEGER,                -- how many begin in a period
+    rate_period_ms INTEGER,
+    max_depth INTEGER NOT NULL,        -- how many may wait to begin
+    ageing_ms INTEGER NOT NULL,        -- who has waited for so much longer is equal to one of the next higher priority
+    paused_at INTEGER,                 -- none begins since then
+    depth INTEGER NOT NULL DEFAULT 0   -- how many have not begun; triggers keep it so
+  );
+
+  -- Of a workflow that was put into a queue. It has its place in it, which is limited, while it is under way: from the
+  -- beginning of its first run to its end, or until it is blocked.
+  ALTER TABLE workflows ADD COLUMN queue INTEGER;
+  ALTER TABLE workflows ADD COLUMN partition TEXT;         -- of one in a queue that is divided
+  ALTER TABLE workflows ADD COLUMN rank INTEGER;           -- the least begins first: a time, less for a higher priority
+  ALTER TABLE workflows ADD COLUMN held INTEGER;           -- 1 while enough of its partition are before it
+  ALTER TABLE workflows ADD COLUMN begun_at INTEGER;       -- in a queue with a rate: when it began
+  ALTER TABLE workflows ADD COLUMN deduplication_key TEXT; -- one that has not ended stands for all with this key
+  ALTER TABLE workflows ADD COLUMN debounce_key TEXT;      -- one that has not begun does
+  ALTER TABLE workflows ADD COLUMN throttle_key TEXT;      -- the last one does for a while
+  CREATE INDEX workflows_queued ON workflows (queue, name, rank, workflow)
+    WHERE queue IS NOT NULL AND status = 'pending' AND held IS NULL;
+  CREATE INDEX workflows_in_partition ON workflows (queue, partition, held, rank, workflow)
+    WHERE partition IS NOT NULL AND status = 'pending';
+  CREATE INDEX workflows_under_way ON workflows (queue, partition)
+    WHERE queue IS NOT NULL AND status IN ('running', 'waiting') AND run IS NOT NULL;
+  CREATE INDEX workflows_begun ON workflows (queue, begun_at) WHERE begun_at IS NOT NULL;
+  CREATE UNIQUE INDEX workflows_deduplicated ON workflows (queue, deduplication_key)
+    WHERE deduplication_key IS NOT NULL AND status IN ('pending', 'running', 'waiting', 'blocked');
+  CREATE UNIQUE INDEX workflows_debounced ON workflows (queue, debounce_key)
+    WHERE debounce_key IS NOT NULL AND status IN ('pending', 'waiting') AND run IS NULL;
+  CREATE INDEX workflows_throttled ON workflows (queue, throttle_key, created_at) WHERE throttle_key IS NOT NULL;
+
+  -- 1 where it was given without the workflow's code, whose schema has yet to look at it
+  ALTER TABLE inputs ADD COLUMN unchecked INTEGER NOT NULL DEFAULT 0;
+
+  DROP INDEX workflows_pending;
+  CREATE INDEX workflows_pending ON workflows (workflow) WHERE status = 'pending' AND queue IS NULL;
+
+  CREATE TRIGGER queue_joined AFTER INSERT ON workflows
+  WHEN NEW.queue IS NOT NULL AND NEW.run IS NULL AND NEW.status IN ('pending', 'waiting')
+  BEGIN UPDATE queues SET depth = depth + 1 WHERE queue = NEW.queue; END;
+  CREATE TRIGGER queue_rejoined AFTER UPDATE OF status, run ON workflows
+  WHEN NEW.queue IS NOT NULL AND NEW.run IS NULL AND NEW.status IN ('pending', 'waiting')
+    AND NOT (OLD.run IS NULL AND OLD.status IN ('pending', 'waiting'))
+  BEGIN UPDATE queues SET depth = depth + 1 WHERE queue = NEW.queue; END;
+  CREATE TRIGGER queue_left AFTER UPDATE OF status, run ON workflows
+  WHEN OLD.queue IS NOT NULL AND OLD.run IS NULL AND OLD.status IN ('pending', 'waiting')
+    AND NOT (NEW.run IS NULL AND NEW.status IN ('pending', 'waiting'))
+  BEGIN UPDATE queues SET depth = depth - 1 WHERE queue = OLD.queue; END;
+
+  -- Of a partition no more are candidates than may be under way, those of the least rank; the others are held. So who
+  -- looks for one to begin passes over no more than are under way in all, however many wait.
+  CREATE TRIGGER partition_joined AFTER INSERT ON workflows
+  WHEN NEW.partition IS NOT NULL AND NEW.status = 'pending'
+    AND (SELECT partition_concurrency FROM queues WHERE queue = NEW.queue) IS NOT NULL
+  BEGIN
+    UPDATE workflows SET held = 1 WHERE workflow = (
+      SELECT c.workflow FROM workflows c
+      WHERE c.queue = NEW.queue AND c.partition = NEW.partition AND c.status = 'pending' AND c.held IS NULL
+      ORDER BY c.rank DESC, c.workflow DESC LIMIT 1
+    ) AND (
+      SELECT count(*) FROM workflows c
+      WHERE c.queue = NEW.queue AND c.partition = NEW.partition AND c.status = 'pending' AND c.held IS NULL
+    ) > (SELECT partition_concurrency FROM queues WHERE queue = NEW.queue);
+  END;
+  CREATE TRIGGER partition_rejoined AFTER UPDATE OF status ON workflows
+  WHEN NEW.partition IS NOT NULL AND NEW.status = 'pending' AND OLD.status <> 'pending'
+    AND (SELECT partition_concurrency FROM queues WHERE queue = NEW.queue) IS NOT NULL
+  BEGIN
+    UPDATE workflows SET held = 1 WHERE workflow = (
+      SELECT c.workflow FROM workflows c
+      WHERE c.queue = NEW.queue AND c.partition = NEW.partition AND c.status = 'pending' AND c.held IS NULL
+      ORDER BY c.rank DESC, c.workflow DESC LIMIT 1
+    ) AND (
+      SELECT count(*) FROM workflows c
+      WHERE c.queue = NEW.queue AND c.partition = NEW.partition AND c.status = 'pending' AND c.held IS NULL
+    ) > (SELECT partition_concurrency FROM queues WHERE queue = NEW.queue);
+  END;
+  CREATE TRIGGER partition_left AFTER UPDATE OF status ON workflows
+  WHEN OLD.partition IS NOT NULL AND OLD.status = 'pending' AND NEW.status <> 'pending' AND OLD.held IS NULL
+  BEGIN
+    UPDATE workflows SET held = NULL WHERE workflow = (
+      SELECT c.workflow FROM workflows c
+      WHERE c.queue = OLD.queue AND c.partition = OLD.partition AND c.status = 'pending' AND c.held = 1
+      ORDER BY c.rank, c.workflow LIMIT 1
+    );
+  END;
+  `,
 ];
 
 /** What the store calls its own in a file that it may share with its user's tables. */
@@ -177,6 +274,7 @@ export const OWN_NAMES: readonly string[] = [
   "patches",
   "published",
   "emitted",
+  "queues",
   "wal_growth",
   "signals",
   "steps",

@@ -16,6 +16,7 @@ import type { Ownership, Seen } from "./ownership.ts";
 import * as publications from "./publication_statements.ts";
 import { Records, type WorkflowRecord } from "./records.ts";
 import { writePatch } from "./patch_statements.ts";
+import { claimPlace } from "./queue_statements.ts";
 import {
   type Checkpoint,
   isPublication,
@@ -49,11 +50,11 @@ export class Store extends Records {
   }
 
   /**
-   * Takes a workflow over, if it is still as it was seen and nobody with a lease owns it.
+   * Takes a workflow over, if it is still as it was seen, nobody with a lease owns it, and its queue has a place for it.
    *
    * @param claim.gone an executor whose process has ended, to be struck off in the same commit
    * @param claim.arrivals what has come of what it waits for, to become part of its history in the same commit
-   * @returns the right to write to it, or undefined if somebody else was first
+   * @returns the right to write to it, or undefined if it is not to be had
    */
   async claim(record: WorkflowRecord, claim: {
     run: number;
@@ -70,10 +71,15 @@ export class Store extends Records {
     const gone = claim.gone === undefined ? [] : [removeExecutor(claim.gone)];
     const batch = [
       ...gone,
-      workflows.claimWorkflow(record, claim),
+      record.queue === null ? workflows.claimWorkflow(record, claim) : claimPlace(record, claim),
       ...this.arrivalStatements(owner, claim.arrivals ?? []),
     ];
     return (await this.database.write(batch))[gone.length] === 1 ? owner : undefined;
+  }
+
+  /** Writes what the schema of a workflow has made of its input. @returns whether the run still owned the workflow */
+  writeCheckedInput(owner: Ownership, input: WorkflowInput): Promise<boolean> {
+    return this.#changed(workflows.writeCheckedInput(owner, input));
   }
 
   /** The statements that make what has come a part of the workflow's history, for {@linkcode Store.submit}. */

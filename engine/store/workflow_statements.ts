@@ -202,20 +202,36 @@ function codesParam(codes: readonly CodeName[]): string {
   return JSON.stringify(codes.map(({ name, version = null }) => [name, version]));
 }
 
-/** Workflows of these codes that are waiting and due, the longest due first. */
-export function selectDueOf(codes: readonly CodeName[], now: number, limit: number): Statement {
+/** Which workflows an executor may run. */
+export interface Serving {
+  readonly codes: readonly CodeName[];
+  /** Whether those that are in no queue. */
+  readonly unqueued: boolean;
+  /** Those of these queues. */
+  readonly queues: readonly number[];
+}
+
+const OF_SERVING = `(queue IS NULL AND ? OR queue IN (SELECT value FROM json_each(?))) AND ${OF_CODES}`;
+
+function servingParams({ codes, unqueued, queues }: Serving): SqlValue[] {
+  return [Number(unqueued), JSON.stringify(queues), codesParam(codes)];
+}
+
+/** Workflows that are waiting and due, the longest due first; none that waits in a queue to begin. */
+export function selectDueOf(serving: Serving, now: number, limit: number): Statement {
   return {
     sql: `SELECT workflow_id, name FROM workflows INDEXED BY workflows_due
-      WHERE status = 'waiting' AND due_at IS NOT NULL AND due_at <= ? AND ${OF_CODES} ORDER BY due_at LIMIT ?`,
-    params: [now, codesParam(codes), limit],
+      WHERE status = 'waiting' AND due_at IS NOT NULL AND due_at <= ? AND (queue IS NULL OR run IS NOT NULL)
+        AND ${OF_SERVING} ORDER BY due_at LIMIT ?`,
+    params: [now, ...servingParams(serving), limit],
   };
 }
 
-/** Workflows of these codes that nobody runs and that can begin or go on at once, the oldest first. */
+/** Workflows of these codes, in no queue, that nobody runs and that can begin or go on at once, the oldest first. */
 export function selectPendingOf(codes: readonly CodeName[], limit: number): Statement {
   return {
     sql: `SELECT workflow_id, name FROM workflows INDEXED BY workflows_pending
-      WHERE status = 'pending' AND ${OF_CODES} ORDER BY workflow LIMIT ?`,
+      WHERE status = 'pending' AND queue IS NULL AND ${OF_CODES} ORDER BY workflow LIMIT ?`,
     params: [codesParam(codes), limit],
   };
 }
@@ -230,12 +246,12 @@ export function selectOwners(limit: number): Statement {
   };
 }
 
-/** Workflows of these codes that an executor owns. */
-export function selectOwnedBy(executor: number, codes: readonly CodeName[], limit: number): Statement {
+/** Workflows that an executor owns. */
+export function selectOwnedBy(executor: number, serving: Serving, limit: number): Statement {
   return {
     sql: `SELECT workflow_id, name FROM workflows INDEXED BY workflows_running
-      WHERE status = 'running' AND executor = ? AND ${OF_CODES} LIMIT ?`,
-    params: [executor, codesParam(codes), limit],
+      WHERE status = 'running' AND executor = ? AND ${OF_SERVING} LIMIT ?`,
+    params: [executor, ...servingParams(serving), limit],
   };
 }
 
@@ -258,7 +274,7 @@ export function finishWorkflow(owner: Ownership, outcome: WorkflowOutcome): Stat
 const CANCEL_UNOWNED =
   `UPDATE workflows SET status = 'cancelled', executor = NULL, due_at = NULL, updated_at = ?, completed_at = ?,
     output_json = NULL, error_json = ?, checksum = ?
-  WHERE workflow = ? AND run IS ? AND (status = 'blocked' OR status = 'pending' AND run IS NULL)`;
+  WHERE workflow = ? AND run IS ? AND (status = 'blocked' OR status IN ('pending', 'waiting') AND run IS NULL)`;
 
 /** Cancels a workflow that has not begun, or is blocked, if it is still as it was seen: there is nothing to tell. */
 export function cancelUnowned(seen: Seen, workflowId: string, outcome: WorkflowOutcome): Statement {
@@ -271,7 +287,7 @@ export function cancelUnowned(seen: Seen, workflowId: string, outcome: WorkflowO
 
 const PAUSE_UNOWNED =
   `UPDATE workflows SET status = 'blocked', executor = NULL, due_at = NULL, updated_at = ?,
-    output_json = NULL, error_json = ?, checksum = ?
+    output_json = NULL, error_json = ?, checksum = ?, debounce_key = NULL
   WHERE workflow = ? AND run IS ? AND status IN ('pending', 'waiting')`;
 
 /** Blocks a workflow that waits or that nobody runs, if it is still as it was seen. */
@@ -281,6 +297,15 @@ export function pauseUnowned(seen: Seen, workflowId: string, outcome: WorkflowOu
     sql: PAUSE_UNOWNED,
     params: [at, errorJson, outcomeChecksum(workflowId, outcome), seen.workflow, seen.run],
   };
+}
+
+const CHECK_INPUT = `UPDATE inputs SET input_json = ?, unchecked = 0, checksum = ?
+  WHERE workflow = ? AND EXISTS (
+    SELECT 1 FROM workflows w WHERE w.workflow = ? AND w.run = ? AND w.status = 'running')`;
+
+/** Writes what the schema of the workflow has made of its input. */
+export function writeCheckedInput({ workflow, run }: Ownership, input: WorkflowInput): Statement {
+  return { sql: CHECK_INPUT, params: [input.inputJson, inputChecksum(input), workflow, workflow, run] };
 }
 
 /** The children of a workflow that have not ended and end with it. */
@@ -302,7 +327,7 @@ export function releaseWorkflow({ workflow, run }: Ownership, now: number): Stat
 
 const UNBLOCK =
   `UPDATE workflows SET status = 'pending', recoveries = 0, recovered_completion = NULL, updated_at = ?,
-    error_json = NULL, checksum = NULL
+    error_json = NULL, checksum = NULL, held = NULL
   WHERE workflow = ? AND status = 'blocked' AND run IS ?`;
 
 /** Lifts a block. */
@@ -311,7 +336,7 @@ export function unblockWorkflow({ workflow, run }: Seen, now: number): Statement
 }
 
 const RETRY = `UPDATE workflows SET status = 'pending', updated_at = ?, retried_at = ?, completed_at = NULL,
-    error_json = NULL, checksum = NULL
+    error_json = NULL, checksum = NULL, held = NULL, deduplication_key = NULL
   WHERE workflow = ? AND status = ? AND run IS ?`;
 
 /** Makes a workflow that has failed or was cancelled ready to run again. */
@@ -320,8 +345,8 @@ export function retryWorkflow({ workflow, status, run }: Seen, now: number): Sta
 }
 
 const WORKFLOW_COLUMNS = `w.workflow, w.workflow_id, w.name, w.status, w.run, w.executor, w.recoveries,
-  w.recovered_completion, w.created_at, w.updated_at, w.completed_at, w.retried_at, w.due_at, w.output_json, w.error_json,
-  w.checksum`;
+  w.recovered_completion, w.created_at, w.updated_at, w.completed_at, w.retried_at, w.due_at, w.queue,
+  w.output_json, w.error_json, w.checksum`;
 
 /** A workflow, with the lease of who owns it. */
 export function selectWorkflow(workflowId: string): Statement {
@@ -375,8 +400,9 @@ export function selectOwnership({ workflow, run }: Ownership): Statement {
 /** What a workflow was started with. */
 export function selectInput(workflow: number): Statement {
   return {
-    sql: `SELECT seed, input_json, version, deadline_at, parent_id, detached, forked_from, forked_at, checksum
-      FROM inputs WHERE workflow = ?`,
+    sql:
+      `SELECT seed, input_json, version, deadline_at, parent_id, detached, forked_from, forked_at, unchecked,
+      checksum FROM inputs WHERE workflow = ?`,
     params: [workflow],
   };
 }

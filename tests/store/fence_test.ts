@@ -10,6 +10,8 @@ import * as forks from "../../engine/store/fork_statements.ts";
 import * as messages from "../../engine/store/message_statements.ts";
 import * as patches from "../../engine/store/patch_statements.ts";
 import type { Ownership } from "../../engine/store/ownership.ts";
+import * as queues from "../../engine/store/queue_statements.ts";
+import { Queues } from "../../engine/store/queues.ts";
 import * as workflows from "../../engine/store/workflow_statements.ts";
 import type { WorkflowRecord } from "../../engine/store/records.ts";
 import { Store } from "../../engine/store/store.ts";
@@ -181,6 +183,10 @@ const runWrites: Record<string, (store: Store, owner: Ownership) => Promise<bool
     const patch = { changeId: "change", run: owner.run, at: 2_000 };
     const [written] = await database.write([store.patchStatement(owner, patch)], owner.run);
     return written === 1;
+  },
+  "what the schema of its code makes of its input": (store, owner) => {
+    const input = { workflowId: "w", name: "workflow", createdAt: 1_000, seed: 7, inputJson: "2" };
+    return store.writeCheckedInput(owner, input);
   },
   "what it publishes": (store, owner) => publishing(store, owner, "publish"),
   "what it publishes again": (store, owner) => publishing(store, owner, "publish", "state"),
@@ -403,6 +409,63 @@ testEachDriver("a decision that was made twice has an effect once", async ({ ope
   }
 });
 
+const noLimits = {
+  concurrency: null,
+  executorConcurrency: null,
+  partitionConcurrency: null,
+  rate: null,
+  maxDepth: 10,
+  ageingMs: 1,
+};
+
+/** A workflow that waits in a queue. */
+async function enqueue(database: Database): Promise<{ store: Store; seen: WorkflowRecord }> {
+  const input = { workflowId: "w", name: "workflow", createdAt: 1_000, seed: 7, inputJson: "1" };
+  const placing = {
+    queue: "q",
+    readyAt: 1_000,
+    priority: 0,
+    partition: null,
+    deduplicationKey: null,
+    debounceKey: "k",
+    throttle: null,
+  };
+  const store = new Store(database);
+  databases.set(store, database);
+  assert(await new Queues(database).enqueue(input, placing, noLimits));
+  assertEquals(await new Queues(database).enqueue(input, placing, noLimits), false);
+  return { store, seen: (await store.find("w"))! };
+}
+
+/** What is done to a workflow that waits in a queue, on the strength of what was seen of it. */
+const decisionsOnQueued: Record<string, (store: Store, seen: WorkflowRecord) => Promise<boolean>> = {
+  claim: decisions.claim!,
+  postpone: (store, { workflow }) => {
+    const input = { workflowId: "w", name: "workflow", createdAt: 1_000, seed: 7, inputJson: "2" };
+    return new Queues(databases.get(store)!).postpone(workflow, input, { readyAt: 9_000, now: 2_000 });
+  },
+};
+
+testEachDriver(
+  "what is decided of a workflow in a queue has no effect once it has begun, or been cancelled",
+  async ({ open, folder }) => {
+    const changes: Record<string, (store: Store, seen: WorkflowRecord) => Promise<unknown>> = {
+      begun: (store, seen) => decisions.claim!(store, seen),
+      cancelled: (store, seen) => store.cancel(seen, undefined, outcome("cancelled")),
+    };
+    for (const [change, make] of Object.entries(changes)) {
+      const database = await open({ location: folder.file(change) });
+      const { store, seen } = await enqueue(database);
+      await make(store, seen);
+      const before = await contents(database);
+      for (const [name, decide] of Object.entries(decisionsOnQueued)) {
+        assertEquals(await decide(store, seen), false, `${change}: ${name}`);
+        assertEquals(await contents(database), before, `${change}: ${name}`);
+      }
+    }
+  },
+);
+
 Deno.test("every statement that writes is fenced, and tested here", () => {
   // A new statement goes into one of these lists, with a test of its fence if it is one that writes.
   const fenced = [
@@ -410,13 +473,16 @@ Deno.test("every statement that writes is fenced, and tested here", () => {
     "cancelUnowned",
     "consumeMessage",
     "createChild",
+    "claimPlace",
     "createPending",
     "discardMessages",
+    "enqueueWorkflow",
     "forgetKept",
     "forgetRequest",
     "forgetWaits",
     "parkWorkflow",
     "pauseUnowned",
+    "postponeWorkflow",
     "sendFrom",
     "sendMessage",
     "sendRequest",
@@ -430,6 +496,7 @@ Deno.test("every statement that writes is fenced, and tested here", () => {
     "claimWorkflow",
     "blockUnowned",
     "writeCheckpoint",
+    "writeCheckedInput",
     "writePublication",
     "finishWorkflow",
     "releaseWorkflow",
@@ -437,7 +504,10 @@ Deno.test("every statement that writes is fenced, and tested here", () => {
     "retryWorkflow",
   ];
   const ofExecutors = ["renewLease", "removeExecutor"];
+  const ofQueues = ["defineQueue", "ensureQueue", "pauseQueue", "readyDelayed"];
+  const { MAX_QUEUES: _, ...ofQueueing } = queues;
   const statements = {
+    ...ofQueueing,
     ...workflows,
     ...checkpoints,
     ...messages,
@@ -447,11 +517,14 @@ Deno.test("every statement that writes is fenced, and tested here", () => {
     ...executors,
   };
   const reading = Object.keys(statements).filter((name) => name.startsWith("select"));
-  assertEquals(Object.keys(statements).toSorted(), [...fenced, ...ofExecutors, ...reading].toSorted());
+  assertEquals(
+    Object.keys(statements).toSorted(),
+    [...fenced, ...ofExecutors, ...ofQueues, ...reading].toSorted(),
+  );
   for (const name of reading) {
     const statement = (statements as unknown as Record<string, (...about: unknown[]) => Statement>)[name]!(
-      Object.assign([], { statuses: [] }),
-      Object.assign([], { dueAt: 0, workflow: 0 }),
+      Object.assign([], { statuses: [], codes: [] }),
+      Object.assign([], { dueAt: 0, workflow: 0, codes: [] }),
       { from: 0 },
     );
     assert(/^\s*SELECT\b/.test(statement.sql), name);

@@ -1,0 +1,333 @@
+/**
+ * The statements about queues: their limits, and which of the workflows that were put into them may begin.
+ *
+ * @module
+ */
+
+import type { Statement } from "./database.ts";
+import type { Seen } from "./ownership.ts";
+import { inputChecksum, type WorkflowInput } from "./rows.ts";
+
+/** The limits of a queue; null is none. */
+export interface QueueLimits {
+  readonly concurrency: number | null;
+  readonly executorConcurrency: number | null;
+  readonly partitionConcurrency: number | null;
+  readonly rate: { readonly limit: number; readonly periodMs: number } | null;
+  readonly maxDepth: number;
+  readonly ageingMs: number;
+}
+
+/** How many queues there may be. */
+export const MAX_QUEUES = 1_000;
+
+const IS_ROOM =
+  `((SELECT count(*) FROM queues) < ${MAX_QUEUES} OR EXISTS (SELECT 1 FROM queues WHERE name = ?))`;
+const ENSURE = `INSERT INTO queues (name, max_depth, ageing_ms) SELECT ?, ?, ? WHERE ${IS_ROOM}
+  ON CONFLICT (name) DO NOTHING`;
+
+/** Makes a queue, if there is none of this name and room for one. */
+export function ensureQueue(name: string, { maxDepth, ageingMs }: QueueLimits): Statement {
+  return { sql: ENSURE, params: [name, maxDepth, ageingMs, name] };
+}
+
+const DEFINE =
+  `INSERT INTO queues (name, concurrency, executor_concurrency, partition_concurrency, rate_limit,
+    rate_period_ms, max_depth, ageing_ms)
+  SELECT ?, ?, ?, ?, ?, ?, ?, ? WHERE ${IS_ROOM}
+  ON CONFLICT (name) DO UPDATE SET concurrency = excluded.concurrency,
+    executor_concurrency = excluded.executor_concurrency, partition_concurrency = excluded.partition_concurrency,
+    rate_limit = excluded.rate_limit, rate_period_ms = excluded.rate_period_ms, max_depth = excluded.max_depth,
+    ageing_ms = excluded.ageing_ms`;
+const LET_IN =
+  `UPDATE workflows SET held = NULL WHERE held = 1 AND status = 'pending' AND partition IS NOT NULL
+  AND queue = (SELECT queue FROM queues WHERE name = ?)`;
+const HOLD = `UPDATE workflows SET held = 1 WHERE workflow IN (
+    SELECT workflow FROM (
+      SELECT w.workflow, row_number() OVER (PARTITION BY w.partition ORDER BY w.rank, w.workflow) AS place
+      FROM workflows w WHERE w.partition IS NOT NULL AND w.status = 'pending'
+        AND w.queue = (SELECT queue FROM queues WHERE name = ?))
+    WHERE place > (SELECT partition_concurrency FROM queues WHERE name = ?))`;
+
+/** Gives a queue its limits, and those that wait in it their order. It is made if there is none of this name and room for one. */
+export function defineQueue(name: string, limits: QueueLimits): Statement[] {
+  const { concurrency, executorConcurrency, partitionConcurrency, rate, maxDepth, ageingMs } = limits;
+  return [
+    {
+      sql: DEFINE,
+      params: [
+        name,
+        concurrency,
+        executorConcurrency,
+        partitionConcurrency,
+        rate?.limit ?? null,
+        rate?.periodMs ?? null,
+        maxDepth,
+        ageingMs,
+        name,
+      ],
+    },
+    { sql: LET_IN, params: [name] },
+    { sql: HOLD, params: [name, name] },
+  ];
+}
+
+/** Has none begin of a queue's workflows. @param at since when; null to go on */
+export function pauseQueue(name: string, at: number | null): Statement {
+  return { sql: "UPDATE queues SET paused_at = ? WHERE name = ?", params: [at, name] };
+}
+
+const LIMITS = `q.queue, q.name, q.concurrency, q.executor_concurrency, q.partition_concurrency, q.rate_limit,
+  q.rate_period_ms, q.max_depth, q.ageing_ms, q.paused_at, q.depth`;
+const UNDER_WAY = `SELECT count(*) FROM workflows u INDEXED BY workflows_under_way
+  WHERE u.queue = q.queue AND u.status IN ('running', 'waiting') AND u.run IS NOT NULL`;
+const RUNS_HERE = `SELECT count(*) FROM workflows h INDEXED BY workflows_running
+  WHERE h.status = 'running' AND h.executor = ? AND h.queue = q.queue`;
+const BEGUN = `SELECT count(*) FROM workflows b INDEXED BY workflows_begun
+  WHERE b.queue = q.queue AND b.begun_at IS NOT NULL AND b.begun_at > ? - q.rate_period_ms`;
+
+/** A queue, if there is one of this name. */
+export function selectQueue(name: string): Statement {
+  return {
+    sql: `SELECT ${LIMITS}, (${UNDER_WAY}) AS under_way FROM queues q WHERE q.name = ?`,
+    params: [name],
+  };
+}
+
+/** The queues, by their names. */
+export function selectQueues(): Statement {
+  return {
+    sql: `SELECT ${LIMITS}, (${UNDER_WAY}) AS under_way FROM queues q ORDER BY q.name LIMIT ${MAX_QUEUES}`,
+    params: [],
+  };
+}
+
+/** Of each queue: how many of its workflows are under way, run in one process, and have begun in its period, if that is limited. */
+export function selectUsage(executor: number, now: number): Statement {
+  return {
+    sql: `SELECT ${LIMITS},
+        CASE WHEN q.concurrency IS NULL THEN 0 ELSE (${UNDER_WAY}) END AS under_way,
+        CASE WHEN q.executor_concurrency IS NULL THEN 0 ELSE (${RUNS_HERE}) END AS runs_here,
+        CASE WHEN q.rate_limit IS NULL THEN 0 ELSE (${BEGUN}) END AS begun,
+        (SELECT min(b.begun_at) FROM workflows b INDEXED BY workflows_begun
+          WHERE b.queue = q.queue AND b.begun_at IS NOT NULL AND b.begun_at > ? - q.rate_period_ms) AS first_counted
+      FROM queues q ORDER BY q.queue LIMIT ${MAX_QUEUES}`,
+    params: [executor, now, now],
+  };
+}
+
+/**
+ * Those of a queue's workflows of one name and of these versions that begin next: not those of a partition that is full.
+ *
+ * @param code.versions null for code without a version
+ * @param options.mayBegin whether any may that has not begun before
+ */
+export function selectCandidates(
+  queue: number,
+  { name, versions }: { name: string; versions: readonly (string | null)[] },
+  { mayBegin, limit }: { mayBegin: boolean; limit: number },
+): Statement {
+  return {
+    sql: `SELECT w.workflow_id, w.name, w.rank FROM workflows w INDEXED BY workflows_queued
+      JOIN queues q ON q.queue = w.queue
+      WHERE w.queue = ? AND w.name = ? AND w.status = 'pending' AND w.held IS NULL
+        AND (? AND q.paused_at IS NULL OR w.run IS NOT NULL)
+        AND (w.partition IS NULL OR q.partition_concurrency IS NULL OR (
+          SELECT count(*) FROM workflows u INDEXED BY workflows_under_way
+          WHERE u.queue = w.queue AND u.partition = w.partition AND u.status IN ('running', 'waiting')
+            AND u.run IS NOT NULL) < q.partition_concurrency)
+        AND EXISTS (SELECT 1 FROM json_each(?) version
+          WHERE version.value IS (SELECT i.version FROM inputs i WHERE i.workflow = w.workflow))
+      ORDER BY w.rank, w.workflow LIMIT ?`,
+    params: [queue, name, Number(mayBegin), JSON.stringify(versions), limit],
+  };
+}
+
+/** Where a workflow is put in a queue. */
+export interface Placing {
+  readonly queue: string;
+  /** When it may begin at the earliest. */
+  readonly readyAt: number;
+  readonly priority: number;
+  readonly partition: string | null;
+  readonly deduplicationKey: string | null;
+  readonly debounceKey: string | null;
+  /** None is put there where one with this key was put since a certain time. */
+  readonly throttle: { readonly key: string; readonly since: number } | null;
+}
+
+const ENQUEUE =
+  `INSERT INTO workflows (workflow_id, name, status, created_at, updated_at, due_at, queue, partition, rank,
+    deduplication_key, debounce_key, throttle_key)
+  SELECT ?, ?, ?, ?, ?, ?, q.queue, ?, ? - ? * q.ageing_ms, ?, ?, ? FROM queues q
+  WHERE q.name = ? AND q.depth < q.max_depth AND NOT EXISTS (
+    SELECT 1 FROM workflows t WHERE t.queue = q.queue AND t.throttle_key = ? AND t.created_at > ?)
+  ON CONFLICT DO NOTHING`;
+const ENQUEUE_INPUT =
+  `INSERT INTO inputs (workflow, seed, input_json, version, deadline_at, unchecked, checksum)
+  SELECT w.workflow, ?, ?, ?, ?, ?, ? FROM workflows w
+  WHERE w.workflow_id = ? AND NOT EXISTS (SELECT 1 FROM inputs i WHERE i.workflow = w.workflow)`;
+
+/** Makes a workflow that waits in a queue for its turn; changes nothing where its id or a key is taken, or the queue full. */
+export function enqueueWorkflow(input: WorkflowInput, placing: Placing): Statement[] {
+  const { workflowId, name, createdAt, seed, inputJson, version = null, deadlineAt = null } = input;
+  const { queue, readyAt, priority, partition, deduplicationKey, debounceKey, throttle } = placing;
+  const isDelayed = readyAt > createdAt;
+  return [
+    {
+      sql: ENQUEUE,
+      params: [
+        workflowId,
+        name,
+        isDelayed ? "waiting" : "pending",
+        createdAt,
+        createdAt,
+        isDelayed ? readyAt : null,
+        partition,
+        readyAt,
+        priority,
+        deduplicationKey,
+        debounceKey,
+        throttle?.key ?? null,
+        queue,
+        throttle?.key ?? null,
+        throttle?.since ?? null,
+      ],
+    },
+    {
+      sql: ENQUEUE_INPUT,
+      params: [
+        seed,
+        inputJson,
+        version,
+        deadlineAt,
+        Number(input.unchecked ?? false),
+        inputChecksum(input),
+        workflowId,
+      ],
+    },
+  ];
+}
+
+/** The workflow that stands for all with one of these keys, if there is one. */
+export function selectStandIn({ queue, deduplicationKey, debounceKey, throttle }: Placing): Statement {
+  return {
+    sql: `SELECT w.workflow_id, 1 AS precedence FROM workflows w JOIN queues q ON q.queue = w.queue
+      WHERE q.name = ? AND w.deduplication_key = ? AND w.status IN ('pending', 'running', 'waiting', 'blocked')
+      UNION ALL
+      SELECT w.workflow_id, 2 FROM workflows w JOIN queues q ON q.queue = w.queue
+      WHERE q.name = ? AND w.debounce_key = ? AND w.status IN ('pending', 'waiting') AND w.run IS NULL
+      UNION ALL
+      SELECT w.workflow_id, 3 FROM workflows w JOIN queues q ON q.queue = w.queue
+      WHERE q.name = ? AND w.throttle_key = ? AND w.created_at > ?
+      ORDER BY precedence LIMIT 1`,
+    params: [
+      queue,
+      deduplicationKey,
+      queue,
+      debounceKey,
+      queue,
+      throttle?.key ?? null,
+      throttle?.since ?? null,
+    ],
+  };
+}
+
+const POSTPONE =
+  `UPDATE workflows SET status = 'waiting', due_at = ?, rank = rank - coalesce(due_at, updated_at) + ?,
+    updated_at = ?
+  WHERE workflow = ? AND run IS NULL AND status IN ('pending', 'waiting')`;
+const REPLACE_INPUT =
+  `UPDATE inputs SET input_json = ?, version = ?, deadline_at = ?, unchecked = ?, checksum = ?
+  WHERE workflow = ? AND EXISTS (
+    SELECT 1 FROM workflows w WHERE w.workflow = ? AND w.run IS NULL AND w.status IN ('pending', 'waiting'))`;
+
+/** Puts off a workflow that has not begun, and gives it another input. */
+export function postponeWorkflow(
+  workflow: number,
+  input: WorkflowInput,
+  { readyAt, now }: { readyAt: number; now: number },
+): Statement[] {
+  const { inputJson, version = null, deadlineAt = null, unchecked = false } = input;
+  return [
+    { sql: POSTPONE, params: [readyAt, readyAt, now, workflow] },
+    {
+      sql: REPLACE_INPUT,
+      params: [
+        inputJson,
+        version,
+        deadlineAt,
+        Number(unchecked),
+        inputChecksum(input),
+        workflow,
+        workflow,
+      ],
+    },
+  ];
+}
+
+const DUE_IN_QUEUES = `SELECT workflow FROM workflows INDEXED BY workflows_due
+  WHERE status = 'waiting' AND due_at IS NOT NULL AND due_at <= ? AND queue IS NOT NULL AND run IS NULL LIMIT ?`;
+
+/** The workflows whose delay is over. */
+export function selectDelayedDue(now: number, limit: number): Statement {
+  return { sql: DUE_IN_QUEUES, params: [now, limit] };
+}
+
+/** Has the workflows whose delay is over wait for their turn. */
+export function readyDelayed(now: number, limit: number): Statement {
+  return {
+    sql:
+      `UPDATE workflows SET status = 'pending', due_at = NULL, updated_at = ? WHERE workflow IN (${DUE_IN_QUEUES})`,
+    params: [now, now, limit],
+  };
+}
+
+const CLAIM = `UPDATE workflows SET status = 'running', run = ?, executor = ?, recoveries = ?,
+    recovered_completion = ?, updated_at = ?, due_at = NULL, begun_at = CASE WHEN run IS NULL THEN (
+      SELECT CASE WHEN q.rate_limit IS NULL THEN NULL ELSE ? END FROM queues q WHERE q.queue = workflows.queue)
+      ELSE begun_at END
+  WHERE workflow = ? AND status = ? AND run IS ? AND NOT EXISTS (
+      SELECT 1 FROM executors e WHERE e.executor = workflows.executor AND e.executor <> ? AND e.lease_until > ?)
+    AND EXISTS (
+      SELECT 1 FROM queues q WHERE q.queue = workflows.queue
+        AND (q.executor_concurrency IS NULL OR (${RUNS_HERE} AND h.workflow <> workflows.workflow)
+          < q.executor_concurrency)
+        AND (workflows.status IN ('running', 'waiting') AND workflows.run IS NOT NULL OR (
+          (q.paused_at IS NULL OR workflows.run IS NOT NULL)
+          AND (q.concurrency IS NULL OR (${UNDER_WAY}) < q.concurrency)
+          AND (workflows.partition IS NULL OR q.partition_concurrency IS NULL OR
+            (${UNDER_WAY} AND u.partition = workflows.partition) < q.partition_concurrency)
+          AND (q.rate_limit IS NULL OR workflows.run IS NOT NULL OR (${BEGUN}) < q.rate_limit))))`;
+
+/** Takes over a workflow of a queue, as {@linkcode claimWorkflow} does, if the limits of the queue leave it a place. */
+export function claimPlace(
+  seen: Seen,
+  claim: {
+    run: number;
+    executor: number;
+    recoveries: number;
+    recoveredCompletion: number | null;
+    now: number;
+  },
+): Statement {
+  const { run, executor, recoveries, recoveredCompletion, now } = claim;
+  return {
+    sql: CLAIM,
+    params: [
+      run,
+      executor,
+      recoveries,
+      recoveredCompletion,
+      now,
+      now,
+      seen.workflow,
+      seen.status,
+      seen.run,
+      executor,
+      now,
+      executor,
+      now,
+    ],
+  };
+}

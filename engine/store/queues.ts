@@ -1,0 +1,165 @@
+import type { Database, Row } from "./database.ts";
+import * as statements from "./queue_statements.ts";
+import type { Placing, QueueLimits } from "./queue_statements.ts";
+import type { ReadyWorkflow } from "./records.ts";
+import type { WorkflowInput } from "./rows.ts";
+import type { CodeName } from "./workflow_statements.ts";
+
+/** A queue as the store has it. */
+export interface QueueRecord extends QueueLimits {
+  readonly queue: number;
+  readonly name: string;
+  /** Since when none of its workflows begins; null while they do. */
+  readonly pausedAt: number | null;
+  /** How many have not begun. */
+  readonly depth: number;
+  /** How many are under way: have begun, and run or wait; 0 where that is not limited and was not asked for. */
+  readonly underWay: number;
+}
+
+/** What a queue has room for, in one process. */
+export interface QueueRoom {
+  readonly queue: number;
+  readonly name: string;
+  /** How many more may be under way. */
+  readonly places: number;
+  /** How many of those may be ones that have not begun before, by its rate. */
+  readonly toBegin: number;
+  /** How many more may run in this process, begun or not. */
+  readonly here: number;
+  /** When one more may begin by its rate, where that is what keeps it; undefined otherwise. */
+  readonly opensAt: number | undefined;
+}
+
+/** A workflow that may begin, with its place in the order of its queue. */
+export interface Candidate extends ReadyWorkflow {
+  readonly rank: number;
+}
+
+/** How many workflows whose delay is over are put in line at a time. */
+const PAGE = 1_000;
+
+/** The queues of a store, in the engine's words; what may change is fenced in the statements. */
+export class Queues {
+  constructor(private readonly database: Database) {}
+
+  /** Gives a queue its limits. It is made if there is none of this name. @returns whether there was room for it */
+  async define(name: string, limits: QueueLimits): Promise<boolean> {
+    return (await this.database.write(statements.defineQueue(name, limits)))[0] === 1;
+  }
+
+  /** The queue of a name. */
+  async find(name: string): Promise<QueueRecord | undefined> {
+    const [row] = await this.database.read(statements.selectQueue(name));
+    return row && readQueue(row);
+  }
+
+  /** The queues, by their names. */
+  async list(): Promise<QueueRecord[]> {
+    return (await this.database.read(statements.selectQueues())).map(readQueue);
+  }
+
+  /** Has none begin of a queue's workflows, or again some. @param at since when; null to go on. @returns whether there is one */
+  async pause(name: string, at: number | null): Promise<boolean> {
+    return (await this.database.write([statements.pauseQueue(name, at)]))[0] === 1;
+  }
+
+  /**
+   * Puts a workflow into a queue.
+   *
+   * @param limits those of the queue, where it has to be made
+   * @returns whether it was: not if its id or one of its keys is taken, or the queue is full
+   */
+  async enqueue(input: WorkflowInput, placing: Placing, limits: QueueLimits): Promise<boolean> {
+    const batch = [
+      statements.ensureQueue(placing.queue, limits),
+      ...statements.enqueueWorkflow(input, placing),
+    ];
+    return (await this.database.write(batch))[1] === 1;
+  }
+
+  /** The id of the workflow that stands for all with one of these keys, if there is one. */
+  async standIn(placing: Placing): Promise<string | undefined> {
+    const [row] = await this.database.read(statements.selectStandIn(placing));
+    return row && String(row.workflow_id);
+  }
+
+  /** Puts off a workflow that has not begun, and gives it another input. @returns whether it had not */
+  async postpone(
+    workflow: number,
+    input: WorkflowInput,
+    times: { readyAt: number; now: number },
+  ): Promise<boolean> {
+    const results = await this.database.write(statements.postponeWorkflow(workflow, input, times));
+    return results[0] === 1;
+  }
+
+  /** Has the workflows whose delay is over wait for their turn. */
+  async readyDelayed(now: number): Promise<void> {
+    for (let more = true; more;) {
+      more = (await this.database.read(statements.selectDelayedDue(now, PAGE))).length > 0;
+      if (more) await this.database.write([statements.readyDelayed(now, PAGE)]);
+    }
+  }
+
+  /** What the queues have room for in a process. */
+  async room(executor: number, now: number): Promise<QueueRoom[]> {
+    const rows = await this.database.read(statements.selectUsage(executor, now));
+    return rows.map((row) => roomOf(row));
+  }
+
+  /** The workflows of these codes that begin next in a queue, in their order. @param limit how many, at most */
+  async candidates(room: QueueRoom, codes: readonly CodeName[], limit: number): Promise<Candidate[]> {
+    const { queue, toBegin } = room;
+    const versions = new Map<string, (string | null)[]>();
+    for (const { name, version = null } of codes) {
+      versions.set(name, [...versions.get(name) ?? [], version]);
+    }
+    const found: Candidate[] = [];
+    for (const [name, wanted] of versions) {
+      const code = { name, versions: wanted };
+      const rows = await this.database.read(
+        statements.selectCandidates(queue, code, { mayBegin: toBegin > 0, limit }),
+      );
+      for (const row of rows) {
+        found.push({
+          workflowId: String(row.workflow_id),
+          name: String(row.name),
+          rank: row.rank as number,
+        });
+      }
+    }
+    return found.sort((a, b) => a.rank - b.rank).slice(0, limit);
+  }
+}
+
+function readQueue(row: Row): QueueRecord {
+  return {
+    queue: row.queue as number,
+    name: String(row.name),
+    concurrency: row.concurrency as number | null,
+    executorConcurrency: row.executor_concurrency as number | null,
+    partitionConcurrency: row.partition_concurrency as number | null,
+    rate: row.rate_limit === null
+      ? null
+      : { limit: row.rate_limit as number, periodMs: row.rate_period_ms as number },
+    maxDepth: row.max_depth as number,
+    ageingMs: row.ageing_ms as number,
+    pausedAt: row.paused_at as number | null,
+    depth: row.depth as number,
+    underWay: row.under_way as number,
+  };
+}
+
+function roomOf(row: Row): QueueRoom {
+  const { queue, name, concurrency, executorConcurrency, rate, underWay } = readQueue(row);
+  const byRate = rate === null ? Infinity : rate.limit - (row.begun as number);
+  return {
+    queue,
+    name,
+    places: concurrency === null ? Infinity : concurrency - underWay,
+    toBegin: byRate,
+    here: executorConcurrency === null ? Infinity : executorConcurrency - (row.runs_here as number),
+    opensAt: byRate > 0 ? undefined : row.first_counted as number + rate!.periodMs,
+  };
+}
