@@ -43,7 +43,8 @@ export function beginMarked(driver: SqliteDriver): void {
  *    ROLLBACK`) is found at the statement that meets it, and nothing runs after that.
  * 2. The store's own rows are written together with the commit, in one turn: reads through this connection never see
  *    some of them.
- * 3. It ends within its time, unless JavaScript itself does not get to run; then it is rolled back when it does.
+ * 3. It ends within its time, unless JavaScript itself does not get to run; then it is rolled back when it does, before
+ *    another statement is run.
  */
 export class HeldTransaction implements OpenTransaction {
   readonly expired: Promise<never>;
@@ -84,6 +85,8 @@ export class HeldTransaction implements OpenTransaction {
     params: readonly SqlParameter[],
     act: (checked: UserSql, statement: UserStatement) => T,
   ): T {
+    // Where JavaScript did not get to run, this may come before the timer.
+    if (this.#isLate()) this.#timeOut();
     if (this.#failure !== undefined) throw this.#failure;
     if (this.#state !== "open") throw new TypeError("Cannot use a transaction whose function has ended");
     const checked = this.#statements.get(sql)?.checked ?? checkUserSql(sql);
@@ -129,7 +132,7 @@ export class HeldTransaction implements OpenTransaction {
   }
 
   seal(): void {
-    if (this.#failure === undefined && this.#isLate()) this.#timeOut();
+    if (this.#isLate()) this.#timeOut();
     if (this.#failure !== undefined) throw this.#failure;
     this.#stopTimer();
     if (this.#state === "open") this.#state = "sealed";

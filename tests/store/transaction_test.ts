@@ -261,6 +261,26 @@ testEachDriver(
   },
 );
 
+testEachDriver(
+  "a transaction whose process was held up for longer than its time runs no further statement",
+  async ({ open }) => {
+    let now = 0;
+    const clock = { now: () => now, setTimer: () => () => {} };
+    const database = await withTable(await open({ clock }));
+    const transaction = await begin(database, { timeoutMs: 50 });
+    now = 50;
+    await transaction.run("INSERT INTO t VALUES ('a')", []);
+    now = 51;
+    const error = await assertRejects(
+      () => transaction.run("INSERT INTO t VALUES ('b')", []),
+      TransactionTimeoutError,
+    );
+    assertEquals(await assertRejects(() => transaction.expired), error);
+    await database.write([insert("c")]);
+    assertEquals(await values(database), ["c"]);
+  },
+);
+
 testEachDriver("a transaction does not run out of time once it is sealed", async ({ open }) => {
   const clock = new ManualClock();
   const database = await withTable(await open({ clock }));
