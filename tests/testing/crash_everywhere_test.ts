@@ -125,7 +125,9 @@ Deno.test("crashEverywhere() finds a workflow that counts outside of steps", asy
     await ctx.step("work", () => {});
     return start;
   });
-  const { differences, text } = await crashEverywhere(counting, { prepare: () => void (starts = 0) });
+  // Where it is called anew all the time, the end without a crash is another one.
+  const options = { prepare: () => void (starts = 0), alwaysReplay: false };
+  const { differences, text } = await crashEverywhere(counting, options);
   assert(differences.length > 2);
   for (const difference of differences) assertEquals(difference.what, "ending");
   assertStringIncludes(text, "it did not always come to the same end");
@@ -148,11 +150,46 @@ Deno.test("crashEverywhere() finds a workflow that goes another way in a replay"
     await ctx.step(way, () => {});
     await ctx.step("end", () => {});
   });
-  const { differences } = await crashEverywhere(forking, { prepare: () => void (starts = 0) });
+  // Replays are to come of crashes alone.
+  const { differences } = await crashEverywhere(forking, {
+    prepare: () => void (starts = 0),
+    alwaysReplay: false,
+  });
   assert(
     differences.some(({ found }) => found.startsWith("blocked with NonDeterminismError")),
     differences[0]?.found,
   );
+});
+
+Deno.test("crashEverywhere() with alwaysReplay has a replay's block for the end, in whichever life it was stored", async () => {
+  let starts = 0;
+  const forking = workflow("forking", async (ctx) => {
+    const way = starts++ === 0 ? "left" : "right";
+    await ctx.step(way, () => {});
+    await ctx.step("end", () => {});
+  });
+  const options = { prepare: () => void (starts = 0), alwaysReplay: true };
+  const { ending, unreached } = await crashEverywhere(forking, options);
+  assertEquals([ending.status, ending.error?.name], ["blocked", "NonDeterminismError"]);
+  assertEquals(unreached, []);
+});
+
+Deno.test("crashEverywhere() goes to the same end with alwaysReplay as without it", async () => {
+  const good = workflow("good", async (ctx) => {
+    const [first, second] = await ctx.all([
+      (ctx) => ctx.step("one", () => 1),
+      async (ctx) => await ctx.waitForSignal<number>("sent", { timeout: "1d" }) ?? 0,
+    ]);
+    await ctx.sleep("1h");
+    return first + second + await ctx.step("last", () => 3);
+  });
+  for (const alwaysReplay of [false, true]) {
+    const { ending } = await assertSurvivesCrashes(good, {
+      alwaysReplay,
+      drive: (engine, id) => engine.signal(id, "sent", 2, { idempotencyKey: "s" }),
+    });
+    assertEquals(ending, { status: "completed", outputJson: "6" });
+  }
 });
 
 Deno.test("crashEverywhere() finds an effect without an idempotency key that doubles", async () => {
@@ -175,7 +212,11 @@ Deno.test("crashEverywhere() finds a workflow that does not end after a crash", 
     if (starts++ > 0) await ctx.waitForSignal("never");
     await ctx.step("work", () => {});
   });
-  const report = await crashEverywhere(hanging, { prepare: () => void (starts = 0), timeout: "200ms" });
+  const report = await crashEverywhere(hanging, {
+    prepare: () => void (starts = 0),
+    timeout: "200ms",
+    alwaysReplay: false, // It is to end where there is no crash.
+  });
   assertEquals(report.differences.map(({ what }) => what).filter((what) => what === "hang").length, 3);
   const never = workflow("never", (ctx) => ctx.waitForSignal("never"));
   await assertRejects(

@@ -16,6 +16,25 @@ Deno.test("TestEngine.run() gives a workflow's output, and throws its error", as
   await assertRejects(() => test.run(fails), RangeError, "No");
 });
 
+Deno.test("TestEngine.open() with alwaysReplay calls a workflow anew after each completion, in every life", async () => {
+  const calls = new Map<string, number>();
+  const counted = workflow("counted", async (ctx) => {
+    calls.set(ctx.runId, (calls.get(ctx.runId) ?? 0) + 1);
+    for (let i = 0; i < 3; i++) await ctx.step("add", () => i);
+  });
+  for (const alwaysReplay of [true, false]) {
+    calls.clear();
+    await using test = await TestEngine.open({
+      alwaysReplay,
+      faults: [{ crash: "before", step: "add#000002" }],
+    });
+    await test.run(counted);
+    assertEquals(test.lives, 2);
+    assertEquals(test.count("add"), 3);
+    assertEquals([...calls.values()], alwaysReplay ? [2, 3] : [1, 1]);
+  }
+});
+
 Deno.test("TestEngine jumps over whatever a workflow waits for", async () => {
   await using test = await TestEngine.open({ start: new Date(0) });
   const waits = workflow("waits", async (ctx) => {
@@ -174,7 +193,11 @@ Deno.test("nothing of a workflow's code is called in a life that is over", async
     }));
     return ctx.runId;
   });
-  await using test = await TestEngine.open({ faults: [{ crash: "after", step: "a#000002" }] });
+  // What one call of the function sees is counted, in each life.
+  await using test = await TestEngine.open({
+    faults: [{ crash: "after", step: "a#000002" }],
+    alwaysReplay: false,
+  });
   const run = await test.run(branches, { id: "b" });
   const before = seen.filter((line) => !line.startsWith(run));
   assert(before.length < 6 && !before.some((line) => line.endsWith("a1")), before.join(", "));
