@@ -18,13 +18,13 @@ Deno.test("a workflow of any shape whose real process is killed gives each branc
     for (let life = 1; life <= lives; life++) {
       const lifeMs = life < lives ? integer(random, 20, MAX_LIFE_MS) : undefined;
       const notes = await live(folder, `notes-${life}.txt`, seed, lifeMs);
-      for (const [id, now] of notes) {
+      for (const { id, notes: now } of notes) {
         const before = furthest.get(id) ?? [];
         const length = Math.min(now.length, before.length);
         assertEquals(
           now.slice(0, length),
           before.slice(0, length),
-          `${id}: other notes than in an earlier life`,
+          `${id}: other notes than in an earlier call`,
         );
         if (now.length > length) furthest.set(id, now);
       }
@@ -36,14 +36,14 @@ Deno.test("a workflow of any shape whose real process is killed gives each branc
  * Has a process run all workflows.
  *
  * @param lifeMs how long until it is killed; it is not if that is undefined
- * @returns the notes of each workflow, in their order
+ * @returns the notes of each call of a workflow's function, in their order
  */
 async function live(
   folder: TemporaryFolder,
   name: string,
   seed: number,
   lifeMs: number | undefined,
-): Promise<Map<string, string[]>> {
+): Promise<Iterable<{ id: string; notes: string[] }>> {
   const args = [folder.file("shapes.db"), folder.file(name), String(seed), String(WORKFLOWS)];
   await using worker = startChild(import.meta.resolve("./shapes_worker.ts"), ...args);
   await worker.line("ready");
@@ -56,10 +56,11 @@ async function live(
   const { code, signal, stderr } = await worker.ended();
   assertEquals({ ended: code === 0 || signal === "SIGKILL", stderr }, { ended: true, stderr: "" });
 
-  const notes = new Map<string, string[]>();
+  const calls = new Map<string, { id: string; notes: string[] }>();
   for (const line of (await Deno.readTextFile(folder.file(name))).split("\n").slice(0, -1)) {
-    const [id, note] = line.split(/ (.*)/s) as [string, string];
-    notes.set(id, [...notes.get(id) ?? [], note]);
+    const [id, call, note] = line.split(/ (\d+) (.*)/s) as [string, string, string];
+    if (!calls.has(call)) calls.set(call, { id, notes: [] });
+    calls.get(call)!.notes.push(note);
   }
-  return notes;
+  return calls.values();
 }

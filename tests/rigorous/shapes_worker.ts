@@ -1,6 +1,6 @@
 /**
- * A process that runs workflows of random shapes, and writes down what they see: `FILE NOTES SEED COUNT`. It begins when it
- * reads a line.
+ * A process that runs workflows of random shapes, and writes down what each call of their functions sees: `FILE NOTES SEED
+ * COUNT`. It begins when it reads a line.
  *
  * @module
  */
@@ -14,13 +14,18 @@ const [file, notesFile, seed, count] = Deno.args as [string, string, string, str
 using notes = await Deno.open(notesFile, { append: true, create: true });
 /** Numbers that no other process gives. */
 let number = Deno.pid * 1_000_000;
+/** How often functions of workflows were called. */
+let calls = 0;
 
 const random = new SeededRandom(Number(seed));
 const workflows = Array.from(
   { length: Number(count) },
   (_, i) =>
     workflowOf(`shape-${i}`, randomShape(random), {
-      begin: () => (line) => void notes.writeSync(new TextEncoder().encode(`shape-${i} ${line}\n`)),
+      begin: () => {
+        const call = ++calls;
+        return (line) => void notes.writeSync(new TextEncoder().encode(`shape-${i} ${call} ${line}\n`));
+      },
       execute: async (info, shape) => {
         if (shape.delayMs > 0) await delay(shape.delayMs, shape.listens ? { signal: info.signal } : {});
         if (info.attempt <= shape.failures) throw new RangeError(`attempt ${info.attempt} fails`);
