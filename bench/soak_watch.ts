@@ -23,7 +23,8 @@ const MAX_WORKFLOWS = 10_000;
  * 1. A step that has an outcome is run again, or its outcome is another one later.
  * 2. An attempt is made again that was recorded as failed.
  * 3. A workflow was given what its step has not done, or not what is stored of it.
- * 4. A workflow is neither running nor completed; in the end, it is not completed, or something is left of a process.
+ * 4. A workflow is neither running nor completed, nor waits until a step is tried again; in the end, it is not completed, or
+ *    something is left of a process.
  */
 export class SoakWatch {
   readonly #file: string;
@@ -49,8 +50,9 @@ export class SoakWatch {
       this.#entries.push(entry);
     }
     const outcomes = new Map<string, string>();
-    for (const { id, status, steps } of workflows) {
-      must(status === "running" || status === "completed", id, status);
+    for (const { id, status, dueAt, steps } of workflows) {
+      const isTriedAgain = status === "waiting" && dueAt !== undefined;
+      must(status === "running" || status === "completed" || isTriedAgain, id, status);
       for (const step of steps) {
         const key = `${id}/${step.key}`;
         this.#attempts.set(key, step.attempt);
