@@ -61,6 +61,32 @@ export const FLAGS = [
     value: "DURATION",
     help: 'How long a run that is out of reach keeps its workflow, such as "30s"',
   },
+  {
+    name: "queue",
+    value: "NAME",
+    repeatable: true,
+    help: 'The queue; where workflows are run, only those of these queues. Default: "default", and all',
+  },
+  { name: "delay", value: "DURATION", help: 'How long it waits before it is its turn, such as "10m"' },
+  { name: "priority", value: "N", help: "The higher begins first: from -1000 to 1000. Default: 0" },
+  { name: "partition", value: "NAME", help: "The part of the queue that it belongs to, such as a customer" },
+  {
+    name: "deduplication-key",
+    value: "KEY",
+    help: "While a workflow with this key has not ended, that one is named, and none is made",
+  },
+  {
+    name: "workflow-version",
+    value: "VERSION",
+    help: "The version of the workflow's code, if it has one",
+  },
+  {
+    name: "pause",
+    value: "QUEUE",
+    repeatable: true,
+    help: "Has none of the queue's workflows begin. Repeatable",
+  },
+  { name: "resume", value: "QUEUE", repeatable: true, help: "Has them begin again. Repeatable" },
   { name: "concurrency", value: "N", help: "How many workflows run at a time. Default: 100" },
   {
     name: "grace",

@@ -36,6 +36,12 @@ async function dispatch(invocation: Invocation): Promise<ExitStatus> {
       return await (await import("./retry.ts")).retry(invocation);
     case "fork":
       return await (await import("./fork.ts")).fork(invocation);
+    case "enqueue":
+      return await (await import("./enqueue.ts")).enqueue(invocation);
+    case "queues":
+      return await (await import("./queues.ts")).queues(invocation);
+    case "executors":
+      return await (await import("./executors.ts")).executors(invocation);
     case "work":
       return await (await import("./work.ts")).work(invocation);
     case "signal":

@@ -1,4 +1,7 @@
 import {
+  LimitExceededError,
+  QueueFullError,
+  QueueNotFoundError,
   StepNotFoundError,
   ValidationError,
   WorkflowConflictError,
@@ -14,6 +17,9 @@ import { UsageError } from "./usage_error.ts";
  */
 export function refuse(error: unknown): never {
   const refusals = [
+    LimitExceededError,
+    QueueFullError,
+    QueueNotFoundError,
     StepNotFoundError,
     ValidationError,
     WorkflowConflictError,

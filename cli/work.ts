@@ -9,6 +9,7 @@ import type { Invocation } from "./invocation.ts";
 import { stdout } from "./output.ts";
 import { toJson } from "./plain_json.ts";
 import { printableLine } from "./printable.ts";
+import { loadQueues } from "./workflow_modules.ts";
 import { type Ends, WorkerLog } from "./worker_log.ts";
 
 /** `work`: runs workflows that nobody runs, until it is asked to stop. That is its end: the status is 0. */
@@ -18,11 +19,13 @@ export async function work({ flags: given }: Invocation): Promise<ExitStatus> {
   const grace = given.get("grace")?.[0];
   const closeGrace = grace === undefined ? undefined : parseDuration("grace", grace);
   const workflows = await availableWorkflows(flags.location, flags.modules);
+  const queues = await loadQueues(flags.modules);
   const log = new WorkerLog(stdout, flags.json);
   {
     await using engine = await Engine.open(flags.location, {
       ...flags.engine,
       workflows,
+      queues,
       closeGrace,
       onEvent: (event) => log.observe(event),
     });
@@ -30,7 +33,7 @@ export async function work({ flags: given }: Invocation): Promise<ExitStatus> {
       if (!flags.json) stdout.write("Stopping at the next checkpoints; a second signal stops at once\n");
       engine.close().catch(() => {}); // closed again at the end, where its error counts
     });
-    const working = engine.work({ concurrency });
+    const working = engine.work({ concurrency, queues: given.get("queue") });
     const names = Array.from(new Set(workflows.map(({ name }) => name)));
     stdout.write((flags.json ? toJson({ type: "working", workflows: names }) : begun(names)) + "\n");
     await working;

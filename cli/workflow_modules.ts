@@ -1,4 +1,4 @@
-import { isWorkflow, type Workflow } from "../mod.ts";
+import { isQueue, isWorkflow, type Queue, type Workflow } from "../mod.ts";
 import { printableLine, printableText } from "./printable.ts";
 import { UsageError } from "./usage_error.ts";
 
@@ -34,6 +34,12 @@ export async function loadWorkflows(files: readonly string[]): Promise<Workflow[
     }
   }
   return Array.from(found.values(), ({ workflow }) => workflow);
+}
+
+/** Loads the queues that modules export. @throws {UsageError} as {@linkcode loadWorkflows} */
+export async function loadQueues(files: readonly string[]): Promise<Queue[]> {
+  const modules = await Promise.all(files.map(load));
+  return Array.from(new Set(modules.flatMap((module) => Object.values(module).filter(isQueue))));
 }
 
 async function load(file: string): Promise<Record<string, unknown>> {

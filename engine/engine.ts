@@ -12,6 +12,7 @@ import {
 } from "./errors.ts";
 import { type EngineEvent, Events } from "./events.ts";
 import { Executor } from "./executor.ts";
+import type { ExecutorSummary } from "./executors.ts";
 import type { FollowHost } from "./follow.ts";
 import { Followers, type Following } from "./followers.ts";
 import type { ForkOptions } from "./fork.ts";
@@ -98,6 +99,7 @@ export class Engine implements AsyncDisposable {
   readonly #versions: Versions;
   readonly #followers: Followers;
   readonly #database: Database;
+  readonly #executors: ExecutorRegistry;
   #queueing: Queueing | undefined;
   #transactions: Transactions | undefined;
   #closing: Promise<void> | undefined;
@@ -114,7 +116,7 @@ export class Engine implements AsyncDisposable {
     this.#store = new Store(database);
     this.#mailbox = new Mailbox(database);
     this.#followers = new Followers(this.#store, clock);
-    const executors = new ExecutorRegistry(database);
+    const executors = this.#executors = new ExecutorRegistry(database);
     this.#events = new Events();
     if (settings.onEvent !== undefined) this.#events.observe(settings.onEvent);
     const onBeat = () => this.#runs.checkLeases();
@@ -559,6 +561,13 @@ export class Engine implements AsyncDisposable {
     if (this.#closing !== undefined) throw this.#closedError();
     const queueing = await this.#loadQueueing();
     return new Handle<O>(this.#source, await queueing.enqueue(workflow, options));
+  }
+
+  /** The processes that run workflows of the store, or are ready to; and those that are gone and not struck off yet. */
+  async executors(): Promise<ExecutorSummary[]> {
+    this.#checkNotClosed();
+    const { summarizeExecutor } = await import("./executors.ts");
+    return (await this.#executors.list()).map((record) => summarizeExecutor(record, this.#executor.id));
   }
 
   /** The queues of the store, by their names. */

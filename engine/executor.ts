@@ -17,6 +17,7 @@ import type { Store } from "./store/store.ts";
 export class Executor {
   readonly id: number;
   #registered = false;
+  #startedAt: number | undefined;
   #leaseUntil = 0;
   #renewing: Promise<void> | undefined;
   #cancelHeartbeat: (() => void) | undefined;
@@ -58,8 +59,12 @@ export class Executor {
 
   async #renew(): Promise<void> {
     const { executors, clock, leaseMs } = this.options;
-    const leaseUntil = clock.now() + leaseMs;
-    await executors.renew(this.id, leaseUntil);
+    const now = clock.now();
+    const leaseUntil = now + leaseMs;
+    await executors.renew(
+      { executor: this.id, pid: Deno.pid, startedAt: this.#startedAt ??= now },
+      leaseUntil,
+    );
     this.#leaseUntil = leaseUntil;
   }
 

@@ -26,6 +26,8 @@ export interface Queue {
   readonly limits: Readonly<QueueDefinition>;
 }
 
+/** The same in every copy of this module that a process may have. */
+const BRAND = Symbol.for("@stepwell/stepwell/queue");
 const MAX_DEPTH = 1_000_000;
 const DEFAULT_AGEING = "1m";
 /** The longest period and ageing, so that times and priorities stay exact integers. */
@@ -57,9 +59,9 @@ const MAX_SPAN_MS = 366 * 86_400_000;
  */
 export function queue(name: string, limits: QueueDefinition = {}): Queue {
   checkName(name, "a queue's name");
-  const definition = Object.freeze({ name, limits: Object.freeze({ ...limits }) });
+  const definition = { name, limits: Object.freeze({ ...limits }) };
   completeLimits(definition);
-  return definition;
+  return Object.freeze(Object.defineProperty(definition, BRAND, { value: true }));
 }
 
 /** The limits of a queue, checked and complete. @throws {TypeError | RangeError} as {@linkcode queue} */
@@ -87,8 +89,7 @@ export function asQueue(given: Queue | string): Queue {
 
 /** Whether something is what {@linkcode queue} returns. */
 export function isQueue(value: unknown): value is Queue {
-  return typeof value === "object" && value !== null && "name" in value && typeof value.name === "string" &&
-    "limits" in value && typeof value.limits === "object" && value.limits !== null;
+  return typeof value === "object" && value !== null && BRAND in value;
 }
 
 function count(name: string, limit: string, value: number | undefined): number | null {

@@ -300,6 +300,9 @@ export class Runs {
     const { versions, ...rest } = options;
     const { Worker } = await import("./worker.ts");
     if (this.#closed) return;
+    // So that it is known to be there, before it has anything to run.
+    await executor.prepareClaim();
+    if (this.#closed) return;
     this.#worker = new Worker({
       ...rest,
       store: services.store,

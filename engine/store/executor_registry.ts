@@ -1,16 +1,48 @@
 import { StoreError } from "../errors.ts";
 import type { Database, Liveness } from "./database.ts";
-import { removeExecutor, renewLease, selectExecutors } from "./executor_statements.ts";
+import {
+  type ExecutorEntry,
+  removeExecutor,
+  renewLease,
+  selectExecutors,
+  selectExecutorUse,
+} from "./executor_statements.ts";
 
-/** How many executors are looked at, at most, when those that are gone are struck off. */
-const MAX_SWEPT = 1_000;
+/** An executor as the store has it. */
+export interface ExecutorRecord {
+  readonly executor: number;
+  readonly leaseUntil: number;
+  /** Null for one of an older version, likewise below. */
+  readonly pid: number | null;
+  readonly startedAt: number | null;
+  /** How many workflows it runs. */
+  readonly running: number;
+  readonly liveness: Liveness;
+}
+
+/** How many executors are looked at, at most. */
+const MAX_EXECUTORS = 1_000;
+
 /** The executors of a store: their leases, which are written down, and their locks, which tell whether they live. */
 export class ExecutorRegistry {
   constructor(private readonly database: Database) {}
 
-  /** Renews an executor's lease. */
-  async renew(executor: number, leaseUntil: number): Promise<void> {
-    await this.database.write([renewLease(executor, leaseUntil)]);
+  /** Registers an executor, or renews its lease. */
+  async renew(entry: ExecutorEntry, leaseUntil: number): Promise<void> {
+    await this.database.write([renewLease(entry, leaseUntil)]);
+  }
+
+  /** The executors that are registered, the oldest first. */
+  async list(): Promise<ExecutorRecord[]> {
+    const rows = await this.database.read(selectExecutorUse(MAX_EXECUTORS));
+    return rows.map((row) => ({
+      executor: row.executor as number,
+      leaseUntil: row.lease_until as number,
+      pid: row.pid as number | null,
+      startedAt: row.started_at as number | null,
+      running: row.running as number,
+      liveness: this.liveness(row.executor as number),
+    }));
   }
 
   /** Strikes an executor off that owns nothing any more, and removes its lock. */
@@ -21,7 +53,7 @@ export class ExecutorRegistry {
 
   /** Strikes off the executors whose process is gone, and removes their locks. */
   async removeGone(self: number): Promise<void> {
-    const rows = await this.database.read(selectExecutors(MAX_SWEPT));
+    const rows = await this.database.read(selectExecutors(MAX_EXECUTORS));
     const executors = new Set([...rows.map((row) => row.executor as number), ...this.database.listLocks()]);
     for (const executor of executors) {
       if (executor !== self && this.liveness(executor) === "gone") await this.retire(executor);

@@ -1,5 +1,7 @@
 // Workflows for the tests of the command line, in JavaScript, as somebody would load them with --module.
-import { workflow } from "@stepwell/stepwell";
+import { queue, workflow } from "@stepwell/stepwell";
+
+export const single = queue("single", { concurrency: 1, rate: { limit: 5, period: "1s" } });
 
 export const greet = workflow("greet", async (ctx, input) => {
   const name = await ctx.step("name", () => input?.name ?? "nobody");

@@ -1,0 +1,51 @@
+import { Engine, type EnqueueOptions } from "../mod.ts";
+import { parseDuration } from "./duration_flag.ts";
+import { locationOf, sqliteOf } from "./execution_flags.ts";
+import { ExitStatus } from "./exit_status.ts";
+import type { Invocation } from "./invocation.ts";
+import { readJson } from "./json_flag.ts";
+import { stdout } from "./output.ts";
+import { toJson } from "./plain_json.ts";
+import { printableLine } from "./printable.ts";
+import { refuse } from "./refuse.ts";
+import { UsageError } from "./usage_error.ts";
+
+/** `enqueue WORKFLOW`: puts a workflow into a queue, by its name, for whoever works on that. */
+export async function enqueue({ operands: [name], flags }: Invocation): Promise<ExitStatus> {
+  const options = await readOptions(flags);
+  await using engine = await Engine.open(locationOf(flags), { sqlite: sqliteOf(flags) });
+  const handle = await engine.enqueue(name!, options).catch(refuse);
+  const status = await handle.status();
+  if (flags.has("json")) {
+    stdout.write(toJson({ workflowId: handle.id, workflow: name, queue: options.queue, status }) + "\n");
+  } else {
+    const queue = printableLine(options.queue as string);
+    stdout.write(`"${printableLine(handle.id)}" is ${status}, in queue "${queue}"\n`);
+  }
+  return ExitStatus.completed;
+}
+
+/** @throws {UsageError} if a value cannot be used */
+async function readOptions(flags: Invocation["flags"]): Promise<EnqueueOptions> {
+  const value = (flag: Parameters<typeof flags.get>[0]) => flags.get(flag)?.[0];
+  const json = value("input");
+  const delay = value("delay");
+  const [queue = "default", ...more] = flags.get("queue") ?? [];
+  if (more.length > 0) throw new UsageError(`enqueue wants one --queue, found ${more.length + 1}`);
+  return {
+    id: value("workflow-id"),
+    queue,
+    ...json !== undefined && { input: await readJson("input", json) },
+    ...delay !== undefined && { delay: parseDuration("delay", delay) },
+    priority: parsePriority(value("priority")),
+    partition: value("partition"),
+    version: value("workflow-version"),
+    deduplicationKey: value("deduplication-key"),
+  };
+}
+
+function parsePriority(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  if (/^-?\d{1,4}$/.test(text)) return Number(text);
+  throw new UsageError(`--priority wants a number from -1000 to 1000, found "${printableLine(text)}"`);
+}

@@ -1,0 +1,44 @@
+/**
+ * Executors as people and programs look at them from outside.
+ *
+ * @module
+ */
+
+import type { ExecutorRecord } from "./store/executor_registry.ts";
+
+/** A process that runs workflows of a store, in a list. */
+export interface ExecutorSummary {
+  /** `e_` and twelve hexadecimal digits: another one each time an engine is opened. */
+  readonly id: string;
+  /** The number of its process, on its machine; undefined for one of an older version of Stepwell. */
+  readonly pid?: number;
+  /** When it took its first workflow, or began to work. */
+  readonly startedAt?: Date;
+  /** Whether its process lives, as far as its lock tells. */
+  readonly state: "alive" | "gone" | "unknown";
+  /** Until when it keeps what it runs, should it not answer; one that runs nothing lets this pass. */
+  readonly leaseUntil: Date;
+  /** How many workflows it runs. */
+  readonly running: number;
+  /** Whether it is the engine that was asked. */
+  readonly isSelf: boolean;
+}
+
+/** What a list shows of an executor. @param self the one that is asked */
+export function summarizeExecutor(record: ExecutorRecord, self: number): ExecutorSummary {
+  const { executor, pid, startedAt, liveness, leaseUntil, running } = record;
+  return {
+    id: executorName(executor),
+    ...pid !== null && { pid },
+    ...startedAt !== null && { startedAt: new Date(startedAt) },
+    state: liveness,
+    leaseUntil: new Date(leaseUntil),
+    running,
+    isSelf: executor === self,
+  };
+}
+
+/** An executor's id as people see it. */
+function executorName(executor: number): string {
+  return `e_${executor.toString(16).padStart(12, "0")}`;
+}
