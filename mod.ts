@@ -75,6 +75,7 @@ export { Handle, type HandleSource, type SignalOptions } from "./engine/handle.t
 export type { EngineOptions } from "./engine/options.ts";
 export { type CheckOptions, checkReplay, type ReplayCheck, type ReplayVerdict } from "./engine/check.ts";
 export { isQueue, type Queue, queue, type QueueDefinition } from "./engine/queue.ts";
+export type { Explanation, Wait } from "./engine/why.ts";
 export type { ExecutorSummary } from "./engine/executors.ts";
 export type { EnqueueOptions } from "./engine/enqueue.ts";
 export type { QueueSummary } from "./engine/queueing.ts";

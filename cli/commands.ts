@@ -105,6 +105,12 @@ export const COMMANDS = [
     flags: [...STORE, "json", "help"],
   },
   {
+    name: "why",
+    operands: ["ID"],
+    summary: "Says what a workflow waits for, who holds it, and what would move it on",
+    flags: [...STORE, "json", "help"],
+  },
+  {
     name: "queues",
     summary: "Shows the queues with their limits, and pauses or resumes some",
     flags: ["pause", "resume", ...STORE, "json", "help"],

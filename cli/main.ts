@@ -38,6 +38,8 @@ async function dispatch(invocation: Invocation): Promise<ExitStatus> {
       return await (await import("./fork.ts")).fork(invocation);
     case "enqueue":
       return await (await import("./enqueue.ts")).enqueue(invocation);
+    case "why":
+      return await (await import("./why.ts")).why(invocation);
     case "queues":
       return await (await import("./queues.ts")).queues(invocation);
     case "executors":

@@ -44,6 +44,7 @@ import type { Transactions } from "./transactions.ts";
 import { Turns } from "./turns.ts";
 import { inputText } from "./validation.ts";
 import { isCode, Versions } from "./versions.ts";
+import type { Explanation } from "./why.ts";
 import { isWorkflow, type TransactionFunction, type Workflow } from "./workflow.ts";
 
 /** How a workflow is started. */
@@ -245,6 +246,33 @@ export class Engine implements AsyncDisposable {
     if (record === undefined) return undefined;
     const { describe } = await loadInspect();
     return await describe(this.#store, record);
+  }
+
+  /**
+   * Why a workflow is where it is: what it waits for, since when and until when, who runs it, and what would move it on.
+   *
+   * @throws {WorkflowNotFoundError} if there is no such workflow
+   *
+   * @example
+   * ```ts
+   * import { Engine } from "@stepwell/stepwell";
+   * import { assertEquals } from "@std/assert";
+   *
+   * await using engine = await Engine.open(":memory:");
+   * await engine.enqueue("report", { id: "r", queue: "reports" });
+   * await engine.pauseQueue("reports");
+   * const { reason, movesOn } = await engine.why("r");
+   * assertEquals(reason, 'It waits in queue "reports": the queue is paused');
+   * assertEquals(movesOn, ["engine.resumeQueue() has its workflows begin again"]);
+   * ```
+   */
+  async why(id: string): Promise<Explanation> {
+    checkName(id, "a workflow id");
+    const record = await this.#find(id);
+    const { explain } = await import("./why.ts");
+    const { queues } = await this.#loadQueueing();
+    const { clock } = this.#settings;
+    return await explain({ store: this.#store, queues, executors: this.#executors, clock }, record);
   }
 
   /** Workflows, the newest first. @throws {TypeError | RangeError} if the filter is not as {@linkcode ListFilter} says */

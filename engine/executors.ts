@@ -39,6 +39,6 @@ export function summarizeExecutor(record: ExecutorRecord, self: number): Executo
 }
 
 /** An executor's id as people see it. */
-function executorName(executor: number): string {
+export function executorName(executor: number): string {
   return `e_${executor.toString(16).padStart(12, "0")}`;
 }

@@ -94,6 +94,36 @@ export function selectQueue(name: string): Statement {
   };
 }
 
+/** A queue by its short key. */
+export function selectQueueByKey(queue: number): Statement {
+  return {
+    sql: `SELECT ${LIMITS}, (${UNDER_WAY}) AS under_way FROM queues q WHERE q.queue = ?`,
+    params: [queue],
+  };
+}
+
+/** How many are before a workflow that waits in its queue for its turn. */
+export function selectAhead(workflow: number): Statement {
+  return {
+    sql: `SELECT count(*) AS ahead FROM workflows w JOIN workflows a ON a.queue = w.queue
+      WHERE w.workflow = ? AND a.status = 'pending' AND a.run IS NULL AND (a.rank, a.workflow) < (w.rank, w.workflow)`,
+    params: [workflow],
+  };
+}
+
+/** Which of the limits of its queue keep a workflow from beginning now, 1 for each that does. */
+export function selectLimitsOn(workflow: number, now: number): Statement {
+  return {
+    sql: `SELECT q.paused_at IS NOT NULL AND w.run IS NULL AS paused,
+        q.concurrency IS NOT NULL AND (${UNDER_WAY}) >= q.concurrency AS concurrency,
+        w.partition IS NOT NULL AND q.partition_concurrency IS NOT NULL AND
+          (${UNDER_WAY} AND u.partition = w.partition) >= q.partition_concurrency AS partition,
+        w.run IS NULL AND q.rate_limit IS NOT NULL AND (${BEGUN}) >= q.rate_limit AS rate
+      FROM workflows w JOIN queues q ON q.queue = w.queue WHERE w.workflow = ?`,
+    params: [now, workflow],
+  };
+}
+
 /** The queues, by their names. */
 export function selectQueues(): Statement {
   return {

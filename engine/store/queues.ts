@@ -54,6 +54,27 @@ export class Queues {
     return row && readQueue(row);
   }
 
+  /** The queue of a short key. */
+  async byKey(queue: number): Promise<QueueRecord | undefined> {
+    const [row] = await this.database.read(statements.selectQueueByKey(queue));
+    return row && readQueue(row);
+  }
+
+  /** How many are before a workflow that waits in its queue for its turn. */
+  async countAhead(workflow: number): Promise<number> {
+    const [row] = await this.database.read(statements.selectAhead(workflow));
+    return row!.ahead as number;
+  }
+
+  /** Which limit of its queue keeps a workflow from beginning now, if one does. */
+  async limitOn(
+    workflow: number,
+    now: number,
+  ): Promise<"paused" | "concurrency" | "partition" | "rate" | undefined> {
+    const [row] = await this.database.read(statements.selectLimitsOn(workflow, now));
+    return (["paused", "concurrency", "partition", "rate"] as const).find((limit) => row?.[limit] === 1);
+  }
+
   /** The queues, by their names. */
   async list(): Promise<QueueRecord[]> {
     return (await this.database.read(statements.selectQueues())).map(readQueue);

@@ -1,0 +1,301 @@
+import { executorName } from "./executors.ts";
+import { runName } from "./run.ts";
+import type { ExecutorRecord, ExecutorRegistry } from "./store/executor_registry.ts";
+import type { QueueRecord, Queues } from "./store/queues.ts";
+import { hasEnded, type WorkflowRecord } from "./store/records.ts";
+import type { Checkpoint, WorkflowStatus } from "./store/rows.ts";
+import type { Store } from "./store/store.ts";
+import type { StoredError } from "./stored_error.ts";
+
+/** One of the things that a workflow waits for. */
+export interface Wait {
+  /**
+   * A `time`; a `signal`, or the end of a `child`; a `step` that runs, or the next `attempt` of one; its `turn` in a queue;
+   * a `process` that takes it up; a `person`.
+   */
+  readonly kind: "time" | "signal" | "child" | "step" | "attempt" | "turn" | "process" | "person";
+  /** The key of what waits in the workflow, if something in it does. */
+  readonly key?: string;
+  /** The signal's name, the child's id, the queue's name. */
+  readonly name?: string;
+  /** Since when. */
+  readonly since: Date;
+  /** Until when at the latest. */
+  readonly until?: Date;
+}
+
+/** Why a workflow is where it is: see `engine.why()`. */
+export interface Explanation {
+  /** The workflow's id. */
+  readonly id: string;
+  /** Its workflow's name. */
+  readonly workflow: string;
+  /** What became of it. */
+  readonly status: WorkflowStatus;
+  /** Since when it has this status. */
+  readonly since: Date;
+  /** In a sentence, for people. */
+  readonly reason: string;
+  /** What it waits for. */
+  readonly waitsFor: readonly Wait[];
+  /** Who runs it. */
+  readonly heldBy?: {
+    readonly runId: string;
+    /** As in `engine.executors()`. */
+    readonly executorId: string;
+    /** The number of its process. */
+    readonly pid?: number;
+    /** Whether its process lives, as far as its lock tells. */
+    readonly state: "alive" | "gone" | "unknown";
+    /** When another one may take it over at the earliest, if its process lives but does not renew its lease. */
+    readonly leaseUntil?: Date;
+  };
+  /** The queue that it was put into. */
+  readonly queue?: {
+    readonly name: string;
+    /** How many are before it, of those that wait in the queue for their turn; undefined once it has begun. */
+    readonly ahead?: number;
+  };
+  /** Why it failed, or is blocked. */
+  readonly error?: StoredError;
+  /** What would move it on, a sentence each, for people. */
+  readonly movesOn: readonly string[];
+}
+
+/** What it takes to find out. */
+export interface WhyHost {
+  readonly store: Store;
+  readonly queues: Queues;
+  readonly executors: ExecutorRegistry;
+  readonly clock: { now(): number };
+}
+
+/** Says why a workflow is where it is: see `engine.why()`. */
+export async function explain(host: WhyHost, record: WorkflowRecord): Promise<Explanation> {
+  const { workflowId, name, status, updatedAt, errorJson } = record;
+  const base = { id: workflowId, workflow: name, status, since: new Date(updatedAt), waitsFor: [] };
+  const error = errorJson === null ? undefined : readError(errorJson);
+  if (hasEnded(status)) {
+    const movesOn = status === "failed" && !error?.compensated
+      ? ["Once its cause is mended, engine.retry() runs it again from the step that failed"]
+      : [];
+    return { ...base, reason: `It has ended: ${status}`, movesOn, ...error !== undefined && { error } };
+  }
+  const queue = await findQueue(host, record);
+  const inQueue = queue === undefined ? {} : {
+    queue: {
+      name: queue.name,
+      ...isInLine(record) && { ahead: await host.queues.countAhead(record.workflow) },
+    },
+  };
+  switch (status) {
+    case "blocked":
+      return {
+        ...base,
+        ...inQueue,
+        reason: `It is blocked: ${error?.message ?? "for a reason that cannot be read"}`,
+        waitsFor: [{ kind: "person", since: base.since }],
+        ...error !== undefined && { error },
+        movesOn: ["Once its cause is mended, engine.resume() goes on with it"],
+      };
+    case "running":
+      return { ...base, ...inQueue, ...await explainRunning(host, record) };
+    case "waiting":
+      if (!isInLine(record)) return { ...base, ...inQueue, ...await explainWaiting(host, record) };
+  }
+  return { ...base, ...inQueue, ...await explainPending(host, record, queue) };
+}
+
+type Found = Pick<Explanation, "reason" | "waitsFor" | "movesOn"> & Partial<Pick<Explanation, "heldBy">>;
+
+async function explainRunning(host: WhyHost, record: WorkflowRecord): Promise<Found> {
+  const { run, executor, leaseUntil } = record;
+  const owner = (await host.executors.list()).find((each) => each.executor === executor);
+  const state = host.executors.liveness(executor!);
+  const rows = await readRunning(host, record);
+  const isLost = state === "gone" || leaseUntil === null && state === "unknown" ||
+    leaseUntil !== null && leaseUntil <= host.clock.now();
+  const who = `run ${runName(run!)} of process ${owner?.pid ?? "unknown"}`;
+  return {
+    reason: isLost ? `It was run by ${who}, which is gone` : `It is run by ${who}`,
+    heldBy: {
+      runId: runName(run!),
+      executorId: executorName(executor!),
+      ...owner?.pid != null && { pid: owner.pid },
+      state,
+      ...leaseUntil !== null && { leaseUntil: new Date(leaseUntil) },
+    },
+    waitsFor: isLost ? [{ kind: "process", since: new Date(record.updatedAt) }] : rows.map(waitOf),
+    movesOn: isLost
+      ? [takenUp(await workers(host))]
+      : rows.length === 0
+      ? ["Its code goes on by itself"]
+      : rows.map(movesOnBy),
+  };
+}
+
+async function explainWaiting(host: WhyHost, record: WorkflowRecord): Promise<Found> {
+  const rows = await readRunning(host, record);
+  const { dueAt } = record;
+  if (dueAt !== null && dueAt <= host.clock.now()) {
+    return {
+      reason: "What it waited for is there, and nobody has taken it up yet",
+      waitsFor: [{ kind: "process", since: new Date(dueAt) }],
+      movesOn: [takenUp(await workers(host))],
+    };
+  }
+  return {
+    reason: `It waits for ${rows.map(describe).join(", ")}`,
+    waitsFor: rows.map(waitOf),
+    movesOn: rows.map(movesOnBy),
+  };
+}
+
+async function explainPending(
+  host: WhyHost,
+  record: WorkflowRecord,
+  queue: QueueRecord | undefined,
+): Promise<Found> {
+  const since = new Date(record.updatedAt);
+  const count = await workers(host);
+  if (queue === undefined) {
+    return {
+      reason: record.run === null ? "It has not begun" : "It was stopped at a checkpoint, and nobody runs it",
+      waitsFor: [{ kind: "process", since }],
+      movesOn: [takenUp(count)],
+    };
+  }
+  const { name } = queue;
+  const turn = { kind: "turn", name, since } as const;
+  const { dueAt } = record;
+  if (record.status === "waiting" && dueAt !== null) {
+    const until = new Date(dueAt);
+    return {
+      reason: `It waits in queue "${name}" until ${until.toISOString()}`,
+      waitsFor: [{ kind: "time", name, since, until }],
+      movesOn: ["It is its turn when that time has come"],
+    };
+  }
+  const limit = await host.queues.limitOn(record.workflow, host.clock.now());
+  if (limit === undefined) {
+    return {
+      reason: `It waits in queue "${name}" for its turn`,
+      waitsFor: [turn],
+      movesOn: [takenUp(count)],
+    };
+  }
+  return {
+    reason: `It waits in queue "${name}": ${LIMITS[limit]}`,
+    waitsFor: [turn],
+    movesOn: [OPENS[limit]],
+  };
+}
+
+/** What keeps a workflow in its queue. */
+const LIMITS = {
+  paused: "the queue is paused",
+  concurrency: "as many of the queue are under way as its concurrency allows for",
+  partition: "as many of its partition are under way as the queue's partitionConcurrency allows for",
+  rate: "as many of the queue have begun in this period as its rate allows for",
+} as const;
+
+const OPENS = {
+  paused: "engine.resumeQueue() has its workflows begin again",
+  concurrency: "One of those that are under way ends",
+  partition: "One of its partition that is under way ends",
+  rate: "The period goes on",
+} as const;
+
+/** Whether a workflow waits in a queue to begin. */
+function isInLine({ queue, run }: WorkflowRecord): boolean {
+  return queue !== null && run === null;
+}
+
+async function findQueue({ queues }: WhyHost, { queue }: WorkflowRecord): Promise<QueueRecord | undefined> {
+  return queue === null ? undefined : await queues.byKey(queue);
+}
+
+/** What a workflow has begun and not seen the end of, what ends first before the rest; nothing that cannot be read. */
+async function readRunning({ store }: WhyHost, record: WorkflowRecord): Promise<Checkpoint[]> {
+  const rows = await store.inspect(record);
+  return rows.filter(({ checkpoint, corrupt }) => checkpoint.completion === null && corrupt === undefined)
+    .map(({ checkpoint }) => checkpoint)
+    .sort((a, b) =>
+      (a.nextAttemptAt ?? Infinity) - (b.nextAttemptAt ?? Infinity) || a.startedAt - b.startedAt
+    );
+}
+
+/** How many processes live that run workflows, or are ready to. */
+async function workers({ executors }: WhyHost): Promise<number> {
+  return (await executors.list()).filter(isAlive).length;
+}
+
+function isAlive({ liveness }: ExecutorRecord): boolean {
+  return liveness === "alive";
+}
+
+function takenUp(count: number): string {
+  if (count === 0) return "A process that works and has its code: none runs now";
+  return `A process that works and has its code: ${count} ${
+    count === 1 ? "process has" : "processes have"
+  } the file open to run workflows`;
+}
+
+function kindOf({ kind, nextAttemptAt }: Checkpoint): Wait["kind"] {
+  if (kind === "sleep") return "time";
+  if (kind === "signal" || kind === "child") return kind;
+  return nextAttemptAt === null ? "step" : "attempt";
+}
+
+function waitOf(row: Checkpoint): Wait {
+  const { key, topic, startedAt, nextAttemptAt } = row;
+  return {
+    kind: kindOf(row),
+    key,
+    ...topic !== undefined && { name: topic.slice(topic.indexOf(":") + 1) },
+    since: new Date(startedAt),
+    ...nextAttemptAt !== null && { until: new Date(nextAttemptAt) },
+  };
+}
+
+function describe(row: Checkpoint): string {
+  const { kind, name, until } = waitOf(row);
+  switch (kind) {
+    case "time":
+      return `the time ${until!.toISOString()}`;
+    case "signal":
+      return `signal "${name}"${until === undefined ? "" : ` until ${until.toISOString()}`}`;
+    case "child":
+      return `the end of child "${name}"`;
+    case "attempt":
+      return `another attempt of step "${row.key}" at ${until!.toISOString()}`;
+    default:
+      return `step "${row.key}"`;
+  }
+}
+
+function movesOnBy(row: Checkpoint): string {
+  const { kind, name, until } = waitOf(row);
+  switch (kind) {
+    case "time":
+      return `The time ${until!.toISOString()}`;
+    case "signal":
+      return `engine.signal() with the name "${name}"${
+        until === undefined ? "" : `, or ${until.toISOString()}`
+      }`;
+    case "child":
+      return `The end of workflow "${name}"`;
+    case "attempt":
+      return `Attempt ${row.attempt + 1} of step "${row.key}"`;
+    default:
+      return `The end of step "${row.key}", attempt ${row.attempt}`;
+  }
+}
+
+function readError(json: string): StoredError | undefined {
+  try {
+    return JSON.parse(json) as StoredError;
+  } catch {
+    return undefined;
+  }
+}
