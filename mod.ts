@@ -77,7 +77,9 @@ export { type CheckOptions, checkReplay, type ReplayCheck, type ReplayVerdict } 
 export { isQueue, type Queue, queue, type QueueDefinition } from "./engine/queue.ts";
 export type { Explanation, Wait } from "./engine/why.ts";
 export type { ExecutorSummary } from "./engine/executors.ts";
+export { isSchedule, type Schedule } from "./engine/schedule.ts";
 export type { EnqueueOptions } from "./engine/enqueue.ts";
+export type { ScheduleSummary } from "./engine/scheduling.ts";
 export type { QueueSummary } from "./engine/queueing.ts";
 export type { ForkOptions } from "./engine/fork.ts";
 export { Engine, type ListFilter, type StartOptions, type WorkOptions } from "./engine/engine.ts";

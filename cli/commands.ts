@@ -116,6 +116,11 @@ export const COMMANDS = [
     flags: ["pause", "resume", ...STORE, "json", "help"],
   },
   {
+    name: "schedules",
+    summary: "Shows the schedules with their next ticks, and pauses, resumes or starts some",
+    flags: ["pause", "resume", "trigger", ...STORE, "json", "help"],
+  },
+  {
     name: "executors",
     summary: "Shows the processes that run workflows, or are ready to",
     flags: [...STORE, "json", "help"],

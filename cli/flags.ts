@@ -82,11 +82,17 @@ export const FLAGS = [
   },
   {
     name: "pause",
-    value: "QUEUE",
+    value: "NAME",
     repeatable: true,
-    help: "Has none of the queue's workflows begin. Repeatable",
+    help: "Has none of the workflows of this queue or schedule begin. Repeatable",
   },
-  { name: "resume", value: "QUEUE", repeatable: true, help: "Has them begin again. Repeatable" },
+  { name: "resume", value: "NAME", repeatable: true, help: "Has them begin again. Repeatable" },
+  {
+    name: "trigger",
+    value: "NAME",
+    repeatable: true,
+    help: "Starts a workflow of this schedule now. Repeatable",
+  },
   { name: "concurrency", value: "N", help: "How many workflows run at a time. Default: 100" },
   {
     name: "grace",

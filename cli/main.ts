@@ -42,6 +42,8 @@ async function dispatch(invocation: Invocation): Promise<ExitStatus> {
       return await (await import("./why.ts")).why(invocation);
     case "queues":
       return await (await import("./queues.ts")).queues(invocation);
+    case "schedules":
+      return await (await import("./schedules.ts")).schedules(invocation);
     case "executors":
       return await (await import("./executors.ts")).executors(invocation);
     case "work":

@@ -9,7 +9,7 @@ import type { Invocation } from "./invocation.ts";
 import { stdout } from "./output.ts";
 import { toJson } from "./plain_json.ts";
 import { printableLine } from "./printable.ts";
-import { loadQueues } from "./workflow_modules.ts";
+import { loadQueues, loadSchedules } from "./workflow_modules.ts";
 import { type Ends, WorkerLog } from "./worker_log.ts";
 
 /** `work`: runs workflows that nobody runs, until it is asked to stop. That is its end: the status is 0. */
@@ -20,12 +20,14 @@ export async function work({ flags: given }: Invocation): Promise<ExitStatus> {
   const closeGrace = grace === undefined ? undefined : parseDuration("grace", grace);
   const workflows = await availableWorkflows(flags.location, flags.modules);
   const queues = await loadQueues(flags.modules);
+  const schedules = await loadSchedules(flags.modules);
   const log = new WorkerLog(stdout, flags.json);
   {
     await using engine = await Engine.open(flags.location, {
       ...flags.engine,
       workflows,
       queues,
+      schedules,
       closeGrace,
       onEvent: (event) => log.observe(event),
     });

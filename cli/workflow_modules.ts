@@ -1,4 +1,4 @@
-import { isQueue, isWorkflow, type Queue, type Workflow } from "../mod.ts";
+import { isQueue, isSchedule, isWorkflow, type Queue, type Schedule, type Workflow } from "../mod.ts";
 import { printableLine, printableText } from "./printable.ts";
 import { UsageError } from "./usage_error.ts";
 
@@ -40,6 +40,12 @@ export async function loadWorkflows(files: readonly string[]): Promise<Workflow[
 export async function loadQueues(files: readonly string[]): Promise<Queue[]> {
   const modules = await Promise.all(files.map(load));
   return Array.from(new Set(modules.flatMap((module) => Object.values(module).filter(isQueue))));
+}
+
+/** Loads the schedules that modules export. @throws {UsageError} as {@linkcode loadWorkflows} */
+export async function loadSchedules(files: readonly string[]): Promise<Schedule[]> {
+  const modules = await Promise.all(files.map(load));
+  return Array.from(new Set(modules.flatMap((module) => Object.values(module).filter(isSchedule))));
 }
 
 async function load(file: string): Promise<Record<string, unknown>> {

@@ -28,6 +28,7 @@ import { randomId, randomUuid } from "./random.ts";
 import type { RequestHost } from "./requests.ts";
 import { Parked, Run, runName } from "./run.ts";
 import { Runs } from "./runs.ts";
+import type { ScheduleSummary, Scheduling } from "./scheduling.ts";
 import { decodeAnyValue, encodeValue } from "./serialize.ts";
 import type { Database } from "./store/database.ts";
 import { type Signal, signalName } from "./signal.ts";
@@ -102,6 +103,7 @@ export class Engine implements AsyncDisposable {
   readonly #database: Database;
   readonly #executors: ExecutorRegistry;
   #queueing: Queueing | undefined;
+  #scheduling: Scheduling | undefined;
   #transactions: Transactions | undefined;
   #closing: Promise<void> | undefined;
   #isClosed = false;
@@ -555,6 +557,9 @@ export class Engine implements AsyncDisposable {
     );
     await Promise.all(definitions.map((queue) => queueing.define(queue)));
     await this.#runs.work({ versions: this.#versions, queues: queueing.queues, queueNames, concurrency });
+    if (this.#settings.schedules.length > 0 && this.#closing === undefined) {
+      await (await this.#loadScheduling()).work();
+    }
   }
 
   /**
@@ -621,6 +626,57 @@ export class Engine implements AsyncDisposable {
     await (await this.#loadQueueing()).pause(queue, false);
   }
 
+  /** The schedules of the store, by their names. */
+  async schedules(): Promise<ScheduleSummary[]> {
+    this.#checkNotClosed();
+    return await (await this.#loadScheduling()).list();
+  }
+
+  /**
+   * Has a schedule tick no more, in any process, until {@linkcode Engine.resumeSchedule}.
+   *
+   * @throws {ScheduleNotFoundError} if there is no such schedule
+   */
+  async pauseSchedule(name: string): Promise<void> {
+    this.#checkNotClosed();
+    await (await this.#loadScheduling()).pause(name, true);
+  }
+
+  /**
+   * Has a schedule tick again. What would have been ticks while it was paused are none.
+   *
+   * @throws {ScheduleNotFoundError} if there is no such schedule
+   */
+  async resumeSchedule(name: string): Promise<void> {
+    this.#checkNotClosed();
+    await (await this.#loadScheduling()).pause(name, false);
+  }
+
+  /**
+   * Starts a workflow of a schedule now, beside its ticks, whether it is paused or not; whoever works runs it.
+   *
+   * @returns the workflow's handle, once it is stored
+   * @throws {ScheduleNotFoundError} if there is no such schedule
+   * @throws {ScheduleInputError} if its input is made by code that is not among the engine's `schedules`
+   */
+  async triggerSchedule<O = unknown>(name: string): Promise<Handle<O>> {
+    if (this.#closing !== undefined) throw this.#closedError();
+    return new Handle<O>(this.#source, await (await this.#loadScheduling()).trigger(name));
+  }
+
+  async #loadScheduling(): Promise<Scheduling> {
+    const queueing = await this.#loadQueueing();
+    const { Scheduling } = await import("./scheduling.ts");
+    return this.#scheduling ??= new Scheduling({
+      ...this.#settings,
+      definitions: this.#settings.schedules,
+      database: this.#database,
+      store: this.#store,
+      queueing,
+      told: (workflowId) => this.#runs.told(workflowId),
+    });
+  }
+
   /** Most programs have no queues, so what they take is loaded with the first. */
   async #loadQueueing(): Promise<Queueing> {
     const { Queueing } = await import("./queueing.ts");
@@ -647,6 +703,7 @@ export class Engine implements AsyncDisposable {
   }
 
   async #close(): Promise<void> {
+    this.#scheduling?.stop();
     await this.#runs.close(this.#settings.closeGraceMs);
     this.#followers.wakeAll();
     this.#events.close();

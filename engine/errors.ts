@@ -329,6 +329,25 @@ export class QueueNotFoundError extends StepwellError {
   }
 }
 
+/** No schedule has this name. */
+export class ScheduleNotFoundError extends StepwellError {
+  /** Thrown by the engine. */
+  constructor(readonly schedule: string, file: string) {
+    super(`Cannot find schedule "${schedule}" in "${file}"`);
+  }
+}
+
+/** A schedule is to run now whose input is made by code that this engine does not have. */
+export class ScheduleInputError extends StepwellError {
+  /** Thrown by the engine. */
+  constructor(readonly schedule: string) {
+    super(
+      `Cannot run schedule "${schedule}" now: wanted an input that is stored, or the schedule's definition, ` +
+        `found that its code makes one of each tick`,
+    );
+  }
+}
+
 /** The store failed: the file is gone, full, read-only, locked for too long, and so on. Never a workflow's outcome. */
 export class StoreError extends StepwellError {}
 

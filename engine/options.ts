@@ -3,6 +3,7 @@ import { type Duration, durationMs } from "./duration.ts";
 import type { EngineEvent } from "./events.ts";
 import { isQueue, type Queue } from "./queue.ts";
 import { type RandomSource, systemRandom } from "./random.ts";
+import { isSchedule, type Schedule } from "./schedule.ts";
 import { isWorkflow, type Workflow } from "./workflow.ts";
 
 /** How an engine is opened. */
@@ -11,6 +12,8 @@ export interface EngineOptions {
   workflows?: readonly Workflow[];
   /** The queues whose limits it stores when it begins to work. */
   queues?: readonly Queue[];
+  /** The schedules that it sees to while it works: what `schedule()` of `@stepwell/stepwell/schedule` returns. */
+  schedules?: readonly Schedule[];
   /**
    * What a checkpoint survives: `"full"`, the default, power loss; `"normal"` the end of the process, for a fraction of
    * the time.
@@ -63,6 +66,7 @@ export interface EngineOptions {
 export interface EngineSettings {
   readonly workflows: readonly Workflow[];
   readonly queues: readonly Queue[];
+  readonly schedules: readonly Schedule[];
   readonly durability: "full" | "normal";
   readonly sqlite: "builtin" | "ffi";
   readonly leaseMs: number;
@@ -86,9 +90,11 @@ export interface EngineSettings {
  * @throws {TypeError | RangeError} if one of them is not as {@linkcode EngineOptions} says
  */
 export function engineSettings(options: EngineOptions): EngineSettings {
-  const { workflows = [], queues = [], durability = "full", sqlite = "builtin", onEvent } = options;
+  const { workflows = [], queues = [], schedules = [], durability = "full", sqlite = "builtin", onEvent } =
+    options;
   checkWorkflows(workflows);
   checkQueues(queues);
+  checkSchedules(schedules);
   oneOf("durability", durability, ["full", "normal"]);
   oneOf("sqlite", sqlite, ["builtin", "ffi"]);
   if (onEvent !== undefined && typeof onEvent !== "function") {
@@ -97,6 +103,7 @@ export function engineSettings(options: EngineOptions): EngineSettings {
   return {
     workflows,
     queues,
+    schedules,
     durability,
     sqlite,
     onEvent,
@@ -135,6 +142,16 @@ function checkWorkflows(workflows: readonly unknown[]): void {
 function checkQueues(queues: readonly Queue[]): void {
   if (Array.isArray(queues) && queues.every(isQueue)) return;
   throw new TypeError("Cannot use the option queues: wanted an array of what queue() returns");
+}
+
+function checkSchedules(schedules: readonly Schedule[]): void {
+  if (!Array.isArray(schedules) || !schedules.every(isSchedule)) {
+    throw new TypeError("Cannot use the option schedules: wanted an array of what schedule() returns");
+  }
+  const names = schedules.map(({ name }) => name);
+  const twice = names.find((name, i) => names.indexOf(name) !== i);
+  if (twice === undefined) return;
+  throw new TypeError(`Cannot use the option schedules: two of them are named "${twice}"`);
 }
 
 function oneOf(option: string, value: string, wanted: readonly string[]): void {

@@ -34,10 +34,12 @@ Deno.test("jsr.json publishes the engine and the kit for tests, and nothing else
   const root = new URL("../", import.meta.url).href;
   const files = Array.from(text.matchAll(/^ +(file:\S+) \(/gm), ([, file]) => file!.slice(root.length));
   const outside = files.filter((file) =>
-    !/^((engine|testing)\/.+|mod\.ts|jsr\.json|[A-Z]+(\.md)?)$/.test(file)
+    !/^((engine|testing)\/.+|(mod|schedule)\.ts|jsr\.json|[A-Z]+(\.md)?)$/.test(file)
   );
   assertEquals(outside, []);
-  for (const entry of ["mod.ts", "testing/mod.ts"]) assertEquals(files.includes(entry), true, text);
+  for (const entry of ["mod.ts", "schedule.ts", "testing/mod.ts"]) {
+    assertEquals(files.includes(entry), true, text);
+  }
 });
 
 async function readConfig(path: string): Promise<Config> {

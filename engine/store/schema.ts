@@ -183,6 +183,27 @@ const MIGRATIONS: readonly string[] = [
     depth INTEGER NOT NULL DEFAULT 0   -- how many have not begun; triggers keep it so
   );
 
+  CREATE TABLE schedules (
+    name TEXT PRIMARY KEY,
+    workflow TEXT NOT NULL,            -- the workflow that each tick starts, as the inputs have it
+    version TEXT,
+    timeout_ms INTEGER,
+    input_json TEXT,                   -- null is undefined, or an input that code makes of the tick
+    makes_input INTEGER NOT NULL,      -- 1 where it does
+    cron TEXT NOT NULL,
+    time_zone TEXT NOT NULL,
+    missed TEXT NOT NULL,              -- skip latest all
+    overlap TEXT NOT NULL,             -- allow skip queue
+    queue TEXT,                        -- the name of the queue that the workflows are put into
+    paused_at INTEGER,
+    from_at INTEGER NOT NULL,          -- the ticks after this are yet to come
+    next_tick_at INTEGER,
+    last_tick_at INTEGER,
+    last_workflow INTEGER,             -- the workflow that was started last
+    ticker INTEGER,                    -- who saw to the last tick: a number at random
+    checksum INTEGER NOT NULL          -- of what the workflows are started with
+  ) WITHOUT ROWID;
+
   -- Of a workflow that was put into a queue. It has its place in it, which is limited, while it is under way: from the
   -- beginning of its first run to its end, or until it is blocked.
   ALTER TABLE workflows ADD COLUMN queue INTEGER;
@@ -275,6 +296,7 @@ export const OWN_NAMES: readonly string[] = [
   "published",
   "emitted",
   "queues",
+  "schedules",
   "wal_growth",
   "signals",
   "steps",

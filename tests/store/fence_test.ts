@@ -12,6 +12,8 @@ import * as patches from "../../engine/store/patch_statements.ts";
 import type { Ownership } from "../../engine/store/ownership.ts";
 import * as queues from "../../engine/store/queue_statements.ts";
 import { Queues } from "../../engine/store/queues.ts";
+import * as schedules from "../../engine/store/schedule_statements.ts";
+import { Schedules } from "../../engine/store/schedules.ts";
 import * as workflows from "../../engine/store/workflow_statements.ts";
 import type { WorkflowRecord } from "../../engine/store/records.ts";
 import { Store } from "../../engine/store/store.ts";
@@ -466,6 +468,46 @@ testEachDriver(
   },
 );
 
+testEachDriver("a tick is seen to once, and not of a schedule that is paused", async ({ open }) => {
+  const database = await open();
+  const store = new Schedules(database);
+  const entry = {
+    name: "s",
+    workflow: "workflow",
+    version: null,
+    timeoutMs: null,
+    inputJson: "1",
+    makesInput: false,
+    cron: "@hourly",
+    timeZone: "UTC",
+    missed: "all",
+    overlap: "allow",
+    queue: null,
+  } as const;
+  assert(await store.define(entry, { from: 1_000, next: 2_000 }));
+  const start = (workflowId: string, at: number, seenFrom: number, ticker: number) =>
+    store.start({ schedule: "s", at, seenFrom, next: at + 1_000, ticker }, {
+      workflowId,
+      name: "workflow",
+      createdAt: at,
+      seed: 7,
+      inputJson: "1",
+    });
+  const outcomes = await Promise.all([start("a", 2_000, 1_000, 1), start("b", 2_000, 1_000, 2)]);
+  assertEquals(outcomes, ["started", "lost"]);
+  const before = await contents(database);
+  await store.pass({ schedule: "s", at: 3_000, seenFrom: 1_000, next: 4_000 });
+  const found = (await store.find("s"))!;
+  await store.noteNext({ ...found, fromAt: 1_000 }, 9_000);
+  assertEquals((await store.find("s"))!, { ...found, fromAt: 2_000, nextTickAt: 3_000 });
+  await store.pause("s", 2_500, true);
+  assertEquals(await start("c", 3_000, 2_000, 3), "lost");
+  assertEquals(await contents(database), before);
+  await store.pause("s", 3_500, false);
+  assertEquals(await start("c", 3_000, 2_000, 3), "lost");
+  assertEquals(await start("c", 4_000, 3_500, 3), "started");
+});
+
 Deno.test("every statement that writes is fenced, and tested here", () => {
   // A new statement goes into one of these lists, with a test of its fence if it is one that writes.
   const fenced = [
@@ -502,12 +544,18 @@ Deno.test("every statement that writes is fenced, and tested here", () => {
     "releaseWorkflow",
     "unblockWorkflow",
     "retryWorkflow",
+    "startTick",
+    "passTicks",
+    "noteNextTick",
   ];
   const ofExecutors = ["renewLease", "removeExecutor"];
   const ofQueues = ["defineQueue", "ensureQueue", "pauseQueue", "readyDelayed"];
-  const { MAX_QUEUES: _, ...ofQueueing } = queues;
+  const ofSchedules = ["defineSchedule", "pauseSchedule", "resumeSchedule"];
+  const { MAX_QUEUES: _queues, ...ofQueueing } = queues;
+  const { MAX_SCHEDULES: _schedules, ...ofScheduling } = schedules;
   const statements = {
     ...ofQueueing,
+    ...ofScheduling,
     ...workflows,
     ...checkpoints,
     ...messages,
@@ -519,7 +567,7 @@ Deno.test("every statement that writes is fenced, and tested here", () => {
   const reading = Object.keys(statements).filter((name) => name.startsWith("select"));
   assertEquals(
     Object.keys(statements).toSorted(),
-    [...fenced, ...ofExecutors, ...ofQueues, ...reading].toSorted(),
+    [...fenced, ...ofExecutors, ...ofQueues, ...ofSchedules, ...reading].toSorted(),
   );
   for (const name of reading) {
     const statement = (statements as unknown as Record<string, (...about: unknown[]) => Statement>)[name]!(

@@ -1,11 +1,18 @@
 // Workflows for the tests of the command line, in JavaScript, as somebody would load them with --module.
 import { queue, workflow } from "@stepwell/stepwell";
+import { schedule } from "@stepwell/stepwell/schedule";
 
 export const single = queue("single", { concurrency: 1, rate: { limit: 5, period: "1s" } });
 
 export const greet = workflow("greet", async (ctx, input) => {
   const name = await ctx.step("name", () => input?.name ?? "nobody");
   return await ctx.step("greet", () => `Hello, ${name}`);
+});
+
+export const greetings = schedule("greetings", {
+  cron: "0 0 1 1 *",
+  workflow: greet,
+  input: { name: "Year" },
 });
 
 /** Calls one step several times, as in a loop. */

@@ -1,0 +1,146 @@
+import { Cron } from "croner";
+import { checkName } from "./names.ts";
+import { asQueue, type Queue } from "./queue.ts";
+import { brandSchedule, type Schedule } from "./schedule.ts";
+import { isWorkflow, type Workflow } from "./workflow.ts";
+
+/** When a schedule ticks, and what it starts. */
+export interface ScheduleOptions<I> {
+  /**
+   * When it ticks: a cron expression of five fields, minute to weekday, or of six, with the second before them; or
+   * `@hourly` and its like. As in Vixie cron, a fixed time that does not exist on a day when the clocks go forward is made up
+   * for right after, and one that exists twice when they go back ticks once; what repeats goes on repeating.
+   */
+  cron: string;
+  /** The time zone that its times are in, such as `"Europe/Berlin"`. `"UTC"` by default. */
+  timeZone?: string;
+  /** What each tick starts. */
+  // deno-lint-ignore no-explicit-any -- what its function is given does not matter here
+  workflow: Workflow<I, unknown, any>;
+  /** What the workflow is given, or what makes that of the tick's time. What the latter throws is an uncaught exception. */
+  input?: I | ((tick: Date) => I);
+  /**
+   * What becomes of ticks for which nobody was there: `"latest"`, the default, starts the last of them, `"all"` each, `"skip"`
+   * none, unless it is less than a minute late.
+   */
+  missed?: "skip" | "latest" | "all";
+  /**
+   * What becomes of a tick while the workflow that the schedule has started last has not ended: `"allow"`, the default, starts
+   * another one beside it, `"skip"` none, `"queue"` one that begins after it.
+   */
+  overlap?: "allow" | "skip" | "queue";
+  /** The queue that the workflows are put into; by default none, unless `overlap` is `"queue"`: then one of the schedule's own. */
+  queue?: Queue | string;
+}
+
+/**
+ * Defines a schedule: each tick starts one workflow, once over all processes that work with this definition
+ * (`Engine.open(…, { schedules })`, `engine.work()`), whatever crashes.
+ *
+ * Cron expressions are read by [croner](https://croner.56k.guru/).
+ *
+ * @param name by which it is known in the store
+ * @throws {TypeError | RangeError} if the name is not one, or an option is not as {@linkcode ScheduleOptions} says
+ *
+ * @example
+ * ```ts
+ * import { Engine, workflow } from "@stepwell/stepwell";
+ * import { schedule } from "@stepwell/stepwell/schedule";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const report = workflow("report", (ctx, day: string) => ctx.step("write", () => `report of ${day}`));
+ * const daily = schedule("daily", {
+ *   cron: "0 6 * * mon-fri",
+ *   timeZone: "Europe/Berlin",
+ *   workflow: report,
+ *   input: (tick) => tick.toISOString().slice(0, 10),
+ * });
+ * const tick = daily.next(Date.UTC(2026, 0, 2, 12));
+ * assertEquals(new Date(tick!).toISOString(), "2026-01-05T05:00:00.000Z");
+ *
+ * await using engine = await Engine.open(":memory:", { workflows: [report], schedules: [daily] });
+ * engine.work();
+ * ```
+ */
+export function schedule<I>(name: string, options: ScheduleOptions<I>): Schedule {
+  checkName(name, "a schedule's name");
+  const { cron, timeZone = "UTC", workflow, input, missed = "latest", overlap = "allow" } = options;
+  if (!isWorkflow(workflow)) {
+    throw new TypeError(`Cannot make schedule "${name}": wanted a workflow that workflow() has made`);
+  }
+  oneOf(name, "missed", missed, ["skip", "latest", "all"]);
+  oneOf(name, "overlap", overlap, ["allow", "skip", "queue"]);
+  if (options.queue !== undefined && overlap === "queue") {
+    throw new TypeError(
+      `Cannot make schedule "${name}": wanted no queue beside overlap "queue", which has one of its own`,
+    );
+  }
+  const times = parse(name, cron, timeZone);
+  const queue = options.queue === undefined ? undefined : asQueue(options.queue);
+  const definition: Schedule = {
+    name,
+    cron,
+    timeZone,
+    workflow,
+    input,
+    missed,
+    overlap,
+    ...queue !== undefined && { queue },
+    next: (after) => times.nextRun(new Date(after))?.getTime(),
+    // Those before a time are wanted of it.
+    previous: (at) => times.previousRuns(1, new Date(at + 1))[0]?.getTime(),
+  };
+  return brandSchedule(definition);
+}
+
+/**
+ * The next ticks of a cron expression.
+ *
+ * @param options.timeZone the time zone that its times are in
+ * @param options.after they come after this
+ * @param options.count how many, at most
+ * @throws {TypeError} if it is no cron expression, or no time zone
+ *
+ * @example
+ * ```ts
+ * import { nextTicks } from "@stepwell/stepwell/schedule";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const ticks = nextTicks("0 6 * * mon", { timeZone: "UTC", after: new Date("2026-01-01T00:00:00Z"), count: 2 });
+ * assertEquals(ticks, [new Date("2026-01-05T06:00:00Z"), new Date("2026-01-12T06:00:00Z")]);
+ * ```
+ */
+export function nextTicks(
+  cron: string,
+  { timeZone, after, count }: { timeZone: string; after: Date; count: number },
+): Date[] {
+  return parse(cron, cron, timeZone).nextRuns(count, after);
+}
+
+/** @throws {TypeError} if it is no cron expression, or no time zone */
+function parse(name: string, cron: string, timeZone: string): Cron {
+  if (typeof cron !== "string") {
+    throw new TypeError(`Cannot make schedule "${name}": wanted a cron expression, found ${typeof cron}`);
+  }
+  try {
+    const times = new Cron(cron, { timezone: timeZone, paused: true });
+    times.nextRun(new Date(0));
+    return times;
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new TypeError(
+      `Cannot make schedule "${name}": wanted a cron expression and a time zone, ` +
+        `found ${JSON.stringify(cron)} and ${JSON.stringify(timeZone)} (${reason})`,
+      { cause },
+    );
+  }
+}
+
+function oneOf(name: string, option: string, value: string, wanted: readonly string[]): void {
+  if (wanted.includes(value)) return;
+  throw new TypeError(
+    `Cannot make schedule "${name}": wanted ${option} to be one of ${wanted.join(", ")}, found ${
+      JSON.stringify(value)
+    }`,
+  );
+}
