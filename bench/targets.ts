@@ -13,6 +13,7 @@ import type { Figure, Target } from "./targets/figure.ts";
 import { latency } from "./targets/latency.ts";
 import { manyWorkflows } from "./targets/many_workflows.ts";
 import { memory } from "./targets/memory.ts";
+import { queues } from "./targets/queues.ts";
 import { recovery } from "./targets/recovery.ts";
 import { replay } from "./targets/replay.ts";
 import { sequential } from "./targets/sequential.ts";
@@ -30,6 +31,7 @@ const TARGETS: readonly Target[] = [
   memory,
   disk,
   sleepers,
+  queues,
 ];
 
 if (import.meta.main) await main();

@@ -193,7 +193,11 @@ export class Worker {
         const liveness = executors.liveness(executor);
         const isLost = liveness === "gone" || leaseUntil === null && liveness === "unknown" ||
           leaseUntil !== null && leaseUntil <= clock.now();
-        if (isLost) this.#take(await store.ownedBy(executor, serving, this.#room));
+        if (!isLost) continue;
+        const found = await store.ownedBy(executor, serving, this.#room);
+        // One may have been passed over because its process was alive then.
+        for (const { workflowId } of found) this.#passedOver.delete(workflowId);
+        this.#take(found);
       }
       return others.length > 0;
     } catch (error) {

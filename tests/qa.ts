@@ -22,7 +22,7 @@ const CHECKS: readonly Check[] = [
   { name: "format", args: ["fmt", "--check"] },
   { name: "lint", args: ["lint"] },
   { name: "types", args: ["check"] },
-  { name: "docs", args: ["doc", "--lint", "mod.ts", "testing/mod.ts"] },
+  { name: "docs", args: ["doc", "--lint", "mod.ts", "schedule.ts", "testing/mod.ts"] },
   {
     name: "tests, and the examples in the docs",
     args: ["task", "test", "--ignore=tests/executable_test.ts"],

@@ -108,7 +108,7 @@ Deno.test("the kit for tests imports the engine and itself alone", async () => {
   assertEquals(kitProblems(await readRepository()), []);
 });
 
-Deno.test("mod.ts and testing/mod.ts only re-export", async () => {
+Deno.test("mod.ts, schedule.ts and testing/mod.ts only re-export", async () => {
   const files = new Map([
     [
       "mod.ts",
@@ -230,7 +230,7 @@ function kitProblems(files: Files): string[] {
 
 function modProblems(files: Files): string[] {
   const reExports: [mod: RegExp, reExport: RegExp][] = [
-    [/^mod\.ts$/, /export (?:type )?(?:\*|\{[^{}]*\}) from "\.\/engine\/[^"]+";/g],
+    [/^(mod|schedule)\.ts$/, /export (?:type )?(?:\*|\{[^{}]*\}) from "\.\/engine\/[^"]+";/g],
     [/^testing\/mod\.ts$/, /export (?:type )?(?:\*|\{[^{}]*\}) from "\.\/[^"]+";/g],
   ];
   return reExports.flatMap(([mod, reExport]) =>
@@ -288,7 +288,9 @@ function withoutComments(text: string): string {
 
 async function readRepository(): Promise<Files> {
   const files = new Map<string, string>();
-  for (const path of ["main.ts", "mod.ts"]) files.set(path, await Deno.readTextFile(new URL(path, ROOT)));
+  for (const path of ["main.ts", "mod.ts", "schedule.ts"]) {
+    files.set(path, await Deno.readTextFile(new URL(path, ROOT)));
+  }
   for (const folder of FOLDERS) await readFolder(folder, files);
   return files;
 }

@@ -4,8 +4,10 @@ import type { Clock } from "../clock.ts";
 const LOOK_INTERVAL_MS = 10;
 /** After how many looks that have found nobody writing the process is awakened by a write instead. */
 const QUIET_LOOKS = 20;
-/** How many of them are left to go after a write that was none of another connection's commits. */
-const LOOKS_AFTER_OWN = 5;
+/** How many of them are left to go after a write that is not a commit of another connection's, or not one yet. */
+const LOOKS_AFTER_WRITE = 6;
+/** The first pause before the next of those, in milliseconds; each is twice as long, up to the usual one. */
+const FIRST_PAUSE_MS = 1;
 /** How often a look is taken while nobody writes, in case a write has not been told of, in milliseconds. */
 const REST_INTERVAL_MS = 1_000;
 /** And where nothing tells of writes. */
@@ -40,6 +42,7 @@ export class CommitWatch {
   #version: unknown;
   #ownCommits = 0;
   #quietLooks = 0;
+  #pauseMs = LOOK_INTERVAL_MS;
   #untold = 0;
 
   constructor(private readonly options: CommitWatchOptions) {}
@@ -65,7 +68,11 @@ export class CommitWatch {
   }
 
   #lookLater(): void {
-    if (this.#quietLooks < QUIET_LOOKS) return this.#lookIn(LOOK_INTERVAL_MS);
+    if (this.#quietLooks < QUIET_LOOKS) {
+      this.#lookIn(this.#pauseMs);
+      this.#pauseMs = Math.min(this.#pauseMs * 2, LOOK_INTERVAL_MS);
+      return;
+    }
     const watcher = this.#untold < MAX_UNTOLD ? watchFile(this.options.log) : undefined;
     if (watcher === undefined) this.#lookIn(UNTOLD_INTERVAL_MS);
     else this.#rest(watcher);
@@ -99,7 +106,9 @@ export class CommitWatch {
       end();
       this.#untold = 0;
       if (this.#hasChanged()) return this.#tell();
-      this.#quietLooks = QUIET_LOOKS - LOOKS_AFTER_OWN;
+      // A commit can be seen only some milliseconds after it was written, once it is durable.
+      this.#quietLooks = QUIET_LOOKS - LOOKS_AFTER_WRITE;
+      this.#pauseMs = FIRST_PAUSE_MS;
       this.#lookLater();
     });
     if (this.#hasChanged()) {
