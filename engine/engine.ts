@@ -534,18 +534,27 @@ export class Engine implements AsyncDisposable {
    * process is gone.
    *
    * @param options.concurrency how many at a time; one that is let go while it waits does not count. 100 by default
-   * @returns settled once the engine is closed
+   * @returns settled once the engine is closed; what is called while it works settles likewise, whatever its options
    */
   async work({ concurrency = 100, queues }: WorkOptions = {}): Promise<void> {
     if (!(Number.isSafeInteger(concurrency) && concurrency >= 1)) {
       throw new RangeError(`Cannot work: wanted a concurrency of 1 or more, found ${concurrency}`);
     }
     if (this.#closing !== undefined) throw this.#closedError();
+    if (queues !== undefined && !Array.isArray(queues)) {
+      throw new TypeError(`Cannot work: wanted an array of queues, found ${queues}`);
+    }
     if (this.#working === undefined) {
       this.#working = Promise.withResolvers<void>();
-      await this.#work(concurrency, queues);
+      try {
+        await this.#work(concurrency, queues);
+      } catch (error) {
+        // So that it can be called again.
+        this.#working = undefined;
+        throw error;
+      }
     }
-    await this.#working.promise;
+    await this.#working?.promise;
   }
 
   async #work(concurrency: number, given: WorkOptions["queues"]): Promise<void> {
@@ -592,21 +601,23 @@ export class Engine implements AsyncDisposable {
     options: EnqueueOptions<I> = {},
   ): Promise<Handle<O>> {
     if (this.#closing !== undefined) throw this.#closedError();
-    const queueing = await this.#loadQueueing();
-    return new Handle<O>(this.#source, await queueing.enqueue(workflow, options));
+    return await this.#whileOpen(async () => {
+      const queueing = await this.#loadQueueing();
+      return new Handle<O>(this.#source, await queueing.enqueue(workflow, options));
+    });
   }
 
   /** The processes that run workflows of the store, or are ready to; and those that are gone and not struck off yet. */
   async executors(): Promise<ExecutorSummary[]> {
-    this.#checkNotClosed();
-    const { summarizeExecutor } = await import("./executors.ts");
-    return (await this.#executors.list()).map((record) => summarizeExecutor(record, this.#executor.id));
+    return await this.#whileOpen(async () => {
+      const { summarizeExecutor } = await import("./executors.ts");
+      return (await this.#executors.list()).map((record) => summarizeExecutor(record, this.#executor.id));
+    });
   }
 
   /** The queues of the store, by their names. */
   async queues(): Promise<QueueSummary[]> {
-    this.#checkNotClosed();
-    return await (await this.#loadQueueing()).list();
+    return await this.#whileOpen(async () => (await this.#loadQueueing()).list());
   }
 
   /**
@@ -616,20 +627,17 @@ export class Engine implements AsyncDisposable {
    * @throws {QueueNotFoundError} if there is no such queue
    */
   async pauseQueue(queue: Queue | string): Promise<void> {
-    this.#checkNotClosed();
-    await (await this.#loadQueueing()).pause(queue, true);
+    await this.#whileOpen(async () => (await this.#loadQueueing()).pause(queue, true));
   }
 
   /** Has a queue's workflows begin again. @throws {QueueNotFoundError} if there is no such queue */
   async resumeQueue(queue: Queue | string): Promise<void> {
-    this.#checkNotClosed();
-    await (await this.#loadQueueing()).pause(queue, false);
+    await this.#whileOpen(async () => (await this.#loadQueueing()).pause(queue, false));
   }
 
   /** The schedules of the store, by their names. */
   async schedules(): Promise<ScheduleSummary[]> {
-    this.#checkNotClosed();
-    return await (await this.#loadScheduling()).list();
+    return await this.#whileOpen(async () => (await this.#loadScheduling()).list());
   }
 
   /**
@@ -638,8 +646,7 @@ export class Engine implements AsyncDisposable {
    * @throws {ScheduleNotFoundError} if there is no such schedule
    */
   async pauseSchedule(name: string): Promise<void> {
-    this.#checkNotClosed();
-    await (await this.#loadScheduling()).pause(name, true);
+    await this.#whileOpen(async () => (await this.#loadScheduling()).pause(name, true));
   }
 
   /**
@@ -648,8 +655,7 @@ export class Engine implements AsyncDisposable {
    * @throws {ScheduleNotFoundError} if there is no such schedule
    */
   async resumeSchedule(name: string): Promise<void> {
-    this.#checkNotClosed();
-    await (await this.#loadScheduling()).pause(name, false);
+    await this.#whileOpen(async () => (await this.#loadScheduling()).pause(name, false));
   }
 
   /**
@@ -661,7 +667,9 @@ export class Engine implements AsyncDisposable {
    */
   async triggerSchedule<O = unknown>(name: string): Promise<Handle<O>> {
     if (this.#closing !== undefined) throw this.#closedError();
-    return new Handle<O>(this.#source, await (await this.#loadScheduling()).trigger(name));
+    return await this.#whileOpen(async () =>
+      new Handle<O>(this.#source, await (await this.#loadScheduling()).trigger(name))
+    );
   }
 
   async #loadScheduling(): Promise<Scheduling> {
@@ -685,6 +693,7 @@ export class Engine implements AsyncDisposable {
       database: this.#database,
       store: this.#store,
       told: (workflowId) => this.#runs.told(workflowId),
+      look: () => this.#runs.look(),
     });
   }
 
@@ -738,6 +747,7 @@ export class Engine implements AsyncDisposable {
       deadlineAt,
       create: true,
       fresh,
+      insists: true,
     });
   }
 
@@ -762,7 +772,7 @@ export class Engine implements AsyncDisposable {
 
   /** Goes on with a workflow that is stored, whatever it was started with. */
   async #takeUp<O>(workflow: Workflow, id: string): Promise<Handle<O>> {
-    await this.#runs.takeUp(workflow, id);
+    await this.#runs.takeUp(workflow, id, true);
     return new Handle<O>(this.#source, id);
   }
 
@@ -848,6 +858,17 @@ export class Engine implements AsyncDisposable {
   /** While it is being closed, its workflows may still look at others, and tell them something. */
   #checkNotClosed(): void {
     if (this.#isClosed) throw this.#closedError();
+  }
+
+  /** Does something with the store. Where the engine is closed meanwhile, it is that which is told. */
+  async #whileOpen<T>(act: () => Promise<T>): Promise<T> {
+    this.#checkNotClosed();
+    try {
+      return await act();
+    } catch (error) {
+      if (this.#isClosed && error instanceof StoreError) throw this.#closedError();
+      throw error;
+    }
   }
 
   #closedError(): EngineClosedError {

@@ -1,6 +1,7 @@
 import type { Clock } from "./clock.ts";
 import { type Duration, durationMs } from "./duration.ts";
 import { LimitExceededError, QueueFullError } from "./errors.ts";
+import { refuseUnknown } from "./known_options.ts";
 import { checkName } from "./names.ts";
 import { asQueue, completeLimits, type Queue } from "./queue.ts";
 import { randomId, type RandomSource, randomUuid } from "./random.ts";
@@ -60,6 +61,22 @@ export interface EnqueueHost {
 
 const DEFAULT_QUEUE = "default";
 const MAX_PRIORITY = 1_000;
+/** The last time that a date can tell. */
+const MAX_TIME = 8_640_000_000_000_000;
+const OPTIONS: readonly (keyof EnqueueOptions)[] = [
+  "id",
+  "queue",
+  "input",
+  "delay",
+  "startAt",
+  "priority",
+  "partition",
+  "version",
+  "timeout",
+  "deduplicationKey",
+  "debounce",
+  "throttle",
+];
 /** How often other processes may be first before it is given up. */
 const MAX_TRIES = 100;
 
@@ -80,6 +97,7 @@ export async function enqueueWorkflow<I>(
   options: EnqueueOptions<I>,
 ): Promise<string> {
   const { store, queues } = host;
+  refuseUnknown(options, OPTIONS, "enqueue");
   const queue = asQueue(options.queue ?? DEFAULT_QUEUE);
   const request = await check(host, workflow, { ...options, queue });
   if (typeof options.queue === "object") await host.define(queue);
@@ -95,7 +113,9 @@ export async function enqueueWorkflow<I>(
     }
     const standIn = await queues.standIn(placing);
     if (standIn !== undefined) {
-      if (placing.debounceKey === null || await postpone(host, standIn, request)) return standIn;
+      const { workflowId } = standIn;
+      checkWorkflow(standIn, input.name);
+      if (placing.debounceKey === null || await postpone(host, workflowId, request)) return workflowId;
       continue;
     }
     const found = await queues.find(queue.name);
@@ -111,15 +131,13 @@ async function postpone(host: EnqueueHost, workflowId: string, request: Request)
   const { input, placing, debounceMaxMs } = request;
   const record = await store.find(workflowId);
   if (record === undefined) return false;
-  const stored = await store.input(record);
-  checkWorkflow(stored, input.name);
-  const { createdAt, seed } = stored;
+  const { createdAt, seed } = await store.input(record);
   const latest = debounceMaxMs === undefined ? Infinity : createdAt + debounceMaxMs;
   const readyAt = Math.min(placing.readyAt, latest);
   return await queues.postpone(
     record.workflow,
     { ...input, workflowId, createdAt, seed },
-    { readyAt, now: clock.now() },
+    { ...placing, readyAt, now: clock.now() },
   );
 }
 
@@ -130,6 +148,8 @@ async function check<I>(
 ): Promise<Request> {
   const { id = randomUuid(random), queue, priority = 0, partition, deduplicationKey } = options;
   const { debounce, throttle } = options;
+  if (debounce !== undefined) refuseUnknown(debounce, ["key", "period", "maxWait"], "debounce");
+  if (throttle !== undefined) refuseUnknown(throttle, ["key", "period"], "throttle");
   const { name, version, timeoutMs } = codeOf(workflow, options);
   checkName(id, "a workflow id");
   if (partition !== undefined) checkName(partition, "a partition");
@@ -143,6 +163,7 @@ async function check<I>(
   }
   refuseTwo(options, ["deduplicationKey", "debounce", "throttle"]);
   refuseTwo(options, ["delay", "startAt", "debounce"]);
+  refuseTwo(options, ["id", "debounce"]);
   const now = clock.now();
   const readyAt = Math.ceil(Math.max(now, startOf(options, now)));
   const starting = `workflow "${id}"`;
@@ -202,11 +223,15 @@ function codeOf<I>(
 }
 
 function startOf({ delay, startAt, debounce }: EnqueueOptions, now: number): number {
-  if (debounce !== undefined) return now + durationMs(debounce.period, "period of a debounce");
+  if (debounce !== undefined) {
+    const { period, maxWait = period } = debounce;
+    const periodMs = durationMs(period, "period of a debounce");
+    return now + Math.min(periodMs, durationMs(maxWait, "maxWait of a debounce"));
+  }
   if (delay !== undefined) return now + durationMs(delay, "delay");
   if (startAt === undefined) return now;
   const at = startAt instanceof Date ? startAt.getTime() : startAt;
-  if (Number.isFinite(at)) return at;
+  if (typeof at === "number" && Math.abs(at) <= MAX_TIME) return at;
   throw new TypeError(
     `Cannot use the option startAt: wanted a date or milliseconds since 1970, found ${startAt}`,
   );

@@ -1,16 +1,17 @@
 import { type Duration, durationMs } from "./duration.ts";
+import { refuseUnknown } from "./known_options.ts";
 import { checkName } from "./names.ts";
 import type { QueueLimits } from "./store/queue_statements.ts";
 
 /** The limits of a queue, as a user gives them: see {@linkcode queue}. */
 export interface QueueDefinition {
-  /** How many of its workflows are under way at a time, in all processes. Any number by default. */
+  /** How many of its workflows are under way at a time, in all processes: up to 10,000. Any number by default. */
   concurrency?: number;
-  /** How many of them run in one process at a time; one that is let go while it waits does not count. Any by default. */
+  /** How many of them run in one process at a time, up to 10,000; one that is let go while it waits does not count. Any by default. */
   executorConcurrency?: number;
-  /** How many of them are under way at a time of each partition. Any number by default. */
+  /** How many of them are under way at a time of each partition: up to 1,000. Any number by default. */
   partitionConcurrency?: number;
-  /** How many of them begin in any span of a length. Any number by default. */
+  /** How many of them begin in any span of a length: up to 10,000. Any number by default. */
   rate?: { limit: number; period: Duration };
   /** How many may wait to begin. 1,000,000 by default. */
   maxDepth?: number;
@@ -28,8 +29,19 @@ export interface Queue {
 
 /** The same in every copy of this module that a process may have. */
 const BRAND = Symbol.for("@stepwell/stepwell/queue");
+/** These are counted whenever a workflow begins. */
+const MAX_COUNTED = 10_000;
+const MAX_OF_PARTITION = 1_000;
 const MAX_DEPTH = 1_000_000;
 const DEFAULT_AGEING = "1m";
+const LIMITS: readonly (keyof QueueDefinition)[] = [
+  "concurrency",
+  "executorConcurrency",
+  "partitionConcurrency",
+  "rate",
+  "maxDepth",
+  "ageing",
+];
 /** The longest period and ageing, so that times and priorities stay exact integers. */
 const MAX_SPAN_MS = 366 * 86_400_000;
 
@@ -59,6 +71,8 @@ const MAX_SPAN_MS = 366 * 86_400_000;
  */
 export function queue(name: string, limits: QueueDefinition = {}): Queue {
   checkName(name, "a queue's name");
+  refuseUnknown(limits, LIMITS, `limit queue "${name}"`);
+  if (limits.rate !== undefined) refuseUnknown(limits.rate, ["limit", "period"], `limit queue "${name}"`);
   const definition = { name, limits: Object.freeze({ ...limits }) };
   completeLimits(definition);
   return Object.freeze(Object.defineProperty(definition, BRAND, { value: true }));
@@ -68,14 +82,14 @@ export function queue(name: string, limits: QueueDefinition = {}): Queue {
 export function completeLimits({ name, limits }: Queue): QueueLimits {
   const { concurrency, executorConcurrency, partitionConcurrency, rate, maxDepth, ageing } = limits;
   return {
-    concurrency: count(name, "concurrency", concurrency),
-    executorConcurrency: count(name, "executorConcurrency", executorConcurrency),
-    partitionConcurrency: count(name, "partitionConcurrency", partitionConcurrency),
+    concurrency: count(name, "concurrency", concurrency, MAX_COUNTED),
+    executorConcurrency: count(name, "executorConcurrency", executorConcurrency, MAX_COUNTED),
+    partitionConcurrency: count(name, "partitionConcurrency", partitionConcurrency, MAX_OF_PARTITION),
     rate: rate === undefined ? null : {
-      limit: count(name, "rate.limit", rate.limit ?? NaN)!,
+      limit: count(name, "rate.limit", rate.limit ?? NaN, MAX_COUNTED)!,
       periodMs: span(name, "rate.period", rate.period),
     },
-    maxDepth: count(name, "maxDepth", maxDepth ?? MAX_DEPTH)!,
+    maxDepth: count(name, "maxDepth", maxDepth ?? MAX_DEPTH, MAX_DEPTH)!,
     ageingMs: span(name, "ageing", ageing ?? DEFAULT_AGEING),
   };
 }
@@ -92,11 +106,11 @@ export function isQueue(value: unknown): value is Queue {
   return typeof value === "object" && value !== null && BRAND in value;
 }
 
-function count(name: string, limit: string, value: number | undefined): number | null {
+function count(name: string, limit: string, value: number | undefined, max: number): number | null {
   if (value === undefined) return null;
-  if (Number.isSafeInteger(value) && value >= 1 && value <= MAX_DEPTH) return value;
+  if (Number.isSafeInteger(value) && value >= 1 && value <= max) return value;
   throw new RangeError(
-    `Cannot use ${limit} of queue "${name}": wanted an integer from 1 to ${MAX_DEPTH}, found ${value}`,
+    `Cannot use ${limit} of queue "${name}": wanted an integer from 1 to ${max}, found ${value}`,
   );
 }
 

@@ -13,7 +13,7 @@ import type { Workflow } from "./workflow.ts";
 export interface QueueSummary {
   /** By which it is known. */
   readonly name: string;
-  /** How many of its workflows have not begun. */
+  /** How many of its workflows wait to begin. */
   readonly depth: number;
   /** How many are under way: have begun and not ended, and are not blocked. */
   readonly underWay: number;
@@ -42,7 +42,7 @@ export interface QueueSummary {
 export class Queueing {
   /** For the worker. */
   readonly queues: Queues;
-  readonly #defined = new Map<Queue, Promise<void>>();
+  readonly #defined = new WeakMap<Queue, Promise<void>>();
 
   constructor(
     private readonly options: {
@@ -53,6 +53,8 @@ export class Queueing {
       maxValueBytes: number;
       /** Tells who works here of a workflow. */
       told: (workflowId: string) => void;
+      /** Has who works here look for more to do. */
+      look: () => void;
     },
   ) {
     this.queues = new Queues(options.database);
@@ -97,7 +99,7 @@ export class Queueing {
     if (!await this.queues.pause(name, isPaused ? this.options.clock.now() : null)) {
       throw new QueueNotFoundError(name, this.options.store.location);
     }
-    this.options.told(name);
+    this.options.look();
   }
 }
 

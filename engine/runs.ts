@@ -35,6 +35,12 @@ const STORE_PAUSE_MS = 1_000;
 /** How many runs that only wait for a message are kept in memory a while, in case it comes soon. */
 const MAX_LINGERING = 1_000;
 
+/** What is to be run. */
+export interface RunRequest extends ClaimRequest {
+  /** Whether it is taken up later where its queue has no place for it now: nobody else may see to it. */
+  readonly insists?: boolean;
+}
+
 /**
  * The workflows that this process runs.
  *
@@ -115,7 +121,7 @@ export class Runs {
    *
    * @returns it, or the workflow if that has ended, or waits and is taken up again when there is a reason to
    */
-  async start(request: ClaimRequest): Promise<Run | WorkflowRecord> {
+  async start(request: RunRequest): Promise<Run | WorkflowRecord> {
     const { workflowId } = request;
     while (true) {
       this.#checkOpen();
@@ -144,9 +150,9 @@ export class Runs {
     return run;
   }
 
-  async #claimAndRun(request: ClaimRequest): Promise<Run | WorkflowRecord> {
+  async #claimAndRun(request: RunRequest): Promise<Run | WorkflowRecord> {
     const { claims, executor, onChange } = this.options;
-    const { workflowId } = request;
+    const { workflowId, insists } = request;
     const result = await claims.claim({ ...request, known: this.#waiting.has(workflowId) });
     if ("ended" in result) {
       this.#waiting.delete(workflowId);
@@ -154,8 +160,7 @@ export class Runs {
       return result.ended;
     }
     if ("queued" in result) {
-      const code = this.#waiting.get(workflowId);
-      if (code !== undefined) this.#takeUpLater(workflowId, code);
+      if (insists || this.#waiting.has(workflowId)) this.#takeUpLater(workflowId, request.workflow);
       return result.queued;
     }
     const { workflow } = result;
@@ -336,7 +341,7 @@ export class Runs {
   async wake(workflowId: string, workflow = this.#waiting.get(workflowId)): Promise<void> {
     if (workflow === undefined || this.#closed) return;
     try {
-      await this.takeUp(workflow, workflowId);
+      await this.takeUp(workflow, workflowId, true);
     } catch (error) {
       if (error instanceof WorkflowBusyError || error instanceof WorkflowBlockedError) {
         this.#forget(workflowId);
@@ -389,9 +394,26 @@ export class Runs {
     this.options.onChange(workflowId);
   }
 
-  /** Goes on with a workflow that is stored, whatever it was started with. @param workflow of any version */
-  async takeUp(workflow: Workflow, workflowId: string): Promise<Run | WorkflowRecord> {
-    return await this.start({ workflowId, workflow, inputJson: undefined, create: false, fresh: false });
+  /**
+   * Goes on with a workflow that is stored, whatever it was started with.
+   *
+   * @param workflow of any version
+   * @param insists see {@linkcode RunRequest}
+   */
+  async takeUp(workflow: Workflow, workflowId: string, insists = false): Promise<Run | WorkflowRecord> {
+    return await this.start({
+      workflowId,
+      workflow,
+      inputJson: undefined,
+      create: false,
+      fresh: false,
+      insists,
+    });
+  }
+
+  /** Has the worker look for more to do, if there is one. */
+  look(): void {
+    this.#worker?.look();
   }
 
   #linger(): (() => void) | undefined {

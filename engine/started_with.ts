@@ -9,7 +9,10 @@ import { isSameValue } from "./serialize.ts";
 import type { WorkflowInput } from "./store/rows.ts";
 
 /** Checks that an id is asked for with the workflow that it was started with. @throws {WorkflowConflictError} if it is not */
-export function checkWorkflow({ workflowId, name }: WorkflowInput, asked: string): void {
+export function checkWorkflow(
+  { workflowId, name }: Pick<WorkflowInput, "workflowId" | "name">,
+  asked: string,
+): void {
   if (name !== asked) throw new WorkflowConflictError(workflowId, "workflow", `"${name}"`, `"${asked}"`);
 }
 

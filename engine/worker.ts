@@ -103,7 +103,9 @@ export class Worker {
       const now = clock.now();
       await queues.readyDelayed(now);
       const rooms = await this.#rooms(now);
-      if (this.#room > 0) this.#take(await store.dueOf(this.#serving(rooms), now, this.#room));
+      const serving = this.#serving(rooms);
+      if (this.#room > 0) this.#take(await store.dueOf(serving, now, this.#room));
+      if (this.#room > 0 && rooms.length > 0) this.#take(await store.releasedOf(serving, this.#room));
       if (this.#room > 0) this.#take(await this.#next(rooms));
       const next = await store.nextDue(now);
       if (next !== undefined) this.expect(next);
@@ -129,12 +131,12 @@ export class Worker {
     const { store, queues, codes, queueNames } = this.options;
     const lists: (readonly ReadyWorkflow[])[] = [];
     if (queueNames === undefined) lists.push(await store.pendingOf(codes, this.#room));
-    for (const room of rooms) {
-      if (room.opensAt !== undefined) this.expect(room.opensAt);
-      const places = Math.min(room.places, room.here);
-      if (places > 0) {
-        lists.push(await queues.candidates(room, codes, Math.min(this.#room, places + this.#known)));
-      }
+    for (const { queue, places, here, opensAt } of rooms) {
+      if (opensAt !== undefined) this.expect(opensAt);
+      const count = Math.min(places, here, this.#room);
+      if (count <= 0) continue;
+      const found = await queues.candidates(queue, codes, count + this.#known);
+      lists.push(found.filter(({ workflowId }) => !this.#isKnown(workflowId)).slice(0, count));
     }
     return inTurns(lists);
   }
@@ -150,6 +152,10 @@ export class Worker {
     return this.#inHand.size + this.#passedOver.size;
   }
 
+  #isKnown(workflowId: string): boolean {
+    return this.#inHand.has(workflowId) || this.#passedOver.has(workflowId);
+  }
+
   #take(found: readonly ReadyWorkflow[]): void {
     const { concurrency, clock } = this.options;
     const now = clock.now();
@@ -159,7 +165,7 @@ export class Worker {
     for (const workflow of found) {
       if (this.#inHand.size >= concurrency || this.#stopped) return;
       const { workflowId } = workflow;
-      if (this.#inHand.has(workflowId) || this.#passedOver.has(workflowId)) continue;
+      if (this.#isKnown(workflowId)) continue;
       this.#inHand.add(workflowId);
       this.options.run(workflow).then((leaveMs) => {
         this.#inHand.delete(workflowId);

@@ -12,8 +12,10 @@ const FIRST_PAUSE_MS = 1;
 const REST_INTERVAL_MS = 1_000;
 /** And where nothing tells of writes. */
 const UNTOLD_INTERVAL_MS = 30;
-/** After how many commits in a row that were not told of it is taken that none will be. */
+/** After how many commits in a row that were not told of it is taken that none is, */
 const MAX_UNTOLD = 3;
+/** and after how many looks in vain that they may be again: the process may only have been suspended. */
+const UNTOLD_LOOKS = 2_000;
 
 export interface CommitWatchOptions {
   readonly clock: Clock;
@@ -72,6 +74,10 @@ export class CommitWatch {
       this.#lookIn(this.#pauseMs);
       this.#pauseMs = Math.min(this.#pauseMs * 2, LOOK_INTERVAL_MS);
       return;
+    }
+    if (this.#quietLooks >= QUIET_LOOKS + UNTOLD_LOOKS) {
+      this.#quietLooks = QUIET_LOOKS;
+      this.#untold = 0;
     }
     const watcher = this.#untold < MAX_UNTOLD ? watchFile(this.options.log) : undefined;
     if (watcher === undefined) this.#lookIn(UNTOLD_INTERVAL_MS);

@@ -6,7 +6,7 @@
 
 import type { Statement } from "./database.ts";
 import type { Seen } from "./ownership.ts";
-import { inputChecksum, type WorkflowInput } from "./rows.ts";
+import { codeText, inputChecksum, type WorkflowInput } from "./rows.ts";
 
 /** The limits of a queue; null is none. */
 export interface QueueLimits {
@@ -44,60 +44,58 @@ const LET_IN =
   AND queue = (SELECT queue FROM queues WHERE name = ?)`;
 const HOLD = `UPDATE workflows SET held = 1 WHERE workflow IN (
     SELECT workflow FROM (
-      SELECT w.workflow, row_number() OVER (PARTITION BY w.partition ORDER BY w.rank, w.workflow) AS place
-      FROM workflows w WHERE w.partition IS NOT NULL AND w.status = 'pending'
+      SELECT w.workflow, row_number() OVER (PARTITION BY w.partition, w.code ORDER BY w.rank, w.workflow) AS place
+      FROM workflows w WHERE w.partition IS NOT NULL AND w.status = 'pending' AND w.placed IS NULL
         AND w.queue = (SELECT queue FROM queues WHERE name = ?))
     WHERE place > (SELECT partition_concurrency FROM queues WHERE name = ?))`;
 
-/** Gives a queue its limits, and those that wait in it their order. It is made if there is none of this name and room for one. */
-export function defineQueue(name: string, limits: QueueLimits): Statement[] {
+/** Gives a queue its limits. It is made if there is none of this name and room for one. */
+export function defineQueue(name: string, limits: QueueLimits): Statement {
   const { concurrency, executorConcurrency, partitionConcurrency, rate, maxDepth, ageingMs } = limits;
-  return [
-    {
-      sql: DEFINE,
-      params: [
-        name,
-        concurrency,
-        executorConcurrency,
-        partitionConcurrency,
-        rate?.limit ?? null,
-        rate?.periodMs ?? null,
-        maxDepth,
-        ageingMs,
-        name,
-      ],
-    },
-    { sql: LET_IN, params: [name] },
-    { sql: HOLD, params: [name, name] },
-  ];
+  return {
+    sql: DEFINE,
+    params: [
+      name,
+      concurrency,
+      executorConcurrency,
+      partitionConcurrency,
+      rate?.limit ?? null,
+      rate?.periodMs ?? null,
+      maxDepth,
+      ageingMs,
+      name,
+    ],
+  };
 }
 
-/** Has none begin of a queue's workflows. @param at since when; null to go on */
+/** Has as many of each partition of a queue be candidates as its limits say now. */
+export function orderPartitions(name: string): Statement[] {
+  return [{ sql: LET_IN, params: [name] }, { sql: HOLD, params: [name, name] }];
+}
+
+/** Has none of a queue's workflows get a place. @param at since when; null to go on */
 export function pauseQueue(name: string, at: number | null): Statement {
   return { sql: "UPDATE queues SET paused_at = ? WHERE name = ?", params: [at, name] };
 }
 
 const LIMITS = `q.queue, q.name, q.concurrency, q.executor_concurrency, q.partition_concurrency, q.rate_limit,
   q.rate_period_ms, q.max_depth, q.ageing_ms, q.paused_at, q.depth`;
-const UNDER_WAY = `SELECT count(*) FROM workflows u INDEXED BY workflows_under_way
-  WHERE u.queue = q.queue AND u.status IN ('running', 'waiting') AND u.run IS NOT NULL`;
+const UNDER_WAY =
+  "SELECT count(*) FROM workflows u INDEXED BY workflows_placed WHERE u.placed = 1 AND u.queue = q.queue";
 const RUNS_HERE = `SELECT count(*) FROM workflows h INDEXED BY workflows_running
   WHERE h.status = 'running' AND h.executor = ? AND h.queue = q.queue`;
 const BEGUN = `SELECT count(*) FROM workflows b INDEXED BY workflows_begun
   WHERE b.queue = q.queue AND b.begun_at IS NOT NULL AND b.begun_at > ? - q.rate_period_ms`;
 
-/** A queue, if there is one of this name. */
+/** A queue, if there is one of this name; what is under way of it is not counted. */
 export function selectQueue(name: string): Statement {
-  return {
-    sql: `SELECT ${LIMITS}, (${UNDER_WAY}) AS under_way FROM queues q WHERE q.name = ?`,
-    params: [name],
-  };
+  return { sql: `SELECT ${LIMITS}, 0 AS under_way FROM queues q WHERE q.name = ?`, params: [name] };
 }
 
-/** A queue by its short key. */
+/** A queue by its short key, likewise. */
 export function selectQueueByKey(queue: number): Statement {
   return {
-    sql: `SELECT ${LIMITS}, (${UNDER_WAY}) AS under_way FROM queues q WHERE q.queue = ?`,
+    sql: `SELECT ${LIMITS}, 0 AS under_way FROM queues q WHERE q.queue = ?`,
     params: [queue],
   };
 }
@@ -106,19 +104,20 @@ export function selectQueueByKey(queue: number): Statement {
 export function selectAhead(workflow: number): Statement {
   return {
     sql: `SELECT count(*) AS ahead FROM workflows w JOIN workflows a ON a.queue = w.queue
-      WHERE w.workflow = ? AND a.status = 'pending' AND a.run IS NULL AND (a.rank, a.workflow) < (w.rank, w.workflow)`,
+      WHERE w.workflow = ? AND a.status = 'pending' AND a.placed IS NULL
+        AND (a.rank, a.workflow) < (w.rank, w.workflow)`,
     params: [workflow],
   };
 }
 
-/** Which of the limits of its queue keep a workflow from beginning now, 1 for each that does. */
+/** Which of the limits of its queue keep a workflow from a place now, 1 for each that does. */
 export function selectLimitsOn(workflow: number, now: number): Statement {
   return {
-    sql: `SELECT q.paused_at IS NOT NULL AND w.run IS NULL AS paused,
+    sql: `SELECT q.paused_at IS NOT NULL AS paused,
         q.concurrency IS NOT NULL AND (${UNDER_WAY}) >= q.concurrency AS concurrency,
         w.partition IS NOT NULL AND q.partition_concurrency IS NOT NULL AND
           (${UNDER_WAY} AND u.partition = w.partition) >= q.partition_concurrency AS partition,
-        w.run IS NULL AND q.rate_limit IS NOT NULL AND (${BEGUN}) >= q.rate_limit AS rate
+        q.rate_limit IS NOT NULL AND (${BEGUN}) >= q.rate_limit AS rate
       FROM workflows w JOIN queues q ON q.queue = w.queue WHERE w.workflow = ?`,
     params: [now, workflow],
   };
@@ -132,44 +131,35 @@ export function selectQueues(): Statement {
   };
 }
 
-/** Of each queue: how many of its workflows are under way, run in one process, and have begun in its period, if that is limited. */
+/** Of each queue: how many of its workflows are under way, run in one process, and got a place in its period, if that is limited. */
 export function selectUsage(executor: number, now: number): Statement {
   return {
     sql: `SELECT ${LIMITS},
         CASE WHEN q.concurrency IS NULL THEN 0 ELSE (${UNDER_WAY}) END AS under_way,
         CASE WHEN q.executor_concurrency IS NULL THEN 0 ELSE (${RUNS_HERE}) END AS runs_here,
         CASE WHEN q.rate_limit IS NULL THEN 0 ELSE (${BEGUN}) END AS begun,
-        (SELECT min(b.begun_at) FROM workflows b INDEXED BY workflows_begun
-          WHERE b.queue = q.queue AND b.begun_at IS NOT NULL AND b.begun_at > ? - q.rate_period_ms) AS first_counted
+        CASE WHEN q.rate_limit IS NULL THEN NULL ELSE (
+          SELECT min(b.begun_at) FROM workflows b INDEXED BY workflows_begun
+          WHERE b.queue = q.queue AND b.begun_at IS NOT NULL AND b.begun_at > ? - q.rate_period_ms) END AS first_counted
       FROM queues q ORDER BY q.queue LIMIT ${MAX_QUEUES}`,
     params: [executor, now, now],
   };
 }
 
-/**
- * Those of a queue's workflows of one name and of these versions that begin next: not those of a partition that is full.
- *
- * @param code.versions null for code without a version
- * @param options.mayBegin whether any may that has not begun before
- */
+/** Those of a queue's workflows of one code that get a place next: none of a partition that is full. */
 export function selectCandidates(
   queue: number,
-  { name, versions }: { name: string; versions: readonly (string | null)[] },
-  { mayBegin, limit }: { mayBegin: boolean; limit: number },
+  code: { name: string; version?: string },
+  limit: number,
 ): Statement {
   return {
-    sql: `SELECT w.workflow_id, w.name, w.rank FROM workflows w INDEXED BY workflows_queued
+    sql: `SELECT w.workflow_id, w.name, w.rank FROM workflows w INDEXED BY workflows_in_line
       JOIN queues q ON q.queue = w.queue
-      WHERE w.queue = ? AND w.name = ? AND w.status = 'pending' AND w.held IS NULL
-        AND (? AND q.paused_at IS NULL OR w.run IS NOT NULL)
-        AND (w.partition IS NULL OR q.partition_concurrency IS NULL OR (
-          SELECT count(*) FROM workflows u INDEXED BY workflows_under_way
-          WHERE u.queue = w.queue AND u.partition = w.partition AND u.status IN ('running', 'waiting')
-            AND u.run IS NOT NULL) < q.partition_concurrency)
-        AND EXISTS (SELECT 1 FROM json_each(?) version
-          WHERE version.value IS (SELECT i.version FROM inputs i WHERE i.workflow = w.workflow))
+      WHERE w.queue = ? AND w.code = ? AND w.status = 'pending' AND w.placed IS NULL AND w.held IS NULL
+        AND (w.partition IS NULL OR q.partition_concurrency IS NULL OR
+          (${UNDER_WAY} AND u.partition = w.partition) < q.partition_concurrency)
       ORDER BY w.rank, w.workflow LIMIT ?`,
-    params: [queue, name, Number(mayBegin), JSON.stringify(versions), limit],
+    params: [queue, codeText(code), limit],
   };
 }
 
@@ -187,9 +177,9 @@ export interface Placing {
 }
 
 const ENQUEUE =
-  `INSERT INTO workflows (workflow_id, name, status, created_at, updated_at, due_at, queue, partition, rank,
-    deduplication_key, debounce_key, throttle_key)
-  SELECT ?, ?, ?, ?, ?, ?, q.queue, ?, ? - ? * q.ageing_ms, ?, ?, ? FROM queues q
+  `INSERT INTO workflows (workflow_id, name, status, created_at, updated_at, due_at, queue, code, partition,
+    ready_at, rank, deduplication_key, debounce_key, throttle_key)
+  SELECT ?, ?, ?, ?, ?, ?, q.queue, ?, ?, ?, ? - ? * q.ageing_ms, ?, ?, ? FROM queues q
   WHERE q.name = ? AND q.depth < q.max_depth AND NOT EXISTS (
     SELECT 1 FROM workflows t WHERE t.queue = q.queue AND t.throttle_key = ? AND t.created_at > ?)
   ON CONFLICT DO NOTHING`;
@@ -213,7 +203,9 @@ export function enqueueWorkflow(input: WorkflowInput, placing: Placing): Stateme
         createdAt,
         createdAt,
         isDelayed ? readyAt : null,
+        codeText(input),
         partition,
+        readyAt,
         readyAt,
         priority,
         deduplicationKey,
@@ -242,13 +234,13 @@ export function enqueueWorkflow(input: WorkflowInput, placing: Placing): Stateme
 /** The workflow that stands for all with one of these keys, if there is one. */
 export function selectStandIn({ queue, deduplicationKey, debounceKey, throttle }: Placing): Statement {
   return {
-    sql: `SELECT w.workflow_id, 1 AS precedence FROM workflows w JOIN queues q ON q.queue = w.queue
+    sql: `SELECT w.workflow_id, w.name, 1 AS precedence FROM workflows w JOIN queues q ON q.queue = w.queue
       WHERE q.name = ? AND w.deduplication_key = ? AND w.status IN ('pending', 'running', 'waiting', 'blocked')
       UNION ALL
-      SELECT w.workflow_id, 2 FROM workflows w JOIN queues q ON q.queue = w.queue
+      SELECT w.workflow_id, w.name, 2 FROM workflows w JOIN queues q ON q.queue = w.queue
       WHERE q.name = ? AND w.debounce_key = ? AND w.status IN ('pending', 'waiting') AND w.run IS NULL
       UNION ALL
-      SELECT w.workflow_id, 3 FROM workflows w JOIN queues q ON q.queue = w.queue
+      SELECT w.workflow_id, w.name, 3 FROM workflows w JOIN queues q ON q.queue = w.queue
       WHERE q.name = ? AND w.throttle_key = ? AND w.created_at > ?
       ORDER BY precedence LIMIT 1`,
     params: [
@@ -263,24 +255,28 @@ export function selectStandIn({ queue, deduplicationKey, debounceKey, throttle }
   };
 }
 
-const POSTPONE =
-  `UPDATE workflows SET status = 'waiting', due_at = ?, rank = rank - coalesce(due_at, updated_at) + ?,
-    updated_at = ?
+const POSTPONE = `UPDATE workflows SET status = 'waiting', due_at = ?, ready_at = ?, partition = ?, code = ?,
+    rank = ? - ? * (SELECT q.ageing_ms FROM queues q WHERE q.queue = workflows.queue), updated_at = ?
   WHERE workflow = ? AND run IS NULL AND status IN ('pending', 'waiting')`;
 const REPLACE_INPUT =
   `UPDATE inputs SET input_json = ?, version = ?, deadline_at = ?, unchecked = ?, checksum = ?
   WHERE workflow = ? AND EXISTS (
     SELECT 1 FROM workflows w WHERE w.workflow = ? AND w.run IS NULL AND w.status IN ('pending', 'waiting'))`;
 
-/** Puts off a workflow that has not begun, and gives it another input. */
+/** Puts off a workflow that has not begun, and gives it another input, priority and partition. */
 export function postponeWorkflow(
   workflow: number,
   input: WorkflowInput,
-  { readyAt, now }: { readyAt: number; now: number },
+  { readyAt, priority, partition, now }: Pick<Placing, "readyAt" | "priority" | "partition"> & {
+    now: number;
+  },
 ): Statement[] {
   const { inputJson, version = null, deadlineAt = null, unchecked = false } = input;
   return [
-    { sql: POSTPONE, params: [readyAt, readyAt, now, workflow] },
+    {
+      sql: POSTPONE,
+      params: [readyAt, readyAt, partition, codeText(input), readyAt, priority, now, workflow],
+    },
     {
       sql: REPLACE_INPUT,
       params: [
@@ -314,21 +310,20 @@ export function readyDelayed(now: number, limit: number): Statement {
 }
 
 const CLAIM = `UPDATE workflows SET status = 'running', run = ?, executor = ?, recoveries = ?,
-    recovered_completion = ?, updated_at = ?, due_at = NULL, begun_at = CASE WHEN run IS NULL THEN (
-      SELECT CASE WHEN q.rate_limit IS NULL THEN NULL ELSE ? END FROM queues q WHERE q.queue = workflows.queue)
-      ELSE begun_at END
+    recovered_completion = ?, updated_at = ?, due_at = NULL, placed = 1,
+    begun_at = CASE WHEN placed = 1 THEN begun_at ELSE (
+      SELECT CASE WHEN q.rate_limit IS NULL THEN NULL ELSE ? END FROM queues q WHERE q.queue = workflows.queue) END
   WHERE workflow = ? AND status = ? AND run IS ? AND NOT EXISTS (
       SELECT 1 FROM executors e WHERE e.executor = workflows.executor AND e.executor <> ? AND e.lease_until > ?)
     AND EXISTS (
       SELECT 1 FROM queues q WHERE q.queue = workflows.queue
         AND (q.executor_concurrency IS NULL OR (${RUNS_HERE} AND h.workflow <> workflows.workflow)
           < q.executor_concurrency)
-        AND (workflows.status IN ('running', 'waiting') AND workflows.run IS NOT NULL OR (
-          (q.paused_at IS NULL OR workflows.run IS NOT NULL)
+        AND (workflows.placed = 1 OR q.paused_at IS NULL
           AND (q.concurrency IS NULL OR (${UNDER_WAY}) < q.concurrency)
           AND (workflows.partition IS NULL OR q.partition_concurrency IS NULL OR
             (${UNDER_WAY} AND u.partition = workflows.partition) < q.partition_concurrency)
-          AND (q.rate_limit IS NULL OR workflows.run IS NOT NULL OR (${BEGUN}) < q.rate_limit))))`;
+          AND (q.rate_limit IS NULL OR (${BEGUN}) < q.rate_limit)))`;
 
 /** Takes over a workflow of a queue, as {@linkcode claimWorkflow} does, if the limits of the queue leave it a place. */
 export function claimPlace(

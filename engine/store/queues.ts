@@ -9,11 +9,11 @@ import type { CodeName } from "./workflow_statements.ts";
 export interface QueueRecord extends QueueLimits {
   readonly queue: number;
   readonly name: string;
-  /** Since when none of its workflows begins; null while they do. */
+  /** Since when none of its workflows gets a place; null while they do. */
   readonly pausedAt: number | null;
-  /** How many have not begun. */
+  /** How many are in line for a place. */
   readonly depth: number;
-  /** How many are under way: have begun, and run or wait; 0 where that is not limited and was not asked for. */
+  /** How many have their place; 0 where it was not counted. */
   readonly underWay: number;
 }
 
@@ -21,17 +21,15 @@ export interface QueueRecord extends QueueLimits {
 export interface QueueRoom {
   readonly queue: number;
   readonly name: string;
-  /** How many more may be under way. */
+  /** How many more may get a place. */
   readonly places: number;
-  /** How many of those may be ones that have not begun before, by its rate. */
-  readonly toBegin: number;
-  /** How many more may run in this process, begun or not. */
+  /** How many more may run in this process. */
   readonly here: number;
-  /** When one more may begin by its rate, where that is what keeps it; undefined otherwise. */
+  /** When one more may get a place by its rate, where that is what keeps it; undefined otherwise. */
   readonly opensAt: number | undefined;
 }
 
-/** A workflow that may begin, with its place in the order of its queue. */
+/** A workflow that may get a place, with where it stands in line. */
 export interface Candidate extends ReadyWorkflow {
   readonly rank: number;
 }
@@ -45,16 +43,23 @@ export class Queues {
 
   /** Gives a queue its limits. It is made if there is none of this name. @returns whether there was room for it */
   async define(name: string, limits: QueueLimits): Promise<boolean> {
-    return (await this.database.write(statements.defineQueue(name, limits)))[0] === 1;
+    const found = await this.find(name);
+    if (found !== undefined && isSame(found, limits)) return true;
+    const batch = [statements.defineQueue(name, limits)];
+    // Who waits is looked through only where it matters: there may be very many.
+    if (found !== undefined && found.partitionConcurrency !== limits.partitionConcurrency) {
+      batch.push(...statements.orderPartitions(name));
+    }
+    return (await this.database.write(batch))[0] === 1;
   }
 
-  /** The queue of a name. */
+  /** The queue of a name; what is under way of it is not counted. */
   async find(name: string): Promise<QueueRecord | undefined> {
     const [row] = await this.database.read(statements.selectQueue(name));
     return row && readQueue(row);
   }
 
-  /** The queue of a short key. */
+  /** The queue of a short key, likewise. */
   async byKey(queue: number): Promise<QueueRecord | undefined> {
     const [row] = await this.database.read(statements.selectQueueByKey(queue));
     return row && readQueue(row);
@@ -66,7 +71,7 @@ export class Queues {
     return row!.ahead as number;
   }
 
-  /** Which limit of its queue keeps a workflow from beginning now, if one does. */
+  /** Which limit of its queue keeps a workflow from a place now, if one does. */
   async limitOn(
     workflow: number,
     now: number,
@@ -80,7 +85,7 @@ export class Queues {
     return (await this.database.read(statements.selectQueues())).map(readQueue);
   }
 
-  /** Has none begin of a queue's workflows, or again some. @param at since when; null to go on. @returns whether there is one */
+  /** Has none of a queue's workflows get a place, or again some. @param at since when; null to go on. @returns whether there is one */
   async pause(name: string, at: number | null): Promise<boolean> {
     return (await this.database.write([statements.pauseQueue(name, at)]))[0] === 1;
   }
@@ -99,19 +104,19 @@ export class Queues {
     return (await this.database.write(batch))[1] === 1;
   }
 
-  /** The id of the workflow that stands for all with one of these keys, if there is one. */
-  async standIn(placing: Placing): Promise<string | undefined> {
+  /** The workflow that stands for all with one of these keys, if there is one. */
+  async standIn(placing: Placing): Promise<ReadyWorkflow | undefined> {
     const [row] = await this.database.read(statements.selectStandIn(placing));
-    return row && String(row.workflow_id);
+    return row && { workflowId: String(row.workflow_id), name: String(row.name) };
   }
 
-  /** Puts off a workflow that has not begun, and gives it another input. @returns whether it had not */
+  /** Puts off a workflow that has not begun, and gives it another input, priority and partition. @returns whether it had not */
   async postpone(
     workflow: number,
     input: WorkflowInput,
-    times: { readyAt: number; now: number },
+    placing: Pick<Placing, "readyAt" | "priority" | "partition"> & { now: number },
   ): Promise<boolean> {
-    const results = await this.database.write(statements.postponeWorkflow(workflow, input, times));
+    const results = await this.database.write(statements.postponeWorkflow(workflow, input, placing));
     return results[0] === 1;
   }
 
@@ -129,19 +134,11 @@ export class Queues {
     return rows.map((row) => roomOf(row));
   }
 
-  /** The workflows of these codes that begin next in a queue, in their order. @param limit how many, at most */
-  async candidates(room: QueueRoom, codes: readonly CodeName[], limit: number): Promise<Candidate[]> {
-    const { queue, toBegin } = room;
-    const versions = new Map<string, (string | null)[]>();
-    for (const { name, version = null } of codes) {
-      versions.set(name, [...versions.get(name) ?? [], version]);
-    }
+  /** The workflows of these codes that get a place next in a queue, in their order. @param limit how many, at most */
+  async candidates(queue: number, codes: readonly CodeName[], limit: number): Promise<Candidate[]> {
     const found: Candidate[] = [];
-    for (const [name, wanted] of versions) {
-      const code = { name, versions: wanted };
-      const rows = await this.database.read(
-        statements.selectCandidates(queue, code, { mayBegin: toBegin > 0, limit }),
-      );
+    for (const code of codes) {
+      const rows = await this.database.read(statements.selectCandidates(queue, code, limit));
       for (const row of rows) {
         found.push({
           workflowId: String(row.workflow_id),
@@ -152,6 +149,14 @@ export class Queues {
     }
     return found.sort((a, b) => a.rank - b.rank).slice(0, limit);
   }
+}
+
+function isSame(found: QueueLimits, limits: QueueLimits): boolean {
+  const { concurrency, executorConcurrency, partitionConcurrency, rate, maxDepth, ageingMs } = limits;
+  return found.concurrency === concurrency && found.executorConcurrency === executorConcurrency &&
+    found.partitionConcurrency === partitionConcurrency && found.maxDepth === maxDepth &&
+    found.ageingMs === ageingMs && found.rate?.limit === rate?.limit &&
+    found.rate?.periodMs === rate?.periodMs;
 }
 
 function readQueue(row: Row): QueueRecord {
@@ -173,13 +178,13 @@ function readQueue(row: Row): QueueRecord {
 }
 
 function roomOf(row: Row): QueueRoom {
-  const { queue, name, concurrency, executorConcurrency, rate, underWay } = readQueue(row);
+  const { queue, name, concurrency, executorConcurrency, rate, underWay, pausedAt } = readQueue(row);
   const byRate = rate === null ? Infinity : rate.limit - (row.begun as number);
+  const byConcurrency = concurrency === null ? Infinity : concurrency - underWay;
   return {
     queue,
     name,
-    places: concurrency === null ? Infinity : concurrency - underWay,
-    toBegin: byRate,
+    places: pausedAt === null ? Math.min(byConcurrency, byRate) : 0,
     here: executorConcurrency === null ? Infinity : executorConcurrency - (row.runs_here as number),
     opensAt: byRate > 0 ? undefined : row.first_counted as number + rate!.periodMs,
   };

@@ -40,6 +40,9 @@ export interface WorkflowRecord extends Seen {
   readonly dueAt: number | null;
   /** The short key of the queue that it was put into. */
   readonly queue: number | null;
+  readonly queueName: string | null;
+  /** The part of it that it belongs to. */
+  readonly partition: string | null;
   readonly outputJson: string | null;
   readonly errorJson: string | null;
   /** Of its outcome; null while it has none. */
@@ -265,6 +268,11 @@ export class Records {
     return (await this.database.read(workflows.selectDueOf(serving, now, limit))).map(readReady);
   }
 
+  /** Workflows that have their place in a queue, and were stopped at a checkpoint. */
+  async releasedOf(serving: Serving, limit: number): Promise<ReadyWorkflow[]> {
+    return (await this.database.read(workflows.selectReleasedOf(serving, limit))).map(readReady);
+  }
+
   /** Workflows of these codes, in no queue, that nobody runs and that can be taken up at once. */
   async pendingOf(codes: readonly CodeName[], limit: number): Promise<ReadyWorkflow[]> {
     return (await this.database.read(workflows.selectPendingOf(codes, limit))).map(readReady);
@@ -345,6 +353,8 @@ function readWorkflow(row: Row): WorkflowRecord {
     retriedAt: row.retried_at as number | null,
     dueAt: row.due_at as number | null,
     queue: row.queue as number | null,
+    queueName: textOrNull(row.queue_name),
+    partition: textOrNull(row.partition),
     outputJson: textOrNull(row.output_json),
     errorJson: textOrNull(row.error_json),
     checksum: row.checksum as number | null,

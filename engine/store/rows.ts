@@ -111,6 +111,11 @@ export interface WorkflowInput {
   readonly unchecked?: boolean;
 }
 
+/** The text by which the code of a workflow in a queue is known: its name, and its version if it has one. */
+export function codeText({ name, version }: { name: string; version?: string | null }): string {
+  return JSON.stringify([name, version ?? null]);
+}
+
 /** How a workflow ended, or why it is blocked. */
 export interface WorkflowOutcome {
   readonly status: "completed" | "failed" | "cancelled" | "blocked";

@@ -5,7 +5,7 @@
  */
 
 import type { Statement } from "./database.ts";
-import { inputChecksum, type WorkflowInput } from "./rows.ts";
+import { codeText, inputChecksum, type WorkflowInput } from "./rows.ts";
 
 /** How many schedules there may be. */
 export const MAX_SCHEDULES = 10_000;
@@ -103,8 +103,10 @@ export interface Tick {
 const SEE_TO = `UPDATE schedules SET from_at = ?, last_tick_at = ?, next_tick_at = ?, ticker = ?
   WHERE name = ? AND from_at = ? AND paused_at IS NULL AND (queue IS NULL OR EXISTS (
     SELECT 1 FROM queues q WHERE q.name = schedules.queue AND q.depth < q.max_depth))`;
-const START = `INSERT INTO workflows (workflow_id, name, status, created_at, updated_at, queue, rank)
-  SELECT ?, ?, 'pending', ?, ?, q.queue, CASE WHEN q.queue IS NULL THEN NULL ELSE ? END
+const START =
+  `INSERT INTO workflows (workflow_id, name, status, created_at, updated_at, queue, code, ready_at, rank)
+  SELECT ?, ?, 'pending', ?, ?, q.queue, CASE WHEN q.queue IS NULL THEN NULL ELSE ? END,
+    CASE WHEN q.queue IS NULL THEN NULL ELSE ? END, CASE WHEN q.queue IS NULL THEN NULL ELSE ? END
   FROM schedules s LEFT JOIN queues q ON q.name = s.queue
   WHERE s.name = ? AND s.ticker = ? AND (s.overlap <> 'skip' OR NOT EXISTS (
     SELECT 1 FROM workflows w WHERE w.workflow = s.last_workflow
@@ -123,7 +125,10 @@ export function startTick(tick: Tick, input: WorkflowInput): Statement[] {
   const { workflowId, name, createdAt, seed, inputJson, version = null, deadlineAt = null } = input;
   return [
     { sql: SEE_TO, params: [at, at, next, ticker, schedule, seenFrom] },
-    { sql: START, params: [workflowId, name, createdAt, createdAt, at, schedule, ticker] },
+    {
+      sql: START,
+      params: [workflowId, name, createdAt, createdAt, codeText(input), at, at, schedule, ticker],
+    },
     {
       sql: START_INPUT,
       params: [seed, inputJson, version, deadlineAt, inputChecksum(input), workflowId],

@@ -11,6 +11,25 @@ import type { SqliteDriver } from "./sqlite_driver.ts";
 /** "StpW": marks a SQLite file as one of ours (`PRAGMA application_id`). */
 const APPLICATION_ID = 0x53747057;
 
+/** Whether a row of a trigger waits in its queue for a place: SQL. */
+function isInLine(row: "OLD" | "NEW"): string {
+  return `${row}.placed IS NULL AND ${row}.status IN ('pending', 'waiting')`;
+}
+
+/** Whether the queue of a new row limits its partitions: SQL. */
+const IS_LIMITED = "(SELECT partition_concurrency FROM queues WHERE queue = NEW.queue) IS NOT NULL";
+
+const CANDIDATES =
+  `workflows c WHERE c.queue = NEW.queue AND c.partition = NEW.partition AND c.code = NEW.code
+  AND c.status = 'pending' AND c.placed IS NULL AND c.held IS NULL`;
+
+/** Holds the last candidate of the partition and the code of a new row, where that makes one too many: SQL. */
+const HOLD_LAST = `
+    UPDATE workflows SET held = 1
+    WHERE workflow = (SELECT c.workflow FROM ${CANDIDATES} ORDER BY c.rank DESC, c.workflow DESC LIMIT 1)
+      AND (SELECT count(*) FROM ${CANDIDATES}) > (
+        SELECT partition_concurrency FROM queues WHERE queue = NEW.queue);`;
+
 /** The statements that lead from each version (`PRAGMA user_version`) to the next. Never changed, only added to. */
 const MIGRATIONS: readonly string[] = [
   `
@@ -175,12 +194,12 @@ const MIGRATIONS: readonly string[] = [
     concurrency INTEGER,               -- how many of its workflows are under way at a time; null is any number
     executor_concurrency INTEGER,      -- how many of them run in one process
     partition_concurrency INTEGER,     -- how many of them are under way of one partition
-    rate_limit INTEGER,                -- how many begin in a period
+    rate_limit INTEGER,                -- how many get a place in a period
     rate_period_ms INTEGER,
     max_depth INTEGER NOT NULL,        -- how many may wait to begin
     ageing_ms INTEGER NOT NULL,        -- who has waited for so much longer is equal to one of the next higher priority
-    paused_at INTEGER,                 -- none begins since then
-    depth INTEGER NOT NULL DEFAULT 0   -- how many have not begun; triggers keep it so
+    paused_at INTEGER,                 -- none gets a place since then
+    depth INTEGER NOT NULL DEFAULT 0   -- how many are in line; triggers keep it so
   );
 
   CREATE TABLE schedules (
@@ -204,22 +223,25 @@ const MIGRATIONS: readonly string[] = [
     checksum INTEGER NOT NULL          -- of what the workflows are started with
   ) WITHOUT ROWID;
 
-  -- Of a workflow that was put into a queue. It has its place in it, which is limited, while it is under way: from the
-  -- beginning of its first run to its end, or until it is blocked.
+  -- Of a workflow that was put into a queue. It has its place there, of which there may be only so many, from its beginning
+  -- to its end, or until it is blocked; until then, it is in line.
   ALTER TABLE workflows ADD COLUMN queue INTEGER;
+  ALTER TABLE workflows ADD COLUMN code TEXT;              -- the name and the version of its code, as JSON
   ALTER TABLE workflows ADD COLUMN partition TEXT;         -- of one in a queue that is divided
-  ALTER TABLE workflows ADD COLUMN rank INTEGER;           -- the least begins first: a time, less for a higher priority
-  ALTER TABLE workflows ADD COLUMN held INTEGER;           -- 1 while enough of its partition are before it
-  ALTER TABLE workflows ADD COLUMN begun_at INTEGER;       -- in a queue with a rate: when it began
+  ALTER TABLE workflows ADD COLUMN ready_at INTEGER;       -- when it is its turn at the earliest
+  ALTER TABLE workflows ADD COLUMN rank INTEGER;           -- the least begins first: ready_at, less for a higher priority
+  ALTER TABLE workflows ADD COLUMN placed INTEGER;         -- 1 while it has its place
+  ALTER TABLE workflows ADD COLUMN held INTEGER;           -- 1 in line, while enough of its partition are before it
+  ALTER TABLE workflows ADD COLUMN begun_at INTEGER;       -- in a queue with a rate: when it got its place
   ALTER TABLE workflows ADD COLUMN deduplication_key TEXT; -- one that has not ended stands for all with this key
   ALTER TABLE workflows ADD COLUMN debounce_key TEXT;      -- one that has not begun does
   ALTER TABLE workflows ADD COLUMN throttle_key TEXT;      -- the last one does for a while
-  CREATE INDEX workflows_queued ON workflows (queue, name, rank, workflow)
-    WHERE queue IS NOT NULL AND status = 'pending' AND held IS NULL;
-  CREATE INDEX workflows_in_partition ON workflows (queue, partition, held, rank, workflow)
-    WHERE partition IS NOT NULL AND status = 'pending';
-  CREATE INDEX workflows_under_way ON workflows (queue, partition)
-    WHERE queue IS NOT NULL AND status IN ('running', 'waiting') AND run IS NOT NULL;
+  CREATE INDEX workflows_in_line ON workflows (queue, code, rank, workflow)
+    WHERE queue IS NOT NULL AND status = 'pending' AND placed IS NULL AND held IS NULL;
+  CREATE INDEX workflows_in_partition ON workflows (queue, partition, code, held, rank, workflow)
+    WHERE partition IS NOT NULL AND status = 'pending' AND placed IS NULL;
+  CREATE INDEX workflows_placed ON workflows (queue, partition) WHERE placed = 1;
+  CREATE INDEX workflows_released ON workflows (queue, workflow) WHERE placed = 1 AND status = 'pending';
   CREATE INDEX workflows_begun ON workflows (queue, begun_at) WHERE begun_at IS NOT NULL;
   CREATE UNIQUE INDEX workflows_deduplicated ON workflows (queue, deduplication_key)
     WHERE deduplication_key IS NOT NULL AND status IN ('pending', 'running', 'waiting', 'blocked');
@@ -233,54 +255,39 @@ const MIGRATIONS: readonly string[] = [
   DROP INDEX workflows_pending;
   CREATE INDEX workflows_pending ON workflows (workflow) WHERE status = 'pending' AND queue IS NULL;
 
-  CREATE TRIGGER queue_joined AFTER INSERT ON workflows
-  WHEN NEW.queue IS NOT NULL AND NEW.run IS NULL AND NEW.status IN ('pending', 'waiting')
+  -- Who ends, or is blocked, gives up its place.
+  CREATE TRIGGER place_left AFTER UPDATE OF status ON workflows
+  WHEN NEW.placed = 1 AND NEW.status NOT IN ('pending', 'running', 'waiting')
+  BEGIN UPDATE workflows SET placed = NULL WHERE workflow = NEW.workflow; END;
+
+  CREATE TRIGGER line_joined AFTER INSERT ON workflows
+  WHEN NEW.queue IS NOT NULL AND ${isInLine("NEW")}
   BEGIN UPDATE queues SET depth = depth + 1 WHERE queue = NEW.queue; END;
-  CREATE TRIGGER queue_rejoined AFTER UPDATE OF status, run ON workflows
-  WHEN NEW.queue IS NOT NULL AND NEW.run IS NULL AND NEW.status IN ('pending', 'waiting')
-    AND NOT (OLD.run IS NULL AND OLD.status IN ('pending', 'waiting'))
+  CREATE TRIGGER line_rejoined AFTER UPDATE OF status, placed ON workflows
+  WHEN NEW.queue IS NOT NULL AND ${isInLine("NEW")} AND NOT (${isInLine("OLD")})
   BEGIN UPDATE queues SET depth = depth + 1 WHERE queue = NEW.queue; END;
-  CREATE TRIGGER queue_left AFTER UPDATE OF status, run ON workflows
-  WHEN OLD.queue IS NOT NULL AND OLD.run IS NULL AND OLD.status IN ('pending', 'waiting')
-    AND NOT (NEW.run IS NULL AND NEW.status IN ('pending', 'waiting'))
+  CREATE TRIGGER line_left AFTER UPDATE OF status, placed ON workflows
+  WHEN OLD.queue IS NOT NULL AND ${isInLine("OLD")} AND NOT (${isInLine("NEW")})
   BEGIN UPDATE queues SET depth = depth - 1 WHERE queue = OLD.queue; END;
 
-  -- Of a partition no more are candidates than may be under way, those of the least rank; the others are held. So who
-  -- looks for one to begin passes over no more than are under way in all, however many wait.
+  -- Of a partition no more of each code are candidates than may be under way, those of the least rank; the others are held.
+  -- So who looks for one to begin passes over no more than there are full partitions, however many wait in them.
   CREATE TRIGGER partition_joined AFTER INSERT ON workflows
-  WHEN NEW.partition IS NOT NULL AND NEW.status = 'pending'
-    AND (SELECT partition_concurrency FROM queues WHERE queue = NEW.queue) IS NOT NULL
-  BEGIN
-    UPDATE workflows SET held = 1 WHERE workflow = (
-      SELECT c.workflow FROM workflows c
-      WHERE c.queue = NEW.queue AND c.partition = NEW.partition AND c.status = 'pending' AND c.held IS NULL
-      ORDER BY c.rank DESC, c.workflow DESC LIMIT 1
-    ) AND (
-      SELECT count(*) FROM workflows c
-      WHERE c.queue = NEW.queue AND c.partition = NEW.partition AND c.status = 'pending' AND c.held IS NULL
-    ) > (SELECT partition_concurrency FROM queues WHERE queue = NEW.queue);
-  END;
+  WHEN NEW.partition IS NOT NULL AND NEW.status = 'pending' AND ${IS_LIMITED}
+  BEGIN ${HOLD_LAST} END;
   CREATE TRIGGER partition_rejoined AFTER UPDATE OF status ON workflows
-  WHEN NEW.partition IS NOT NULL AND NEW.status = 'pending' AND OLD.status <> 'pending'
-    AND (SELECT partition_concurrency FROM queues WHERE queue = NEW.queue) IS NOT NULL
-  BEGIN
-    UPDATE workflows SET held = 1 WHERE workflow = (
-      SELECT c.workflow FROM workflows c
-      WHERE c.queue = NEW.queue AND c.partition = NEW.partition AND c.status = 'pending' AND c.held IS NULL
-      ORDER BY c.rank DESC, c.workflow DESC LIMIT 1
-    ) AND (
-      SELECT count(*) FROM workflows c
-      WHERE c.queue = NEW.queue AND c.partition = NEW.partition AND c.status = 'pending' AND c.held IS NULL
-    ) > (SELECT partition_concurrency FROM queues WHERE queue = NEW.queue);
-  END;
+  WHEN NEW.partition IS NOT NULL AND NEW.status = 'pending' AND NEW.placed IS NULL AND OLD.status <> 'pending'
+    AND ${IS_LIMITED}
+  BEGIN ${HOLD_LAST} END;
   CREATE TRIGGER partition_left AFTER UPDATE OF status ON workflows
-  WHEN OLD.partition IS NOT NULL AND OLD.status = 'pending' AND NEW.status <> 'pending' AND OLD.held IS NULL
+  WHEN OLD.partition IS NOT NULL AND OLD.status = 'pending' AND OLD.placed IS NULL AND NEW.status <> 'pending'
   BEGIN
-    UPDATE workflows SET held = NULL WHERE workflow = (
+    UPDATE workflows SET held = NULL WHERE workflow = CASE WHEN OLD.held = 1 THEN OLD.workflow ELSE (
       SELECT c.workflow FROM workflows c
-      WHERE c.queue = OLD.queue AND c.partition = OLD.partition AND c.status = 'pending' AND c.held = 1
+      WHERE c.queue = OLD.queue AND c.partition = OLD.partition AND c.code = OLD.code AND c.status = 'pending'
+        AND c.placed IS NULL AND c.held = 1
       ORDER BY c.rank, c.workflow LIMIT 1
-    );
+    ) END;
   END;
   `,
 ];

@@ -181,6 +181,17 @@ export function realPath(location: string): string {
   }
 }
 
+/** The path of a file that is open: SQLite has its log beside the file itself, not beside a link to it. */
+function linkedPath(path: string): string {
+  try {
+    return Deno.realPathSync(path);
+  } catch (error) {
+    // Removed just now: it will be found out when something is written.
+    if (error instanceof Deno.errors.NotFound) return path;
+    throw error;
+  }
+}
+
 /** Tells a file from another of the same name, where the system does; undefined for a database in memory. */
 function fileIdentity(path: string): string | undefined {
   if (path === ":memory:") return undefined;
@@ -220,7 +231,7 @@ class SqliteDatabase implements Database {
     this.#locks = new ProcessLocks(path, openBuiltin);
     this.#watch = new CommitWatch({
       clock: options.clock,
-      log: `${path}-wal`,
+      log: `${linkedPath(path)}-wal`,
       version: () => pragma(driver, "data_version"),
       ownCommits: () => this.#queue.commits,
     });

@@ -346,8 +346,9 @@ export class Store extends Records {
    */
   async cancelPaused(record: WorkflowRecord, now: number): Promise<boolean> {
     const message = { workflowId: record.workflowId, topic: CANCEL_TOPIC, payloadJson: null, sentAt: now };
-    const batch = [messages.sendRequest(message, CANCEL_TOPIC), workflows.unblockWorkflow(record, now)];
-    return (await this.database.write(batch)).at(-1) === 1;
+    // In this order: nothing is sent to one that is blocked.
+    const batch = [workflows.unblockWorkflow(record, now), messages.sendRequest(message, CANCEL_TOPIC)];
+    return (await this.database.write(batch))[0] === 1;
   }
 
   /** Has a workflow that is running be paused no more. */

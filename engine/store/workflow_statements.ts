@@ -8,6 +8,7 @@
 import type { SqlValue, Statement } from "./database.ts";
 import type { Ownership, Seen } from "./ownership.ts";
 import {
+  codeText,
   inputChecksum,
   outcomeChecksum,
   type WorkflowInput,
@@ -123,7 +124,7 @@ export function claimWorkflow(
 
 const BLOCK_UNOWNED =
   `UPDATE workflows SET status = 'blocked', executor = NULL, due_at = NULL, updated_at = ?, error_json = ?,
-    checksum = ?
+    checksum = ?, debounce_key = NULL
   WHERE workflow = ? AND status = ? AND run IS ?`;
 
 /** Blocks a workflow that nobody runs, if it is still as it was seen. */
@@ -227,6 +228,17 @@ export function selectDueOf(serving: Serving, now: number, limit: number): State
   };
 }
 
+/** Workflows that have their place in a queue, and were stopped at a checkpoint. */
+export function selectReleasedOf({ queues, codes }: Serving, limit: number): Statement {
+  return {
+    sql:
+      `SELECT w.workflow_id, w.name FROM json_each(?) s CROSS JOIN workflows w INDEXED BY workflows_released
+      WHERE w.queue = s.value AND w.placed = 1 AND w.status = 'pending'
+        AND w.code IN (SELECT value FROM json_each(?)) LIMIT ?`,
+    params: [JSON.stringify(queues), JSON.stringify(codes.map((code) => codeText(code))), limit],
+  };
+}
+
 /** Workflows of these codes, in no queue, that nobody runs and that can begin or go on at once, the oldest first. */
 export function selectPendingOf(codes: readonly CodeName[], limit: number): Statement {
   return {
@@ -325,18 +337,19 @@ export function releaseWorkflow({ workflow, run }: Ownership, now: number): Stat
   return { sql: RELEASE, params: [now, workflow, run] };
 }
 
-const UNBLOCK =
-  `UPDATE workflows SET status = 'pending', recoveries = 0, recovered_completion = NULL, updated_at = ?,
-    error_json = NULL, checksum = NULL, held = NULL
+const IS_DELAYED = "run IS NULL AND queue IS NOT NULL AND ready_at > ?";
+const UNBLOCK = `UPDATE workflows SET status = CASE WHEN ${IS_DELAYED} THEN 'waiting' ELSE 'pending' END,
+    due_at = CASE WHEN ${IS_DELAYED} THEN ready_at END, recoveries = 0, recovered_completion = NULL, updated_at = ?,
+    error_json = NULL, checksum = NULL
   WHERE workflow = ? AND status = 'blocked' AND run IS ?`;
 
-/** Lifts a block. */
+/** Lifts a block. One that has not begun, and is not to yet, waits for its time. */
 export function unblockWorkflow({ workflow, run }: Seen, now: number): Statement {
-  return { sql: UNBLOCK, params: [now, workflow, run] };
+  return { sql: UNBLOCK, params: [now, now, now, workflow, run] };
 }
 
 const RETRY = `UPDATE workflows SET status = 'pending', updated_at = ?, retried_at = ?, completed_at = NULL,
-    error_json = NULL, checksum = NULL, held = NULL, deduplication_key = NULL
+    error_json = NULL, checksum = NULL, deduplication_key = NULL
   WHERE workflow = ? AND status = ? AND run IS ?`;
 
 /** Makes a workflow that has failed or was cancelled ready to run again. */
@@ -346,6 +359,7 @@ export function retryWorkflow({ workflow, status, run }: Seen, now: number): Sta
 
 const WORKFLOW_COLUMNS = `w.workflow, w.workflow_id, w.name, w.status, w.run, w.executor, w.recoveries,
   w.recovered_completion, w.created_at, w.updated_at, w.completed_at, w.retried_at, w.due_at, w.queue,
+  w.partition, (SELECT q.name FROM queues q WHERE q.queue = w.queue) AS queue_name,
   w.output_json, w.error_json, w.checksum`;
 
 /** A workflow, with the lease of who owns it. */

@@ -146,6 +146,25 @@ Deno.test("CommitWatch finds commits that no write tells of, and then relies on 
   assertEquals(watched.told(), 4);
 });
 
+Deno.test({
+  name: "CommitWatch tries again after a while whether it is told of writes",
+  ignore,
+  async fn() {
+    await using watched = watchLog();
+    for (let commits = 1; commits <= 3; commits++) {
+      advance(watched.clock, QUIET_MS + 20);
+      watched.commit(false);
+      advance(watched.clock, 1_010);
+    }
+    for (let passed = 0; passed < 61_000; passed += 10) watched.clock.advance(10);
+    const before = watched.looks();
+    advance(watched.clock, 10_000);
+    assertEquals(watched.looks() - before < 30, true, "It still looks all the time");
+    watched.commit();
+    await eventually(() => watched.told() === 4);
+  },
+});
+
 Deno.test("CommitWatch leaves nothing open, and tells nobody, once it is stopped", async () => {
   for (const quietMs of [0, QUIET_MS + 20]) {
     await using watched = watchLog();

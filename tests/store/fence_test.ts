@@ -444,7 +444,12 @@ const decisionsOnQueued: Record<string, (store: Store, seen: WorkflowRecord) => 
   claim: decisions.claim!,
   postpone: (store, { workflow }) => {
     const input = { workflowId: "w", name: "workflow", createdAt: 1_000, seed: 7, inputJson: "2" };
-    return new Queues(databases.get(store)!).postpone(workflow, input, { readyAt: 9_000, now: 2_000 });
+    return new Queues(databases.get(store)!).postpone(workflow, input, {
+      readyAt: 9_000,
+      priority: 0,
+      partition: null,
+      now: 2_000,
+    });
   },
 };
 
@@ -549,7 +554,7 @@ Deno.test("every statement that writes is fenced, and tested here", () => {
     "noteNextTick",
   ];
   const ofExecutors = ["renewLease", "removeExecutor"];
-  const ofQueues = ["defineQueue", "ensureQueue", "pauseQueue", "readyDelayed"];
+  const ofQueues = ["defineQueue", "ensureQueue", "orderPartitions", "pauseQueue", "readyDelayed"];
   const ofSchedules = ["defineSchedule", "pauseSchedule", "resumeSchedule"];
   const { MAX_QUEUES: _queues, ...ofQueueing } = queues;
   const { MAX_SCHEDULES: _schedules, ...ofScheduling } = schedules;
@@ -571,7 +576,7 @@ Deno.test("every statement that writes is fenced, and tested here", () => {
   );
   for (const name of reading) {
     const statement = (statements as unknown as Record<string, (...about: unknown[]) => Statement>)[name]!(
-      Object.assign([], { statuses: [], codes: [] }),
+      Object.assign([], { statuses: [], codes: [], queues: [] }),
       Object.assign([], { dueAt: 0, workflow: 0, codes: [] }),
       { from: 0 },
     );
