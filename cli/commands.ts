@@ -47,7 +47,7 @@ export const COMMANDS = [
     operands: ["WORKFLOW"],
     summary: "Puts a workflow into a queue, for whoever works on that",
     flags: [
-      "workflow-id",
+      "id",
       "input",
       "queue",
       "delay",

@@ -15,12 +15,13 @@ export async function enqueue({ operands: [name], flags }: Invocation): Promise<
   const options = await readOptions(flags);
   await using engine = await Engine.open(locationOf(flags), { sqlite: sqliteOf(flags) });
   const handle = await engine.enqueue(name!, options).catch(refuse);
-  const status = await handle.status();
+  // Where an id or a key says so, it is another one, which may be in no queue or another.
+  const { id, workflow, status, queue = null } = (await engine.get(handle.id))!;
   if (flags.has("json")) {
-    stdout.write(toJson({ workflowId: handle.id, workflow: name, queue: options.queue, status }) + "\n");
+    stdout.write(toJson({ workflowId: id, workflow, queue, status }) + "\n");
   } else {
-    const queue = printableLine(options.queue as string);
-    stdout.write(`"${printableLine(handle.id)}" is ${status}, in queue "${queue}"\n`);
+    const where = queue === null ? "in no queue" : `in queue "${printableLine(queue)}"`;
+    stdout.write(`"${printableLine(id)}" is ${status}, ${where}\n`);
   }
   return ExitStatus.completed;
 }
@@ -33,7 +34,7 @@ async function readOptions(flags: Invocation["flags"]): Promise<EnqueueOptions> 
   const [queue = "default", ...more] = flags.get("queue") ?? [];
   if (more.length > 0) throw new UsageError(`enqueue wants one --queue, found ${more.length + 1}`);
   return {
-    id: value("workflow-id"),
+    id: value("id"),
     queue,
     ...json !== undefined && { input: await readJson("input", json) },
     ...delay !== undefined && { delay: parseDuration("delay", delay) },

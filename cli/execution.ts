@@ -5,6 +5,7 @@ import {
   type Handle,
   type Workflow,
   type WorkflowDetail,
+  type WorkflowStatus,
 } from "../mod.ts";
 import { Crash } from "./crash.ts";
 import { type Ending, endingKind, exitStatusOf } from "./ending.ts";
@@ -77,7 +78,7 @@ async function runToEnd(
   });
   using _drawing = { [Symbol.dispose]: () => progress.stop() };
 
-  const { id, output, error } = await outcome(engine, execution);
+  const { id, output, error } = await outcome(engine, execution, (reason) => progress.say(reason));
   const detail = error instanceof EngineClosedError
     ? await storedDetail(flags, id)
     : await engine.get(id).catch(() => undefined); // the outcome is what counts, and is known
@@ -89,16 +90,23 @@ async function runToEnd(
 async function outcome(
   engine: Engine,
   execution: Execution,
+  say: (reason: string) => void,
 ): Promise<{ id: string; output?: unknown; error?: unknown }> {
   let id = execution.id;
   try {
     const handle = await execution.begin(engine).catch(refuse);
     id = handle.id;
+    if (isInLine(await handle.status())) say((await engine.why(id)).reason);
     return { id, output: await handle.result() };
   } catch (error) {
     if (error instanceof UsageError || id === undefined) throw error;
     return { id, error: error ?? new Error(String(error)) };
   }
+}
+
+/** Whether a workflow that was begun just now may wait in a queue. */
+function isInLine(status: WorkflowStatus): boolean {
+  return status === "pending" || status === "waiting";
 }
 
 /** What is stored of a workflow whose engine is closed, if that can be read. */

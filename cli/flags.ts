@@ -65,7 +65,7 @@ export const FLAGS = [
     name: "queue",
     value: "NAME",
     repeatable: true,
-    help: 'The queue; where workflows are run, only those of these queues. Default: "default", and all',
+    help: 'enqueue: the queue, "default" by default. work: only workflows of this queue. Repeatable',
   },
   { name: "delay", value: "DURATION", help: 'How long it waits before it is its turn, such as "10m"' },
   { name: "priority", value: "N", help: "The higher begins first: from -1000 to 1000. Default: 0" },

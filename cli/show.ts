@@ -49,6 +49,8 @@ function report(detail: WorkflowDetail, ways: readonly string[]): Record<string,
     updatedAt,
     completedAt: completedAt ?? null,
     dueAt: dueAt ?? null,
+    queue: detail.queue ?? null,
+    partition: detail.partition ?? null,
     runId: runId ?? null,
     recoveries,
     input: input ?? null,
@@ -81,6 +83,7 @@ function lines(detail: WorkflowDetail, ways: readonly string[]): string[] {
     ["created", formatMoment(detail.createdAt)],
     ["updated", formatMoment(detail.updatedAt)],
   ];
+  if (detail.queue !== undefined) facts.push(["queue", printableLine(queueOf(detail))]);
   if (detail.forkedFrom !== undefined) facts.push(["fork of", printableLine(detail.forkedFrom)]);
   if (completedAt !== undefined) facts.push(["ended", formatMoment(completedAt)]);
   if (status === "waiting") facts.push(["waits", waitsFor(detail)]);
@@ -100,8 +103,13 @@ function lines(detail: WorkflowDetail, ways: readonly string[]): string[] {
   ];
 }
 
+function queueOf({ queue, partition }: WorkflowDetail): string {
+  return partition === undefined ? queue! : `${queue}, partition ${partition}`;
+}
+
 /** What a workflow waits for, and until when. */
-function waitsFor({ steps, dueAt }: WorkflowDetail): string {
+function waitsFor({ steps, dueAt, runId }: WorkflowDetail): string {
+  if (runId === undefined && dueAt !== undefined) return `to begin, until ${formatMoment(dueAt)}`;
   const running = steps.filter(({ status }) => status === "running");
   const what = running.map(({ key, topic }) => printableLine(topic ?? key)).join(", ");
   return `for ${what}${dueAt === undefined ? "" : `, until ${formatMoment(dueAt)}`}`;

@@ -30,6 +30,10 @@ export interface WorkflowSummary {
   readonly dueAt?: Date;
   /** The run that owns it, or owned it last. */
   readonly runId?: string;
+  /** The name of the queue that it was put into, if it was. */
+  readonly queue?: string;
+  /** The part of that queue that it belongs to. */
+  readonly partition?: string;
   /** How often in a row its process was lost without a new checkpoint. */
   readonly recoveries: number;
   /** Why it failed, or is blocked. */
@@ -92,6 +96,8 @@ export function summarize(record: WorkflowRecord): WorkflowSummary {
     ...(record.completedAt !== null && { completedAt: new Date(record.completedAt) }),
     ...(record.status === "waiting" && record.dueAt !== null && { dueAt: new Date(record.dueAt) }),
     ...(record.run !== null && { runId: runName(record.run) }),
+    ...(record.queueName !== null && { queue: record.queueName }),
+    ...(record.partition !== null && { partition: record.partition }),
     ...(record.errorJson !== null && { error: readError(record.errorJson) }),
   };
 }

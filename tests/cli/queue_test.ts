@@ -8,12 +8,17 @@ Deno.test("enqueue puts a workflow into a queue, from which work takes it, by th
   inFolder(async (cwd) => {
     await copyModule("samples.js", cwd);
     const enqueued = await run(
-      ["enqueue", "greet", "--queue", "single", "--workflow-id", "g", "--input", '{"name":"Ada"}'],
+      ["enqueue", "greet", "--queue", "single", "--id", "g", "--input", '{"name":"Ada"}'],
       { cwd },
     );
     assertEquals([enqueued.code, enqueued.stdout], [0, '"g" is pending, in queue "single"\n']);
     const later = await runJson(["enqueue", "pages", "--delay", "1h", "--priority", "3"], { cwd });
     assertEquals([later.json.status, later.json.queue, later.json.workflow], ["waiting", "default", "pages"]);
+    assertMatch((await run(["show", later.json.workflowId], { cwd })).stdout, /waits +to begin, until 20/);
+    const resumed = start(["resume", later.json.workflowId, ...samples], { cwd });
+    await resumed.says(`It waits in queue "default" until 20`);
+    resumed.kill("SIGTERM");
+    assertEquals((await resumed.ended()).code, 130);
 
     const worker = start(["work", ...samples], { cwd });
     await worker.says("completed    greet  g");
@@ -28,7 +33,7 @@ Deno.test("enqueue puts a workflow into a queue, from which work takes it, by th
 Deno.test("queues pauses and resumes a queue", () =>
   inFolder(async (cwd) => {
     await copyModule("samples.js", cwd);
-    await run(["enqueue", "greet", "--workflow-id", "g"], { cwd });
+    await run(["enqueue", "greet", "--id", "g"], { cwd });
     assertMatch((await run(["queues", "--pause", "default"], { cwd })).stdout, /default .* paused since 20/);
     const worker = start(["work", ...samples, "--json"], { cwd });
     await worker.says('"type":"working"');
@@ -72,10 +77,10 @@ Deno.test("executors shows who works", () =>
 
 Deno.test("enqueue, queues and executors refuse what they cannot use, with status 2", () =>
   inFolder(async (cwd) => {
-    await run(["enqueue", "greet", "--workflow-id", "g"], { cwd });
+    await run(["enqueue", "greet", "--id", "g"], { cwd });
     const refusals: [string[], string][] = [
       [["enqueue"], "enqueue wants a WORKFLOW: enqueue WORKFLOW"],
-      [["enqueue", "pages", "--workflow-id", "g"], 'it was started with the workflow "greet"'],
+      [["enqueue", "pages", "--id", "g"], 'it was started with the workflow "greet"'],
       [
         ["enqueue", "greet", "--priority", "high"],
         '--priority wants a number from -1000 to 1000, found "high"',

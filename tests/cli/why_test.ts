@@ -18,7 +18,7 @@ Deno.test("why says what a workflow waits for, and what would move it on", () =>
     running.kill("SIGKILL");
     await running.ended();
 
-    await run(["enqueue", "greet", "--workflow-id", "g", "--delay", "1h"], { cwd });
+    await run(["enqueue", "greet", "--id", "g", "--delay", "1h"], { cwd });
     const { json } = await runJson(["why", "g"], { cwd });
     assertEquals([json.workflowId, json.status, json.heldBy, json.error], ["g", "waiting", null, null]);
     assertEquals(json.queue, { name: "default", ahead: 0 });
