@@ -28,6 +28,8 @@ const PAUSE_MS = 1_000;
 export class Scheduler {
   readonly #alarm: Alarm;
   readonly #stopWatching: () => void;
+  /** When each schedule ticks next, with up to where its ticks had been seen to: there is nothing to do for it until then. */
+  readonly #next = new Map<string, { fromAt: number; at: number }>();
   #looking = false;
   #lookAgain = false;
   #stopped = false;
@@ -77,12 +79,19 @@ export class Scheduler {
     const { schedules, clock } = this.options;
     const record = await schedules.find(schedule.name);
     if (record === undefined || record.pausedAt !== null || !isStored(schedule, record)) return;
+    const { name, fromAt, nextTickAt } = record;
     const now = clock.now();
+    const known = this.#next.get(name);
+    if (known !== undefined && known.fromAt === fromAt && known.at === nextTickAt && now < known.at) {
+      return this.#expect(known.at);
+    }
     const last = schedule.previous(now);
-    const next = schedule.next(Math.max(now, record.fromAt));
-    if (last !== undefined && last > record.fromAt) await this.#catchUp(schedule, record, { now, last });
-    else if (record.nextTickAt !== (next ?? null)) await schedules.noteNext(record, next ?? null);
-    if (next !== undefined) this.#expect(next);
+    const next = schedule.next(Math.max(now, fromAt));
+    if (last !== undefined && last > fromAt) await this.#catchUp(schedule, record, { now, last });
+    else if (nextTickAt !== (next ?? null)) await schedules.noteNext(record, next ?? null);
+    if (next === undefined) return;
+    this.#next.set(name, { fromAt, at: next });
+    this.#expect(next);
   }
 
   /** Sees to the ticks that are due. @param times.last the last of them */
