@@ -1,3 +1,4 @@
+import { Again } from "./again.ts";
 import { Alarm } from "./alarm.ts";
 import type { Clock } from "./clock.ts";
 import { StoreError } from "./errors.ts";
@@ -30,8 +31,7 @@ export class Scheduler {
   readonly #stopWatching: () => void;
   /** When each schedule ticks next, with up to where its ticks had been seen to: there is nothing to do for it until then. */
   readonly #next = new Map<string, { fromAt: number; at: number }>();
-  #looking = false;
-  #lookAgain = false;
+  readonly #looking = new Again(() => this.#look());
   #stopped = false;
 
   constructor(
@@ -53,25 +53,17 @@ export class Scheduler {
 
   /** Looks which ticks are due; if it is looking already, once more after that. */
   look(): void {
-    this.#lookAgain = true;
-    if (this.#looking || this.#stopped) return;
-    this.#looking = true;
-    this.#look().finally(() => {
-      this.#looking = false;
-      if (this.#lookAgain) this.look();
-    });
+    if (!this.#stopped) this.#looking.ask();
   }
 
   async #look(): Promise<void> {
-    while (this.#lookAgain && !this.#stopped) {
-      this.#lookAgain = false;
-      for (const schedule of this.options.definitions) {
-        // One that cannot be seen to keeps none of the others from it.
-        await this.#seeTo(schedule).catch((error) => {
-          if (!(error instanceof StoreError)) reportError(error);
-          this.#expect(this.options.clock.now() + PAUSE_MS);
-        });
-      }
+    for (const schedule of this.options.definitions) {
+      if (this.#stopped) return;
+      // One that cannot be seen to keeps none of the others from it.
+      await this.#seeTo(schedule).catch((error) => {
+        if (!(error instanceof StoreError)) reportError(error);
+        this.#expect(this.options.clock.now() + PAUSE_MS);
+      });
     }
   }
 

@@ -1,3 +1,4 @@
+import { Again } from "./again.ts";
 import { Alarm } from "./alarm.ts";
 import type { Clock } from "./clock.ts";
 import { StoreError } from "./errors.ts";
@@ -24,8 +25,7 @@ export class Wakeups {
   readonly #alarm: Alarm;
   /** The last of the messages that have been looked through. */
   #lastMessage: number | undefined;
-  #looking: Promise<void> | undefined;
-  #lookAgain = false;
+  readonly #looking = new Again(() => this.#look());
 
   constructor(
     private readonly options: {
@@ -65,29 +65,22 @@ export class Wakeups {
 
   /** Looks now; if it is looking already, once more after that. */
   look(): void {
-    if (this.#stopWatching === undefined) return;
-    if (this.#looking !== undefined) {
-      this.#lookAgain = true;
-      return;
-    }
-    this.#looking = this.#look().catch((error) => {
-      if (!(error instanceof StoreError)) throw error;
-      if (this.#stopWatching !== undefined) this.#alarm.set(this.options.clock.now() + STORE_PAUSE_MS);
-    }).finally(() => {
-      this.#looking = undefined;
-      if (!this.#lookAgain) return;
-      this.#lookAgain = false;
-      this.look();
-    });
+    if (this.#stopWatching !== undefined) this.#looking.ask();
   }
 
   async #look(): Promise<void> {
+    if (this.#stopWatching === undefined) return;
     const { store, clock } = this.options;
-    await this.#lookForMessages();
-    const now = clock.now();
-    await this.#wakeDue(now);
-    const next = await store.nextDue(now);
-    if (next !== undefined) this.expect(next);
+    try {
+      await this.#lookForMessages();
+      const now = clock.now();
+      await this.#wakeDue(now);
+      const next = await store.nextDue(now);
+      if (next !== undefined) this.expect(next);
+    } catch (error) {
+      if (!(error instanceof StoreError)) throw error;
+      if (this.#stopWatching !== undefined) this.#alarm.set(clock.now() + STORE_PAUSE_MS);
+    }
   }
 
   async #lookForMessages(): Promise<void> {

@@ -1,3 +1,4 @@
+import { Again } from "./again.ts";
 import { Alarm } from "./alarm.ts";
 import { type Clock, holdProcess } from "./clock.ts";
 import { StoreError } from "./errors.ts";
@@ -36,8 +37,7 @@ export class Worker {
   readonly #stopWatching: () => void;
   readonly #release: () => void;
   #cancelRecovery: (() => void) | undefined;
-  #looking = false;
-  #lookAgain = false;
+  readonly #looking = new Again(() => this.#look());
   #stopped = false;
 
   constructor(
@@ -84,23 +84,14 @@ export class Worker {
 
   /** Looks for more to do; if it is looking already, once more after that. */
   look(): void {
-    this.#lookAgain = true;
-    if (this.#looking || this.#stopped) return;
-    this.#looking = true;
-    this.#look().catch((error) => {
-      if (!(error instanceof StoreError)) throw error;
-      this.expect(this.options.clock.now() + STORE_PAUSE_MS);
-    }).finally(() => {
-      this.#looking = false;
-      if (this.#lookAgain) this.look();
-    });
+    if (!this.#stopped) this.#looking.ask();
   }
 
   async #look(): Promise<void> {
+    if (this.#stopped) return;
     const { store, queues, clock } = this.options;
-    while (this.#lookAgain && !this.#stopped) {
-      this.#lookAgain = false;
-      const now = clock.now();
+    const now = clock.now();
+    try {
       await queues.readyDelayed(now);
       const rooms = await this.#rooms(now);
       const serving = this.#serving(rooms);
@@ -109,6 +100,9 @@ export class Worker {
       if (this.#room > 0) this.#take(await this.#next(rooms));
       const next = await store.nextDue(now);
       if (next !== undefined) this.expect(next);
+    } catch (error) {
+      if (!(error instanceof StoreError)) throw error;
+      this.expect(clock.now() + STORE_PAUSE_MS);
     }
   }
 

@@ -14,3 +14,14 @@ export interface Seen {
   readonly status: WorkflowStatus;
   readonly run: number | null;
 }
+
+/** On what terms a workflow is taken over. */
+export interface Takeover {
+  readonly run: number;
+  readonly executor: number;
+  /** How often in a row it has been, without a new checkpoint. */
+  readonly recoveries: number;
+  /** The last completion that there is, if its process was lost. */
+  readonly recoveredCompletion: number | null;
+  readonly now: number;
+}

@@ -5,7 +5,7 @@
  */
 
 import type { Statement } from "./database.ts";
-import type { Seen } from "./ownership.ts";
+import type { Seen, Takeover } from "./ownership.ts";
 import { codeText, inputChecksum, type WorkflowInput } from "./rows.ts";
 
 /** The limits of a queue; null is none. */
@@ -326,17 +326,8 @@ const CLAIM = `UPDATE workflows SET status = 'running', run = ?, executor = ?, r
           AND (q.rate_limit IS NULL OR (${BEGUN}) < q.rate_limit)))`;
 
 /** Takes over a workflow of a queue, as {@linkcode claimWorkflow} does, if the limits of the queue leave it a place. */
-export function claimPlace(
-  seen: Seen,
-  claim: {
-    run: number;
-    executor: number;
-    recoveries: number;
-    recoveredCompletion: number | null;
-    now: number;
-  },
-): Statement {
-  const { run, executor, recoveries, recoveredCompletion, now } = claim;
+export function claimPlace(seen: Seen, takeover: Takeover): Statement {
+  const { run, executor, recoveries, recoveredCompletion, now } = takeover;
   return {
     sql: CLAIM,
     params: [

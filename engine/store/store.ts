@@ -12,7 +12,7 @@ import * as forks from "./fork_statements.ts";
 import type { Forking } from "./fork_statements.ts";
 import { CANCEL_TOPIC, childTopic, type KeptMessage, PAUSE_TOPIC } from "./mailbox.ts";
 import * as messages from "./message_statements.ts";
-import type { Ownership, Seen } from "./ownership.ts";
+import type { Ownership, Seen, Takeover } from "./ownership.ts";
 import * as publications from "./publication_statements.ts";
 import { Records, type WorkflowRecord } from "./records.ts";
 import { writePatch } from "./patch_statements.ts";
@@ -56,15 +56,10 @@ export class Store extends Records {
    * @param claim.arrivals what has come of what it waits for, to become part of its history in the same commit
    * @returns the right to write to it, or undefined if it is not to be had
    */
-  async claim(record: WorkflowRecord, claim: {
-    run: number;
-    executor: number;
-    recoveries: number;
-    recoveredCompletion: number | null;
-    now: number;
-    gone: number | undefined;
-    arrivals?: readonly ArrivedRow[];
-  }): Promise<Ownership | undefined> {
+  async claim(
+    record: WorkflowRecord,
+    claim: Takeover & { gone: number | undefined; arrivals?: readonly ArrivedRow[] },
+  ): Promise<Ownership | undefined> {
     const { workflowId, workflow } = record;
     const owner = { workflowId, workflow, run: claim.run };
     // Before the claim, which heeds the lease of an executor that is registered.

@@ -6,7 +6,7 @@
  */
 
 import type { SqlValue, Statement } from "./database.ts";
-import type { Ownership, Seen } from "./ownership.ts";
+import type { Ownership, Seen, Takeover } from "./ownership.ts";
 import {
   codeText,
   inputChecksum,
@@ -94,17 +94,8 @@ const CLAIM = `UPDATE workflows SET status = 'running', run = ?, executor = ?, r
     SELECT 1 FROM executors e WHERE e.executor = workflows.executor AND e.executor <> ? AND e.lease_until > ?)`;
 
 /** Takes a workflow over, if it is still as it was seen and nobody with a lease owns it. */
-export function claimWorkflow(
-  seen: Seen,
-  claim: {
-    run: number;
-    executor: number;
-    recoveries: number;
-    recoveredCompletion: number | null;
-    now: number;
-  },
-): Statement {
-  const { run, executor, recoveries, recoveredCompletion, now } = claim;
+export function claimWorkflow(seen: Seen, takeover: Takeover): Statement {
+  const { run, executor, recoveries, recoveredCompletion, now } = takeover;
   return {
     sql: CLAIM,
     params: [
