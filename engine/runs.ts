@@ -248,7 +248,7 @@ export class Runs {
 
   /** Looks for what other processes send, once something has run for a while: most runs are over by then. */
   #listenSoon(): void {
-    if (this.#runs.size === 0) return;
+    if (this.#runs.size === 0 || this.#closed) return;
     this.#cancelListening ??= this.#services.clock.setTimer(LISTEN_AFTER_MS, () => {
       this.#cancelListening = undefined;
       if (this.#runs.size === 0) return;

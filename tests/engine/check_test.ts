@@ -239,7 +239,8 @@ Deno.test("checkReplay() reads what a process that is gone has left in the write
   const { engine, kill } = await openMortal(file);
   const handle = await engine.start(sequence("w", ["one"]), { id: "a" });
   await eventually(() => query(file, "SELECT 1 FROM steps WHERE completion = 1").length === 1);
-  assertEquals(await handle.status(), "running");
+  // It waits for a signal then, and may have been let go.
+  assert(["running", "waiting"].includes(await handle.status()));
   await kill();
   assertEquals(verdicts(await check(file, sequence("w", ["other"]))), { a: "diverges" });
 });
