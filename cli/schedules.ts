@@ -53,9 +53,8 @@ function report(schedule: ScheduleSummary): Record<string, unknown> {
 }
 
 /** The next ticks, none while it is paused. */
-function ticksOf({ cron, timeZone, pausedAt, nextTickAt }: ScheduleSummary): Date[] {
-  if (pausedAt !== undefined || nextTickAt === undefined) return [];
-  return [nextTickAt, ...nextTicks(cron, { timeZone, after: nextTickAt, count: SHOWN_TICKS - 1 })];
+function ticksOf({ cron, timeZone, pausedAt }: ScheduleSummary): Date[] {
+  return pausedAt === undefined ? nextTicks(cron, { timeZone, after: new Date(), count: SHOWN_TICKS }) : [];
 }
 
 function lines(found: readonly ScheduleSummary[]): string[] {

@@ -1,4 +1,5 @@
 import { Cron } from "croner";
+import { refuseUnknown } from "./known_options.ts";
 import { checkName } from "./names.ts";
 import { asQueue, type Queue } from "./queue.ts";
 import { brandSchedule, type Schedule } from "./schedule.ts";
@@ -17,11 +18,11 @@ export interface ScheduleOptions<I> {
   /** What each tick starts. */
   // deno-lint-ignore no-explicit-any -- what its function is given does not matter here
   workflow: Workflow<I, unknown, any>;
-  /** What the workflow is given, or what makes that of the tick's time. What the latter throws is an uncaught exception. */
+  /** What the workflow is given, or what makes that of the tick's time. The workflow of a tick for which that throws has failed with it. */
   input?: I | ((tick: Date) => I);
   /**
-   * What becomes of ticks for which nobody was there: `"latest"`, the default, starts the last of them, `"all"` each, `"skip"`
-   * none, unless it is less than a minute late.
+   * What becomes of ticks that nobody has seen to for more than a minute: `"latest"`, the default, starts the last one, unless
+   * there is a later one, `"all"` starts each, `"skip"` none.
    */
   missed?: "skip" | "latest" | "all";
   /**
@@ -32,6 +33,20 @@ export interface ScheduleOptions<I> {
   /** The queue that the workflows are put into; by default none, unless `overlap` is `"queue"`: then one of the schedule's own. */
   queue?: Queue | string;
 }
+
+/** So that the ids of its workflows, and the name of its queue, are no longer than such may be. */
+const MAX_NAME_LENGTH = 200;
+const OPTIONS: readonly (keyof ScheduleOptions<unknown>)[] = [
+  "cron",
+  "timeZone",
+  "workflow",
+  "input",
+  "missed",
+  "overlap",
+  "queue",
+];
+/** A nickname, or five or six fields. */
+const CRON = /^\s*(@[a-z]+|(\S+\s+){4,5}\S+)\s*$/i;
 
 /**
  * Defines a schedule: each tick starts one workflow, once over all processes that work with this definition
@@ -64,6 +79,12 @@ export interface ScheduleOptions<I> {
  */
 export function schedule<I>(name: string, options: ScheduleOptions<I>): Schedule {
   checkName(name, "a schedule's name");
+  if (name.length > MAX_NAME_LENGTH) {
+    throw new RangeError(
+      `Cannot use a schedule's name: wanted 1 to ${MAX_NAME_LENGTH} characters, found ${name.length}`,
+    );
+  }
+  refuseUnknown(options, OPTIONS, `make schedule "${name}"`);
   const { cron, timeZone = "UTC", workflow, input, missed = "latest", overlap = "allow" } = options;
   if (!isWorkflow(workflow)) {
     throw new TypeError(`Cannot make schedule "${name}": wanted a workflow that workflow() has made`);
@@ -117,23 +138,26 @@ export function nextTicks(
   return parse(cron, cron, timeZone).nextRuns(count, after);
 }
 
-/** @throws {TypeError} if it is no cron expression, or no time zone */
+/** @throws {TypeError} if it is no cron expression that ever ticks, or no time zone */
 function parse(name: string, cron: string, timeZone: string): Cron {
-  if (typeof cron !== "string") {
-    throw new TypeError(`Cannot make schedule "${name}": wanted a cron expression, found ${typeof cron}`);
-  }
-  try {
-    const times = new Cron(cron, { timezone: timeZone, paused: true });
-    times.nextRun(new Date(0));
-    return times;
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new TypeError(
-      `Cannot make schedule "${name}": wanted a cron expression and a time zone, ` +
+  const wanted = (reason: string, cause?: unknown) =>
+    new TypeError(
+      `Cannot make schedule "${name}": wanted a cron expression of five or six fields, and a time zone, ` +
         `found ${JSON.stringify(cron)} and ${JSON.stringify(timeZone)} (${reason})`,
       { cause },
     );
+  if (typeof cron !== "string" || !CRON.test(cron)) throw wanted("these are no five or six fields");
+  if (typeof timeZone !== "string" || timeZone === "") throw wanted("this is no time zone");
+  let times: Cron;
+  let first: Date | null;
+  try {
+    times = new Cron(cron, { timezone: timeZone, paused: true });
+    first = times.nextRun(new Date(0));
+  } catch (cause) {
+    throw wanted(cause instanceof Error ? cause.message : String(cause), cause);
   }
+  if (first === null) throw wanted("there is no such time");
+  return times;
 }
 
 function oneOf(name: string, option: string, value: string, wanted: readonly string[]): void {

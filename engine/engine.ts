@@ -62,7 +62,10 @@ export interface StartOptions<I> {
 export interface WorkOptions {
   /** How many at a time: an integer from 1. 100 by default. */
   concurrency?: number;
-  /** The queues that are seen to, by their definitions or names, and nothing else. All, and what is in none, by default. */
+  /**
+   * The queues that are seen to, by their definitions or names, and nothing else. All by default, what is in none, and the
+   * engine's `schedules`.
+   */
   queues?: readonly (Queue | string)[];
 }
 
@@ -566,7 +569,8 @@ export class Engine implements AsyncDisposable {
     );
     await Promise.all(definitions.map((queue) => queueing.define(queue)));
     await this.#runs.work({ versions: this.#versions, queues: queueing.queues, queueNames, concurrency });
-    if (this.#settings.schedules.length > 0 && this.#closing === undefined) {
+    // Who sees to some queues only does nothing else.
+    if (this.#settings.schedules.length > 0 && given === undefined && this.#closing === undefined) {
       await (await this.#loadScheduling()).work();
     }
   }
@@ -678,6 +682,8 @@ export class Engine implements AsyncDisposable {
     return this.#scheduling ??= new Scheduling({
       ...this.#settings,
       definitions: this.#settings.schedules,
+      executors: this.#executors,
+      self: this.#executor.id,
       database: this.#database,
       store: this.#store,
       queueing,

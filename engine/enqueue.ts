@@ -35,7 +35,10 @@ export interface EnqueueOptions<I = unknown> {
   partition?: string;
   /** The version of the workflow's code, for one that is given by its name. */
   version?: string;
-  /** How long the workflow may take from when it is its turn at the earliest; instead of the workflow's own `timeout`. */
+  /**
+   * How long the workflow may take from when it is its turn at the earliest, instead of the workflow's own `timeout`. That one
+   * counts from when it begins, where the workflow is given by its name.
+   */
   timeout?: Duration;
   /** While a workflow with this key in this queue has not ended, that one is given, and none is made. */
   deduplicationKey?: string;

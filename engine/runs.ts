@@ -196,7 +196,7 @@ export class Runs {
     return run;
   }
 
-  /** Has the schema of a workflow look at an input that was given without its code, and stores what it makes of it. */
+  /** Has the code of a workflow look at an input that was given without it: its schema, and its timeout. */
   async #checkInput(
     workflow: Workflow,
     start: RunStart,
@@ -208,7 +208,13 @@ export class Runs {
     const options = { starting, what: `the input of ${starting}`, maxValueBytes };
     try {
       const inputJson = await inputText(workflow, await decodeAnyValue(input.inputJson), options);
-      const checked: WorkflowInput = { ...input, inputJson, unchecked: false };
+      const { deadlineAt = this.#deadline(workflow) } = input;
+      const checked: WorkflowInput = {
+        ...input,
+        inputJson,
+        unchecked: false,
+        ...deadlineAt !== undefined && { deadlineAt },
+      };
       // Whether the run has lost the workflow by now, it finds out itself.
       await store.writeCheckedInput(owner, checked);
       return { start: { ...start, input: checked } };
@@ -216,6 +222,10 @@ export class Runs {
       if (!(error instanceof ValidationError)) throw error;
       return { start, refusal: error };
     }
+  }
+
+  #deadline({ timeoutMs }: Workflow): number | undefined {
+    return timeoutMs === undefined ? undefined : this.#services.clock.now() + timeoutMs;
   }
 
   #newRun(workflow: Pick<Workflow, "run">, start: RunStart, input: unknown): Run {

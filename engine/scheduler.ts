@@ -4,15 +4,17 @@ import type { Clock } from "./clock.ts";
 import { StoreError } from "./errors.ts";
 import { randomId, type RandomSource } from "./random.ts";
 import type { Schedule } from "./schedule.ts";
+import { isStored, tickId, tickInput } from "./schedule_entry.ts";
 import type { WorkflowInput } from "./store/rows.ts";
+import type { ExecutorRegistry } from "./store/executor_registry.ts";
 import type { ScheduleRecord, Schedules } from "./store/schedules.ts";
 import type { Store } from "./store/store.ts";
-import { inputText } from "./validation.ts";
+import { encodeError } from "./stored_error.ts";
 
-/** A tick that is later than this has been missed: nobody was there for it, in milliseconds. */
+/** A tick that is later than this has been missed, in milliseconds. */
 const MISSED_MS = 60_000;
-/** How many missed ticks are seen to before the next look. */
-const MAX_TICKS = 1_000;
+/** How many ticks of a schedule are seen to before the others have their turn. */
+const MAX_TICKS = 20;
 /** How long after a tick that could not be seen to it is tried again, in milliseconds. */
 const PAUSE_MS = 1_000;
 
@@ -24,7 +26,8 @@ const PAUSE_MS = 1_000;
  *
  * 1. Each tick starts one workflow, over all processes: it is started in the commit by which the tick is passed.
  * 2. A tick stays due in the store until somebody has seen to it: none is lost with a process.
- * 3. A process sees to a schedule only as long as its definition is the one that is stored.
+ * 3. A process sees to a schedule only while its definition is the one that is stored. Where another one is, and the
+ *    process that has stored that is gone, its own is stored again.
  */
 export class Scheduler {
   readonly #alarm: Alarm;
@@ -42,6 +45,11 @@ export class Scheduler {
       clock: Clock;
       random: RandomSource;
       maxValueBytes: number;
+      executors: ExecutorRegistry;
+      /** This process. */
+      self: number;
+      /** Stores a definition. */
+      define: (definition: Schedule) => Promise<void>;
       /** Tells who works here of a workflow. */
       told: (workflowId: string) => void;
     },
@@ -61,29 +69,39 @@ export class Scheduler {
       if (this.#stopped) return;
       // One that cannot be seen to keeps none of the others from it.
       await this.#seeTo(schedule).catch((error) => {
-        if (!(error instanceof StoreError)) reportError(error);
+        if (!(error instanceof StoreError)) throw error;
         this.#expect(this.options.clock.now() + PAUSE_MS);
       });
     }
   }
 
   async #seeTo(schedule: Schedule): Promise<void> {
-    const { schedules, clock } = this.options;
+    const { schedules, clock, define } = this.options;
     const record = await schedules.find(schedule.name);
-    if (record === undefined || record.pausedAt !== null || !isStored(schedule, record)) return;
+    if (record === undefined || record.pausedAt !== null) return;
+    if (!isStored(schedule, record)) return this.#isAbandoned(record) ? await define(schedule) : undefined;
     const { name, fromAt, nextTickAt } = record;
     const now = clock.now();
     const known = this.#next.get(name);
-    if (known !== undefined && known.fromAt === fromAt && known.at === nextTickAt && now < known.at) {
-      return this.#expect(known.at);
-    }
+    if (known !== undefined && known.fromAt === fromAt && now < known.at) return this.#expect(known.at);
+    const next = schedule.next(now);
     const last = schedule.previous(now);
-    const next = schedule.next(Math.max(now, fromAt));
-    if (last !== undefined && last > fromAt) await this.#catchUp(schedule, record, { now, last });
-    else if (nextTickAt !== (next ?? null)) await schedules.noteNext(record, next ?? null);
-    if (next === undefined) return;
-    this.#next.set(name, { fromAt, at: next });
-    this.#expect(next);
+    if (fromAt > now + MISSED_MS) {
+      // The clock was set back. What had been ticks by then are so again, and start nothing that was started.
+      await schedules.pass({ schedule: name, at: now, seenFrom: fromAt, next: next ?? null });
+    } else if (last !== undefined && last > fromAt) {
+      await this.#catchUp(schedule, record, { now, last });
+    } else if (next !== undefined) {
+      if (nextTickAt === null || nextTickAt <= now) await schedules.noteNext(record, next);
+      this.#next.set(name, { fromAt, at: next });
+    }
+    if (next !== undefined) this.#expect(next);
+  }
+
+  /** Whether the process that has stored another definition is gone. */
+  #isAbandoned({ definer }: ScheduleRecord): boolean {
+    const { executors, self } = this.options;
+    return definer === null || definer !== self && executors.liveness(definer) !== "alive";
   }
 
   /** Sees to the ticks that are due. @param times.last the last of them */
@@ -94,11 +112,14 @@ export class Scheduler {
   ): Promise<void> {
     const { schedules } = this.options;
     let seenFrom = record.fromAt;
-    if (schedule.missed === "skip" && now - last > MISSED_MS) {
+    const isMissed = last < now - MISSED_MS;
+    if (schedule.missed === "skip" && isMissed) {
       const next = schedule.next(last) ?? null;
       return await schedules.pass({ schedule: schedule.name, at: last, seenFrom, next });
     }
-    const first = schedule.missed === "all" ? schedule.next(seenFrom) : last;
+    // Of those that are missed all, or the last one, or none; and all that are not.
+    const from = schedule.missed === "all" ? seenFrom : Math.max(seenFrom, now - MISSED_MS - 1);
+    const first = schedule.missed === "latest" && isMissed ? last : schedule.next(from);
     let ticks = 0;
     for (let at = first; at !== undefined && at <= last && !this.#stopped; at = schedule.next(at)) {
       if (ticks++ === MAX_TICKS) return this.look();
@@ -109,19 +130,18 @@ export class Scheduler {
     }
   }
 
-  /** @returns whether the tick has been seen to, by whomever */
+  /** @returns whether the tick has been seen to, by this process or, with all that it was about to do, by another one */
   async #start(
     schedule: Schedule,
     record: ScheduleRecord,
     { at, seenFrom }: { at: number; seenFrom: number },
   ): Promise<boolean> {
-    const { schedules, clock, random, maxValueBytes, told } = this.options;
+    const { schedules, clock, random, told } = this.options;
     const { name, workflow } = schedule;
     const id = tickId(name, at);
-    if (!record.makesInput) schedules.verify(record);
-    const inputJson = record.makesInput ? await tickInput(schedule, at, maxValueBytes) : record.inputJson;
     const now = clock.now();
     const { version, timeoutMs } = workflow;
+    const { inputJson, failure } = await this.#inputOf(schedule, record, at);
     const input: WorkflowInput = {
       workflowId: id,
       name: workflow.name,
@@ -130,15 +150,32 @@ export class Scheduler {
       seed: randomId(random),
       ...version !== undefined && { version },
       ...timeoutMs !== undefined && { deadlineAt: now + timeoutMs },
+      ...failure !== undefined && { unchecked: true },
     };
     const next = schedule.next(at) ?? null;
     const tick = { schedule: name, at, seenFrom, next, ticker: randomId(random) };
-    const outcome = await schedules.start(tick, input);
+    const outcome = await schedules.start(tick, input, failure);
     if (outcome === "started") told(id);
     if (outcome !== "lost") return true;
-    // Another process has seen to it, unless the schedule was paused or its queue is full.
+    // Another process sees to them, unless the schedule was paused or its queue is full.
     const found = await schedules.find(name);
     return found === undefined || found.pausedAt !== null || found.fromAt >= at;
+  }
+
+  /** What the workflow of a tick is given, or what it has failed with, where there is nothing to give it. */
+  async #inputOf(
+    schedule: Schedule,
+    record: ScheduleRecord,
+    at: number,
+  ): Promise<{ inputJson: string | null; failure?: string }> {
+    const { schedules, maxValueBytes } = this.options;
+    try {
+      if (record.makesInput) return { inputJson: await tickInput(schedule, at, maxValueBytes) };
+      schedules.verify(record);
+      return { inputJson: record.inputJson };
+    } catch (error) {
+      return { inputJson: null, failure: JSON.stringify(encodeError(error)) };
+    }
   }
 
   #expect(at: number): void {
@@ -151,36 +188,4 @@ export class Scheduler {
     this.#alarm.clear();
     this.#stopWatching();
   }
-}
-
-/** Whether a definition is the one that is stored. */
-function isStored({ cron, timeZone, workflow, input }: Schedule, record: ScheduleRecord): boolean {
-  return cron === record.cron && timeZone === record.timeZone && workflow.name === record.workflow &&
-    (workflow.version ?? null) === record.version && (typeof input === "function") === record.makesInput;
-}
-
-/** The id of the workflow that a tick starts. */
-export function tickId(schedule: string, at: number): string {
-  return `${schedule}@${new Date(at).toISOString()}`;
-}
-
-/** The text of what the code of a schedule makes of a tick, for its workflow. */
-export async function tickInput(
-  { name, workflow, input }: Schedule,
-  at: number,
-  maxValueBytes: number,
-): Promise<string | null> {
-  const starting = `workflow "${tickId(name, at)}"`;
-  const made = (input as (tick: Date) => unknown)(new Date(at));
-  return await inputText(workflow, made, { starting, what: `the input of ${starting}`, maxValueBytes });
-}
-
-/** The text of what a schedule's workflows are given; undefined if code makes it of the tick. */
-export async function fixedInput(
-  { name, workflow, input }: Schedule,
-  maxValueBytes: number,
-): Promise<string | null | undefined> {
-  if (typeof input === "function") return undefined;
-  const starting = `schedule "${name}"`;
-  return await inputText(workflow, input, { starting, what: `the input of ${starting}`, maxValueBytes });
 }

@@ -1,16 +1,13 @@
 import type { Clock } from "./clock.ts";
-import {
-  LimitExceededError,
-  ScheduleInputError,
-  ScheduleNotFoundError,
-  WorkflowConflictError,
-} from "./errors.ts";
-import { completeLimits, type Queue, queue } from "./queue.ts";
+import { LimitExceededError, QueueFullError, ScheduleInputError, ScheduleNotFoundError } from "./errors.ts";
+import { completeLimits, queue } from "./queue.ts";
 import type { Queueing } from "./queueing.ts";
 import { randomId, type RandomSource } from "./random.ts";
 import type { Schedule } from "./schedule.ts";
-import { fixedInput, Scheduler, tickId, tickInput } from "./scheduler.ts";
+import { describeSchedule, fixedInput, isStored, queueOf, tickId, tickInput } from "./schedule_entry.ts";
+import { Scheduler } from "./scheduler.ts";
 import type { Database } from "./store/database.ts";
+import type { ExecutorRegistry } from "./store/executor_registry.ts";
 import type { WorkflowInput } from "./store/rows.ts";
 import { MAX_SCHEDULES } from "./store/schedule_statements.ts";
 import { type ScheduleRecord, Schedules } from "./store/schedules.ts";
@@ -42,9 +39,6 @@ export interface ScheduleSummary {
   readonly lastWorkflowId?: string;
 }
 
-/** How the name of the queue begins that a schedule has for itself. */
-const OWN_QUEUE = "schedule:";
-
 /**
  * An engine's side of the schedules.
  *
@@ -61,6 +55,9 @@ export class Scheduling {
       store: Store;
       queueing: Queueing;
       definitions: readonly Schedule[];
+      executors: ExecutorRegistry;
+      /** This process. */
+      self: number;
       clock: Clock;
       random: RandomSource;
       maxValueBytes: number;
@@ -74,31 +71,21 @@ export class Scheduling {
   /** Stores the schedules that are defined here, and sees to their ticks until it is stopped. */
   async work(): Promise<void> {
     for (const definition of this.options.definitions) await this.#define(definition);
-    if (!this.#stopped) this.#scheduler = new Scheduler({ ...this.options, schedules: this.#schedules });
+    if (this.#stopped) return;
+    const define = (definition: Schedule) => this.#define(definition);
+    this.#scheduler = new Scheduler({ ...this.options, schedules: this.#schedules, define });
   }
 
   async #define(definition: Schedule): Promise<void> {
-    const { clock, queueing, maxValueBytes } = this.options;
-    const { name, workflow, cron, timeZone, missed, overlap } = definition;
+    const { clock, queueing, maxValueBytes, self } = this.options;
     const own = queueOf(definition);
     if (own !== undefined) await queueing.define(own);
     const inputJson = await fixedInput(definition, maxValueBytes);
     const now = clock.now();
-    const entry = {
-      name,
-      workflow: workflow.name,
-      version: workflow.version ?? null,
-      timeoutMs: workflow.timeoutMs ?? null,
-      inputJson: inputJson ?? null,
-      makesInput: inputJson === undefined,
-      cron,
-      timeZone,
-      missed,
-      overlap,
-      queue: own?.name ?? null,
-    };
-    if (await this.#schedules.define(entry, { from: now, next: definition.next(now) ?? null })) return;
-    throw new LimitExceededError("schedules", MAX_SCHEDULES, `make schedule "${name}"`);
+    const entry = { ...describeSchedule(definition), inputJson };
+    const options = { definer: self, from: now, next: definition.next(now) ?? null };
+    if (await this.#schedules.define(entry, options)) return;
+    throw new LimitExceededError("schedules", MAX_SCHEDULES, `make schedule "${definition.name}"`);
   }
 
   /** See `engine.schedules()`. */
@@ -117,38 +104,66 @@ export class Scheduling {
 
   /** See `engine.triggerSchedule()`. @returns the id of the workflow */
   async trigger(name: string): Promise<string> {
-    const { clock, random, store, queueing, told, database } = this.options;
-    const record = await this.#schedules.find(name);
+    const { clock, random, store, told } = this.options;
+    const definition = this.options.definitions.find((each) => each.name === name);
+    let record = await this.#schedules.find(name);
+    if (record === undefined && definition !== undefined) {
+      await this.#define(definition);
+      record = await this.#schedules.find(name);
+    }
     if (record === undefined) throw new ScheduleNotFoundError(name, store.location);
-    const now = clock.now();
-    const inputJson = await this.#inputNow(record, now);
-    const { version, timeoutMs, queue: queueName } = record;
-    const input: WorkflowInput = {
-      workflowId: tickId(name, now),
-      name: record.workflow,
-      inputJson,
-      createdAt: now,
-      seed: randomId(random),
-      ...version !== null && { version },
-      ...timeoutMs !== null && { deadlineAt: now + timeoutMs },
-    };
-    const made = queueName === null
-      ? (await database.write(store.starting(input)))[0] === 1
-      : await queueing.queues.enqueue(input, placing(queueName, now), completeLimits(queue(queueName)));
-    const id = input.workflowId;
-    if (!made) throw new WorkflowConflictError(id, "workflow", "another", `"${record.workflow}"`);
-    told(id);
-    return id;
+    const { version, timeoutMs } = record;
+    // There may be a tick, or another one that was started by hand, at this very millisecond.
+    for (let now = clock.now();; now++) {
+      const id = tickId(name, now);
+      const made = await this.#make(record, {
+        workflowId: id,
+        name: record.workflow,
+        inputJson: await this.#inputNow(record, definition, now),
+        createdAt: now,
+        seed: randomId(random),
+        ...version !== null && { version },
+        ...timeoutMs !== null && { deadlineAt: now + timeoutMs },
+      });
+      if (!made && await store.find(id) !== undefined) continue;
+      if (!made) await this.#refuseFull(record);
+      told(id);
+      return id;
+    }
   }
 
-  async #inputNow(record: ScheduleRecord, now: number): Promise<string | null> {
+  async #inputNow(
+    record: ScheduleRecord,
+    definition: Schedule | undefined,
+    now: number,
+  ): Promise<string | null> {
     if (!record.makesInput) {
       this.#schedules.verify(record);
       return record.inputJson;
     }
-    const definition = this.options.definitions.find(({ name }) => name === record.name);
-    if (typeof definition?.input !== "function") throw new ScheduleInputError(record.name);
+    if (definition === undefined || !isStored(definition, record)) throw new ScheduleInputError(record.name);
     return await tickInput(definition, now, this.options.maxValueBytes);
+  }
+
+  /** @returns whether it was made: not if its id is taken, or the queue full */
+  async #make({ queue: name }: ScheduleRecord, input: WorkflowInput): Promise<boolean> {
+    const { database, store, queueing } = this.options;
+    if (name === null) return (await database.write(store.starting(input)))[0] === 1;
+    const placing = {
+      queue: name,
+      readyAt: input.createdAt,
+      priority: 0,
+      partition: null,
+      deduplicationKey: null,
+      debounceKey: null,
+      throttle: null,
+    };
+    return await queueing.queues.enqueue(input, placing, completeLimits(queue(name)));
+  }
+
+  async #refuseFull({ queue: name }: ScheduleRecord): Promise<never> {
+    const { depth = 0, maxDepth = 0 } = await this.options.queueing.queues.find(name!) ?? {};
+    throw new QueueFullError(name!, depth, maxDepth);
   }
 
   /** Sees to no more ticks. */
@@ -156,23 +171,6 @@ export class Scheduling {
     this.#stopped = true;
     this.#scheduler?.stop();
   }
-}
-
-function placing(queueName: string, now: number) {
-  return {
-    queue: queueName,
-    readyAt: now,
-    priority: 0,
-    partition: null,
-    deduplicationKey: null,
-    debounceKey: null,
-    throttle: null,
-  };
-}
-
-/** The queue that a schedule's workflows are put into. */
-function queueOf({ name, overlap, queue: given }: Schedule): Queue | undefined {
-  return overlap === "queue" ? queue(OWN_QUEUE + name, { concurrency: 1 }) : given;
 }
 
 function summarize(record: ScheduleRecord): ScheduleSummary {
@@ -187,7 +185,7 @@ function summarize(record: ScheduleRecord): ScheduleSummary {
     overlap,
     ...queue !== null && { queue },
     ...pausedAt !== null && { pausedAt: new Date(pausedAt) },
-    ...nextTickAt !== null && { nextTickAt: new Date(nextTickAt) },
+    ...nextTickAt !== null && pausedAt === null && { nextTickAt: new Date(nextTickAt) },
     ...lastTickAt !== null && { lastTickAt: new Date(lastTickAt) },
     ...lastWorkflowId !== null && { lastWorkflowId },
   };

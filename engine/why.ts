@@ -1,6 +1,7 @@
+import { CorruptCheckpointError } from "./errors.ts";
 import { executorName } from "./executors.ts";
 import { runName } from "./run.ts";
-import type { ExecutorRecord, ExecutorRegistry } from "./store/executor_registry.ts";
+import type { ExecutorRegistry } from "./store/executor_registry.ts";
 import type { QueueRecord, Queues } from "./store/queues.ts";
 import { hasEnded, type WorkflowRecord } from "./store/records.ts";
 import type { Checkpoint, WorkflowStatus } from "./store/rows.ts";
@@ -96,7 +97,11 @@ export async function explain(host: WhyHost, record: WorkflowRecord): Promise<Ex
         reason: `It is blocked: ${error?.message ?? "for a reason that cannot be read"}`,
         waitsFor: [{ kind: "person", since: base.since }],
         ...error !== undefined && { error },
-        movesOn: ["Once its cause is mended, engine.resume() goes on with it"],
+        movesOn: [
+          error?.name === "WorkflowPausedError"
+            ? "engine.resume() goes on with it"
+            : "Once its cause is mended, engine.resume() goes on with it",
+        ],
       };
     case "running":
       return { ...base, ...inQueue, ...await explainRunning(host, record) };
@@ -144,10 +149,14 @@ async function explainWaiting(host: WhyHost, record: WorkflowRecord): Promise<Fo
       movesOn: [takenUp(await workers(host))],
     };
   }
+  const deadlineAt = await readDeadline(host, record);
   return {
     reason: `It waits for ${rows.map(describe).join(", ")}`,
     waitsFor: rows.map(waitOf),
-    movesOn: rows.map(movesOnBy),
+    movesOn: [
+      ...rows.map(movesOnBy),
+      ...deadlineAt === undefined ? [] : [`Its deadline, ${new Date(deadlineAt).toISOString()}`],
+    ],
   };
 }
 
@@ -158,7 +167,7 @@ async function explainPending(
 ): Promise<Found> {
   const since = new Date(record.updatedAt);
   const count = await workers(host);
-  if (queue === undefined) {
+  if (queue === undefined || record.isPlaced) {
     return {
       reason: record.run === null ? "It has not begun" : "It was stopped at a checkpoint, and nobody runs it",
       waitsFor: [{ kind: "process", since }],
@@ -207,8 +216,8 @@ const OPENS = {
 } as const;
 
 /** Whether a workflow waits in a queue to begin. */
-function isInLine({ queue, run }: WorkflowRecord): boolean {
-  return queue !== null && run === null;
+function isInLine({ queue, isPlaced, status, run }: WorkflowRecord): boolean {
+  return queue !== null && !isPlaced && (status === "pending" || status === "waiting" && run === null);
 }
 
 async function findQueue({ queues }: WhyHost, { queue }: WorkflowRecord): Promise<QueueRecord | undefined> {
@@ -225,13 +234,19 @@ async function readRunning({ store }: WhyHost, record: WorkflowRecord): Promise<
     );
 }
 
-/** How many processes live that run workflows, or are ready to. */
-async function workers({ executors }: WhyHost): Promise<number> {
-  return (await executors.list()).filter(isAlive).length;
+/** When a workflow is cut off; undefined where that cannot be read. */
+async function readDeadline({ store }: WhyHost, record: WorkflowRecord): Promise<number | undefined> {
+  try {
+    return (await store.input(record)).deadlineAt;
+  } catch (error) {
+    if (error instanceof CorruptCheckpointError) return undefined;
+    throw error;
+  }
 }
 
-function isAlive({ liveness }: ExecutorRecord): boolean {
-  return liveness === "alive";
+/** How many processes live, as far as can be told, that run workflows or are ready to. */
+async function workers({ executors }: WhyHost): Promise<number> {
+  return (await executors.list()).filter(({ liveness }) => liveness !== "gone").length;
 }
 
 function takenUp(count: number): string {

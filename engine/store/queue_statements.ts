@@ -84,8 +84,13 @@ const UNDER_WAY =
   "SELECT count(*) FROM workflows u INDEXED BY workflows_placed WHERE u.placed = 1 AND u.queue = q.queue";
 const RUNS_HERE = `SELECT count(*) FROM workflows h INDEXED BY workflows_running
   WHERE h.status = 'running' AND h.executor = ? AND h.queue = q.queue`;
-const BEGUN = `SELECT count(*) FROM workflows b INDEXED BY workflows_begun
-  WHERE b.queue = q.queue AND b.begun_at IS NOT NULL AND b.begun_at > ? - q.rate_period_ms`;
+/**
+ * The places of a period that is not over. Who commits later may have looked at the clock before; but what is further ahead
+ * is of a clock that has been set back.
+ */
+const GIVEN = `FROM placements p INDEXED BY placements_in_order
+  WHERE p.queue = q.queue AND p.at > ? - q.rate_period_ms AND p.at <= ? + q.rate_period_ms`;
+const BEGUN = `SELECT count(*) ${GIVEN}`;
 
 /** A queue, if there is one of this name; what is under way of it is not counted. */
 export function selectQueue(name: string): Statement {
@@ -119,7 +124,7 @@ export function selectLimitsOn(workflow: number, now: number): Statement {
           (${UNDER_WAY} AND u.partition = w.partition) >= q.partition_concurrency AS partition,
         q.rate_limit IS NOT NULL AND (${BEGUN}) >= q.rate_limit AS rate
       FROM workflows w JOIN queues q ON q.queue = w.queue WHERE w.workflow = ?`,
-    params: [now, workflow],
+    params: [now, now, workflow],
   };
 }
 
@@ -138,11 +143,9 @@ export function selectUsage(executor: number, now: number): Statement {
         CASE WHEN q.concurrency IS NULL THEN 0 ELSE (${UNDER_WAY}) END AS under_way,
         CASE WHEN q.executor_concurrency IS NULL THEN 0 ELSE (${RUNS_HERE}) END AS runs_here,
         CASE WHEN q.rate_limit IS NULL THEN 0 ELSE (${BEGUN}) END AS begun,
-        CASE WHEN q.rate_limit IS NULL THEN NULL ELSE (
-          SELECT min(b.begun_at) FROM workflows b INDEXED BY workflows_begun
-          WHERE b.queue = q.queue AND b.begun_at IS NOT NULL AND b.begun_at > ? - q.rate_period_ms) END AS first_counted
+        CASE WHEN q.rate_limit IS NULL THEN NULL ELSE (SELECT min(p.at) ${GIVEN}) END AS first_counted
       FROM queues q ORDER BY q.queue LIMIT ${MAX_QUEUES}`,
-    params: [executor, now, now],
+    params: [executor, now, now, now, now],
   };
 }
 
@@ -311,8 +314,7 @@ export function readyDelayed(now: number, limit: number): Statement {
 
 const CLAIM = `UPDATE workflows SET status = 'running', run = ?, executor = ?, recoveries = ?,
     recovered_completion = ?, updated_at = ?, due_at = NULL, placed = 1,
-    begun_at = CASE WHEN placed = 1 THEN begun_at ELSE (
-      SELECT CASE WHEN q.rate_limit IS NULL THEN NULL ELSE ? END FROM queues q WHERE q.queue = workflows.queue) END
+    begun_at = CASE WHEN placed = 1 THEN begun_at ELSE ? END
   WHERE workflow = ? AND status = ? AND run IS ? AND NOT EXISTS (
       SELECT 1 FROM executors e WHERE e.executor = workflows.executor AND e.executor <> ? AND e.lease_until > ?)
     AND EXISTS (
@@ -344,6 +346,15 @@ export function claimPlace(seen: Seen, takeover: Takeover): Statement {
       now,
       executor,
       now,
+      now,
     ],
   };
+}
+
+const PLACE = `UPDATE workflows SET placed = 1, begun_at = ?
+  WHERE workflow = ? AND queue IS NOT NULL AND placed IS NULL AND status = 'pending' AND run IS ?`;
+
+/** Gives a workflow that has begun its place, whatever the limits: it is cancelled, and its steps are to be undone. */
+export function placeCancelled({ workflow, run }: Seen, now: number): Statement {
+  return { sql: PLACE, params: [now, workflow, run] };
 }

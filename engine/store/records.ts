@@ -43,6 +43,8 @@ export interface WorkflowRecord extends Seen {
   readonly queueName: string | null;
   /** The part of it that it belongs to. */
   readonly partition: string | null;
+  /** Whether it has its place there. */
+  readonly isPlaced: boolean;
   readonly outputJson: string | null;
   readonly errorJson: string | null;
   /** Of its outcome; null while it has none. */
@@ -355,6 +357,7 @@ function readWorkflow(row: Row): WorkflowRecord {
     queue: row.queue as number | null,
     queueName: textOrNull(row.queue_name),
     partition: textOrNull(row.partition),
+    isPlaced: row.placed === 1,
     outputJson: textOrNull(row.output_json),
     errorJson: textOrNull(row.error_json),
     checksum: row.checksum as number | null,

@@ -5,7 +5,7 @@
  */
 
 import type { Statement } from "./database.ts";
-import { codeText, inputChecksum, type WorkflowInput } from "./rows.ts";
+import { codeText, inputChecksum, outcomeChecksum, type WorkflowInput } from "./rows.ts";
 
 /** How many schedules there may be. */
 export const MAX_SCHEDULES = 10_000;
@@ -30,25 +30,31 @@ export interface ScheduleEntry {
 
 const DEFINE =
   `INSERT INTO schedules (name, workflow, version, timeout_ms, input_json, makes_input, cron, time_zone,
-    missed, overlap, queue, from_at, next_tick_at, checksum)
-  SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
+    missed, overlap, queue, definer, from_at, next_tick_at, checksum)
+  SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
   WHERE (SELECT count(*) FROM schedules) < ${MAX_SCHEDULES} OR EXISTS (SELECT 1 FROM schedules WHERE name = ?)
   ON CONFLICT (name) DO UPDATE SET workflow = excluded.workflow, version = excluded.version,
     timeout_ms = excluded.timeout_ms, input_json = excluded.input_json, makes_input = excluded.makes_input,
     cron = excluded.cron, time_zone = excluded.time_zone, missed = excluded.missed, overlap = excluded.overlap,
-    queue = excluded.queue, next_tick_at = excluded.next_tick_at, checksum = excluded.checksum,
+    queue = excluded.queue, definer = excluded.definer,
+    next_tick_at = CASE WHEN paused_at IS NULL THEN excluded.next_tick_at END, checksum = excluded.checksum,
     from_at = CASE WHEN cron = excluded.cron AND time_zone = excluded.time_zone THEN from_at
       ELSE excluded.from_at END`;
 
 /**
  * Stores a schedule as its definition says, if there is room for it.
  *
- * @param times.from the ticks after this are yet to come, where it is new or its times have changed
+ * @param options.definer the executor whose definition it is
+ * @param options.from the ticks after this are yet to come, where it is new or its times have changed
  */
 export function defineSchedule(
   entry: ScheduleEntry,
-  times: { from: number; next: number | null },
-  checksum: number,
+  { definer, from, next, checksum }: {
+    definer: number;
+    from: number;
+    next: number | null;
+    checksum: number;
+  },
 ): Statement {
   const { name, workflow, version, timeoutMs, inputJson, makesInput, cron, timeZone } = entry;
   return {
@@ -65,8 +71,9 @@ export function defineSchedule(
       entry.missed,
       entry.overlap,
       entry.queue,
-      times.from,
-      times.next,
+      definer,
+      from,
+      next,
       checksum,
       name,
     ],
@@ -75,7 +82,7 @@ export function defineSchedule(
 
 const COLUMNS =
   `s.name, s.workflow, s.version, s.timeout_ms, s.input_json, s.makes_input, s.cron, s.time_zone, s.missed,
-  s.overlap, s.queue, s.paused_at, s.from_at, s.next_tick_at, s.last_tick_at, s.checksum,
+  s.overlap, s.queue, s.paused_at, s.from_at, s.next_tick_at, s.last_tick_at, s.definer, s.checksum,
   (SELECT w.workflow_id FROM workflows w WHERE w.workflow = s.last_workflow) AS last_workflow_id`;
 
 /** A schedule, if there is one of this name. */
@@ -112,15 +119,23 @@ const START =
     SELECT 1 FROM workflows w WHERE w.workflow = s.last_workflow
       AND w.status NOT IN ('completed', 'failed', 'cancelled')))
   ON CONFLICT DO NOTHING`;
-const START_INPUT = `INSERT INTO inputs (workflow, seed, input_json, version, deadline_at, checksum)
-  SELECT w.workflow, ?, ?, ?, ?, ? FROM workflows w
+const START_INPUT =
+  `INSERT INTO inputs (workflow, seed, input_json, version, deadline_at, unchecked, checksum)
+  SELECT w.workflow, ?, ?, ?, ?, ?, ? FROM workflows w
   WHERE w.workflow_id = ? AND NOT EXISTS (SELECT 1 FROM inputs i WHERE i.workflow = w.workflow)`;
-const NOTE_STARTED =
-  `UPDATE schedules SET last_workflow = (SELECT workflow FROM workflows WHERE workflow_id = ?)
-  WHERE name = ? AND ticker = ? AND EXISTS (SELECT 1 FROM workflows WHERE workflow_id = ?)`;
+const STARTED = `SELECT w.workflow FROM workflows w JOIN inputs i ON i.workflow = w.workflow
+  WHERE w.workflow_id = ? AND i.seed = ?`;
+const NOTE_STARTED = `UPDATE schedules SET last_workflow = (${STARTED})
+  WHERE name = ? AND ticker = ? AND EXISTS (${STARTED})`;
+const FAIL_STARTED = `UPDATE workflows SET status = 'failed', completed_at = ?, error_json = ?, checksum = ?
+  WHERE workflow = (${STARTED}) AND status = 'pending' AND run IS NULL`;
 
-/** Sees to a tick, if nobody has: its workflow is started, unless the one before is to have ended and has not. */
-export function startTick(tick: Tick, input: WorkflowInput): Statement[] {
+/**
+ * Sees to a tick, if nobody has: its workflow is started, unless the one before is to have ended and has not.
+ *
+ * @param failure the error that the workflow has failed with at once, if there is no input for it
+ */
+export function startTick(tick: Tick, input: WorkflowInput, failure: string | undefined): Statement[] {
   const { schedule, at, seenFrom, next, ticker } = tick;
   const { workflowId, name, createdAt, seed, inputJson, version = null, deadlineAt = null } = input;
   return [
@@ -131,10 +146,24 @@ export function startTick(tick: Tick, input: WorkflowInput): Statement[] {
     },
     {
       sql: START_INPUT,
-      params: [seed, inputJson, version, deadlineAt, inputChecksum(input), workflowId],
+      params: [
+        seed,
+        inputJson,
+        version,
+        deadlineAt,
+        Number(input.unchecked ?? false),
+        inputChecksum(input),
+        workflowId,
+      ],
     },
-    { sql: NOTE_STARTED, params: [workflowId, schedule, ticker, workflowId] },
+    { sql: NOTE_STARTED, params: [workflowId, seed, schedule, ticker, workflowId, seed] },
+    ...failure === undefined ? [] : [failStarted(input, failure)],
   ];
+}
+
+function failStarted({ workflowId, createdAt: at, seed }: WorkflowInput, errorJson: string): Statement {
+  const checksum = outcomeChecksum(workflowId, { status: "failed", outputJson: null, errorJson, at });
+  return { sql: FAIL_STARTED, params: [at, errorJson, checksum, workflowId, seed] };
 }
 
 /** Passes over the ticks up to a time, if nobody has seen to them. */
@@ -165,7 +194,7 @@ export function pauseSchedule(name: string, at: number): Statement {
 /** Has a schedule tick again: what would have been ticks meanwhile are none. */
 export function resumeSchedule(name: string, at: number): Statement {
   return {
-    sql: `UPDATE schedules SET from_at = CASE WHEN paused_at IS NULL THEN from_at ELSE max(from_at, ?) END,
+    sql: `UPDATE schedules SET from_at = CASE WHEN paused_at IS NULL THEN from_at ELSE ? END,
       paused_at = NULL WHERE name = ?`,
     params: [at, name],
   };

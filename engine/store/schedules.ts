@@ -14,6 +14,8 @@ export interface ScheduleRecord extends ScheduleEntry {
   readonly lastTickAt: number | null;
   /** The id of the workflow that was started last. */
   readonly lastWorkflowId: string | null;
+  /** The executor whose definition it is. */
+  readonly definer: number | null;
   readonly checksum: number;
 }
 
@@ -22,8 +24,11 @@ export class Schedules {
   constructor(private readonly database: Database) {}
 
   /** Stores a schedule as its definition says. @returns whether there was room for it */
-  async define(entry: ScheduleEntry, times: { from: number; next: number | null }): Promise<boolean> {
-    const statement = statements.defineSchedule(entry, times, checksumOf(entry));
+  async define(
+    entry: ScheduleEntry,
+    options: { definer: number; from: number; next: number | null },
+  ): Promise<boolean> {
+    const statement = statements.defineSchedule(entry, { ...options, checksum: checksumOf(entry) });
     return (await this.database.write([statement]))[0] === 1;
   }
 
@@ -48,11 +53,16 @@ export class Schedules {
   /**
    * Sees to a tick.
    *
+   * @param failure the error that the workflow has failed with at once, if there is no input for it
    * @returns `"skipped"` if the workflow before it has not ended, and is to have; `"lost"` if somebody else has seen to the
    *   tick, or the schedule is paused or its queue full
    */
-  async start(tick: Tick, input: WorkflowInput): Promise<"started" | "skipped" | "lost"> {
-    const [seenTo, started] = await this.database.write(statements.startTick(tick, input));
+  async start(
+    tick: Tick,
+    input: WorkflowInput,
+    failure?: string,
+  ): Promise<"started" | "skipped" | "lost"> {
+    const [seenTo, started] = await this.database.write(statements.startTick(tick, input, failure));
     return seenTo === 0 ? "lost" : started === 1 ? "started" : "skipped";
   }
 
@@ -96,6 +106,7 @@ function readSchedule(row: Row): ScheduleRecord {
     nextTickAt: row.next_tick_at as number | null,
     lastTickAt: row.last_tick_at as number | null,
     lastWorkflowId: textOrNull(row.last_workflow_id),
+    definer: row.definer as number | null,
     checksum: row.checksum as number,
   };
 }

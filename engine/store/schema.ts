@@ -219,6 +219,7 @@ const MIGRATIONS: readonly string[] = [
     next_tick_at INTEGER,
     last_tick_at INTEGER,
     last_workflow INTEGER,             -- the workflow that was started last
+    definer INTEGER,                   -- the executor whose definition this is
     ticker INTEGER,                    -- who saw to the last tick: a number at random
     checksum INTEGER NOT NULL          -- of what the workflows are started with
   ) WITHOUT ROWID;
@@ -232,7 +233,7 @@ const MIGRATIONS: readonly string[] = [
   ALTER TABLE workflows ADD COLUMN rank INTEGER;           -- the least begins first: ready_at, less for a higher priority
   ALTER TABLE workflows ADD COLUMN placed INTEGER;         -- 1 while it has its place
   ALTER TABLE workflows ADD COLUMN held INTEGER;           -- 1 in line, while enough of its partition are before it
-  ALTER TABLE workflows ADD COLUMN begun_at INTEGER;       -- in a queue with a rate: when it got its place
+  ALTER TABLE workflows ADD COLUMN begun_at INTEGER;       -- when it got its place
   ALTER TABLE workflows ADD COLUMN deduplication_key TEXT; -- one that has not ended stands for all with this key
   ALTER TABLE workflows ADD COLUMN debounce_key TEXT;      -- one that has not begun does
   ALTER TABLE workflows ADD COLUMN throttle_key TEXT;      -- the last one does for a while
@@ -242,7 +243,6 @@ const MIGRATIONS: readonly string[] = [
     WHERE partition IS NOT NULL AND status = 'pending' AND placed IS NULL;
   CREATE INDEX workflows_placed ON workflows (queue, partition) WHERE placed = 1;
   CREATE INDEX workflows_released ON workflows (queue, workflow) WHERE placed = 1 AND status = 'pending';
-  CREATE INDEX workflows_begun ON workflows (queue, begun_at) WHERE begun_at IS NOT NULL;
   CREATE UNIQUE INDEX workflows_deduplicated ON workflows (queue, deduplication_key)
     WHERE deduplication_key IS NOT NULL AND status IN ('pending', 'running', 'waiting', 'blocked');
   CREATE UNIQUE INDEX workflows_debounced ON workflows (queue, debounce_key)
@@ -254,6 +254,20 @@ const MIGRATIONS: readonly string[] = [
 
   DROP INDEX workflows_pending;
   CREATE INDEX workflows_pending ON workflows (workflow) WHERE status = 'pending' AND queue IS NULL;
+
+  -- When places were given in queues with a rate, as far back as its period.
+  CREATE TABLE placements (
+    queue INTEGER NOT NULL,
+    at INTEGER NOT NULL
+  );
+  CREATE INDEX placements_in_order ON placements (queue, at);
+  CREATE TRIGGER place_given AFTER UPDATE OF placed ON workflows
+  WHEN NEW.placed = 1 AND OLD.placed IS NULL AND (SELECT rate_limit FROM queues WHERE queue = NEW.queue) IS NOT NULL
+  BEGIN
+    DELETE FROM placements WHERE queue = NEW.queue
+      AND at <= NEW.begun_at - (SELECT rate_period_ms FROM queues WHERE queue = NEW.queue);
+    INSERT INTO placements (queue, at) VALUES (NEW.queue, NEW.begun_at);
+  END;
 
   -- Who ends, or is blocked, gives up its place.
   CREATE TRIGGER place_left AFTER UPDATE OF status ON workflows
@@ -303,6 +317,7 @@ export const OWN_NAMES: readonly string[] = [
   "published",
   "emitted",
   "queues",
+  "placements",
   "schedules",
   "wal_growth",
   "signals",

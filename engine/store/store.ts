@@ -16,7 +16,7 @@ import type { Ownership, Seen, Takeover } from "./ownership.ts";
 import * as publications from "./publication_statements.ts";
 import { Records, type WorkflowRecord } from "./records.ts";
 import { writePatch } from "./patch_statements.ts";
-import { claimPlace } from "./queue_statements.ts";
+import { claimPlace, placeCancelled } from "./queue_statements.ts";
 import {
   type Checkpoint,
   isPublication,
@@ -326,9 +326,11 @@ export class Store extends Records {
       workflows.cancelUnowned(record, workflowId, outcome),
       messages.sendRequest(message, CANCEL_TOPIC),
       messages.wakeWorkflow(workflowId, at),
+      ...record.run === null ? [] : [placeCancelled(record, at)],
     ]);
-    if (results.at(-3) === 1) return [...children, ...parentId === undefined ? [] : [parentId]];
-    const requested = results.at(-2) === 1 ||
+    const end = record.run === null ? 0 : 1;
+    if (results.at(-3 - end) === 1) return [...children, ...parentId === undefined ? [] : [parentId]];
+    const requested = results.at(-2 - end) === 1 ||
       (await this.database.read(messages.selectMessageByKey(workflowId, CANCEL_TOPIC, CANCEL_TOPIC))).length >
         0;
     return requested ? [] : undefined;
@@ -342,7 +344,11 @@ export class Store extends Records {
   async cancelPaused(record: WorkflowRecord, now: number): Promise<boolean> {
     const message = { workflowId: record.workflowId, topic: CANCEL_TOPIC, payloadJson: null, sentAt: now };
     // In this order: nothing is sent to one that is blocked.
-    const batch = [workflows.unblockWorkflow(record, now), messages.sendRequest(message, CANCEL_TOPIC)];
+    const batch = [
+      workflows.unblockWorkflow(record, now),
+      messages.sendRequest(message, CANCEL_TOPIC),
+      placeCancelled(record, now),
+    ];
     return (await this.database.write(batch))[0] === 1;
   }
 

@@ -302,13 +302,14 @@ export function pauseUnowned(seen: Seen, workflowId: string, outcome: WorkflowOu
   };
 }
 
-const CHECK_INPUT = `UPDATE inputs SET input_json = ?, unchecked = 0, checksum = ?
+const CHECK_INPUT = `UPDATE inputs SET input_json = ?, deadline_at = ?, unchecked = 0, checksum = ?
   WHERE workflow = ? AND EXISTS (
     SELECT 1 FROM workflows w WHERE w.workflow = ? AND w.run = ? AND w.status = 'running')`;
 
-/** Writes what the schema of the workflow has made of its input. */
+/** Writes what the code of the workflow has made of its input, and its deadline. */
 export function writeCheckedInput({ workflow, run }: Ownership, input: WorkflowInput): Statement {
-  return { sql: CHECK_INPUT, params: [input.inputJson, inputChecksum(input), workflow, workflow, run] };
+  const { inputJson, deadlineAt = null } = input;
+  return { sql: CHECK_INPUT, params: [inputJson, deadlineAt, inputChecksum(input), workflow, workflow, run] };
 }
 
 /** The children of a workflow that have not ended and end with it. */
@@ -350,7 +351,7 @@ export function retryWorkflow({ workflow, status, run }: Seen, now: number): Sta
 
 const WORKFLOW_COLUMNS = `w.workflow, w.workflow_id, w.name, w.status, w.run, w.executor, w.recoveries,
   w.recovered_completion, w.created_at, w.updated_at, w.completed_at, w.retried_at, w.due_at, w.queue,
-  w.partition, (SELECT q.name FROM queues q WHERE q.queue = w.queue) AS queue_name,
+  w.partition, w.placed, (SELECT q.name FROM queues q WHERE q.queue = w.queue) AS queue_name,
   w.output_json, w.error_json, w.checksum`;
 
 /** A workflow, with the lease of who owns it. */

@@ -7,6 +7,7 @@ import {
   UnknownWorkflowError,
   workflow,
   WorkflowConflictError,
+  WorkflowTimeoutError,
 } from "@stepwell/stepwell";
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { eventualStatus } from "../eventual_status.ts";
@@ -263,4 +264,86 @@ Deno.test("there are no more than 1,000 queues", async () => {
   await assertRejects(() => engine.enqueue("w", { queue: "more" }), LimitExceededError, "queues");
   await assertRejects(() => engine.enqueue("w", { queue: queue("more") }), LimitExceededError, "queues");
   await engine.enqueue("w", { queue: "q7" });
+});
+
+Deno.test("one that is cancelled while it waits for a place again is undone at once", async () => {
+  await using folder = temporaryFolder();
+  const undone: string[] = [];
+  const booking = workflow("booking", async (ctx) => {
+    await ctx.step("book", () => {}, { compensate: () => void undone.push(ctx.workflowId) });
+    await ctx.waitForSignal("go");
+  });
+  const one = queue("one", { concurrency: 1 });
+  await using engine = await Engine.open(folder.file("a.db"), { workflows: [booking] });
+  engine.work();
+  const handle = await engine.enqueue(booking, { queue: one, id: "a" });
+  await eventualStatus(handle, "waiting");
+  await handle.pause();
+  const other = await engine.enqueue(booking, { queue: one, id: "b" });
+  await eventualStatus(other, "waiting");
+  await engine.resume("a");
+  assertEquals(await handle.status(), "pending");
+  await engine.cancel("a");
+  await eventualStatus(handle, "cancelled");
+  assertEquals([undone, await other.status()], [["a"], "waiting"]);
+});
+
+Deno.test("a rate counts each time that a place is given, also to one that is tried again", async () => {
+  await using folder = temporaryFolder();
+  const clock = new ManualClock();
+  let begun = 0;
+  const failing = workflow("failing", () => {
+    begun++;
+    throw new Error("Broken");
+  });
+  const rated = queue("rated", { rate: { limit: 2, period: "10s" } });
+  await using engine = await Engine.open(folder.file("a.db"), {
+    clock,
+    workflows: [failing],
+    alwaysReplay: false,
+  });
+  const handle = await engine.enqueue(failing, { queue: rated, id: "f" });
+  engine.work();
+  await assertRejects(() => handle.result(), Error, "Broken");
+  await (await engine.retry("f")).result().catch(() => {});
+  await engine.retry("f");
+  assertEquals([await handle.status(), begun], ["pending", 2]);
+  assertEquals(
+    (await engine.why("f")).reason,
+    'It waits in queue "rated": as many of the queue have begun in this period as its rate allows for',
+  );
+  await eventually(() => {
+    clock.advance(1_000);
+    return begun === 3;
+  });
+});
+
+Deno.test("one that is given by its name has the timeout of its code, from when it begins", async () => {
+  await using folder = temporaryFolder();
+  const clock = new ManualClock();
+  const slow = workflow("slow", { timeout: "1h" }, async (ctx) => void await ctx.waitForSignal("never"));
+  await using engine = await Engine.open(folder.file("a.db"), { clock, workflows: [slow] });
+  const handle = await engine.enqueue("slow", { id: "s" });
+  clock.advance(3_600_000);
+  engine.work();
+  await eventually(() => clock.timers.includes(3_600_000));
+  const rejected = assertRejects(() => handle.result(), WorkflowTimeoutError);
+  clock.advance(3_600_000);
+  await rejected;
+});
+
+Deno.test("why() of one that was stopped with its place says that a process is wanted", async () => {
+  await using folder = temporaryFolder();
+  const file = folder.file("a.db");
+  const stuck = workflow("stuck", (ctx) => ctx.step("stuck", () => new Promise<void>(() => {})));
+  {
+    await using engine = await Engine.open(file, { workflows: [stuck], closeGrace: 0 });
+    engine.work();
+    const handle = await engine.enqueue(stuck, { id: "s", queue: queue("one", { concurrency: 1 }) });
+    await eventualStatus(handle, "running");
+  }
+  await using engine = await Engine.open(file);
+  const { reason, queue: place, waitsFor } = await engine.why("s");
+  assertEquals(reason, "It was stopped at a checkpoint, and nobody runs it");
+  assertEquals([place, waitsFor[0]!.kind], [{ name: "one" }, "process"]);
 });

@@ -1,4 +1,11 @@
-import { Engine, ScheduleInputError, ScheduleNotFoundError, workflow } from "@stepwell/stepwell";
+import {
+  Engine,
+  queue,
+  QueueFullError,
+  ScheduleInputError,
+  ScheduleNotFoundError,
+  workflow,
+} from "@stepwell/stepwell";
 import { schedule } from "@stepwell/stepwell/schedule";
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { eventually } from "../eventually.ts";
@@ -65,7 +72,14 @@ Deno.test("schedule() refuses what it cannot use", () => {
     [() => schedule("s", { ...good, overlap: "none" as never }), "overlap to be one of allow, skip, queue"],
     [() => schedule("s", { ...good, overlap: "queue", queue: "q" }), "wanted no queue beside overlap"],
     [() => schedule("s", { ...good, workflow: "idle" as never }), "wanted a workflow"],
-    [() => schedule("s", { ...good, cron: 5 as never }), "wanted a cron expression, found number"],
+    [() => schedule("s", { ...good, cron: 5 as never }), 'found 5 and "UTC"'],
+    [() => schedule("s", { ...good, cron: "2030-01-01T00:00:00" }), "these are no five or six fields"],
+    [() => schedule("s", { ...good, cron: "0 0 30 2 *" }), "there is no such time"],
+    [() => schedule("s", { ...good, timeZone: "" }), "this is no time zone"],
+    [() => schedule("s", { ...good, timeZone: null as never }), "this is no time zone"],
+    [() => schedule("s", { ...good, timezone: "UTC" } as never), 'found "timezone"'],
+    [() => schedule("s", undefined as never), "wanted an object with options"],
+    [() => schedule("s".repeat(201), good), "wanted 1 to 200 characters, found 201"],
   ];
   for (const [act, message] of refusals) assertThrows(act, Error, message);
 });
@@ -244,4 +258,134 @@ Deno.test("Engine.open() refuses schedules that are none, or of one name", async
     TypeError,
     'two of them are named "one"',
   );
+});
+
+Deno.test("a tick for which there is no input has a workflow that failed, and the next one is none the worse", async () => {
+  await using folder = temporaryFolder();
+  const clock = new ManualClock(NOON);
+  let broken = true;
+  const hourly = schedule("hourly", {
+    cron: "@hourly",
+    workflow: report,
+    input: () => {
+      if (broken) throw new RangeError("No such day");
+      return "day";
+    },
+  });
+  await using engine = await Engine.open(folder.file("a.db"), {
+    clock,
+    workflows: [report],
+    schedules: [hourly],
+  });
+  engine.work();
+  await eventually(() => clock.timers.includes(HOUR));
+  clock.advance(HOUR);
+  const first = engine.handle(`hourly@${iso(NOON + HOUR)}`);
+  await eventually(async () => (await ids(engine)).length === 1);
+  await assertRejects(() => first.result(), RangeError, "No such day");
+  broken = false;
+  await eventually(() => clock.timers.includes(HOUR));
+  clock.advance(HOUR);
+  await eventually(async () => (await ids(engine)).length === 2);
+  assertEquals(await engine.handle(`hourly@${iso(NOON + 2 * HOUR)}`).result(), "day");
+});
+
+Deno.test("a definition is stored again once the process with another one is gone", async () => {
+  await using folder = temporaryFolder();
+  const file = folder.file("a.db");
+  const clock = new ManualClock(NOON);
+  const open = async (cron: string) => {
+    const rolling = schedule("rolling", { cron, workflow: report, input: "day" });
+    const engine = await Engine.open(file, { clock, workflows: [report], schedules: [rolling] });
+    engine.work();
+    await eventually(async () => (await engine.schedules())[0]?.cron === cron);
+    return engine;
+  };
+  await using newer = await open("@hourly");
+  const older = await open("@daily");
+  clock.advance(10);
+  assertEquals((await newer.schedules())[0]!.cron, "@daily");
+  await older.close();
+  await eventually(async () => {
+    clock.advance(10);
+    return (await newer.schedules())[0]!.cron === "@hourly";
+  });
+  clock.advance(HOUR);
+  await eventually(async () => (await ids(newer)).length === 1);
+});
+
+Deno.test("a schedule that catches up leaves the others their ticks", async () => {
+  await using folder = temporaryFolder();
+  const file = folder.file("a.db");
+  const clock = new ManualClock(NOON);
+  const make = (name: string, missed: "all" | "latest") =>
+    schedule(name, { cron: "* * * * *", workflow: report, input: name, missed });
+  const options = {
+    clock,
+    workflows: [report],
+    schedules: [make("behind", "all"), make("timely", "latest")],
+  };
+  {
+    await using engine = await Engine.open(file, options);
+    engine.work();
+    await eventually(async () => (await engine.schedules()).length === 2);
+  }
+  clock.advance(100 * MINUTE + 1);
+  await using engine = await Engine.open(file, options);
+  engine.work();
+  await eventually(async () => (await ids(engine)).length === 101);
+  const order = await ids(engine);
+  assert(order.indexOf(`timely@${iso(NOON + 100 * MINUTE)}`) < 30, `${order}`);
+});
+
+Deno.test("a clock that is set back has a schedule tick again, and nothing twice", async () => {
+  await using folder = temporaryFolder();
+  const file = folder.file("a.db");
+  const hourly = schedule("hourly", { cron: "@hourly", workflow: report, input: "day" });
+  const open = async (clock: ManualClock) => {
+    const engine = await Engine.open(file, { clock, workflows: [report], schedules: [hourly] });
+    engine.work();
+    await eventually(() => clock.timers.includes(HOUR));
+    return engine;
+  };
+  const ahead = new ManualClock(NOON + 24 * HOUR);
+  {
+    await using engine = await open(ahead);
+    ahead.advance(HOUR);
+    await eventually(async () => (await ids(engine)).length === 1);
+  }
+  const clock = new ManualClock(NOON);
+  await using engine = await open(clock);
+  for (let hour = 1; hour <= 25; hour++) {
+    clock.advance(HOUR);
+    await eventually(async () => (await engine.schedules())[0]!.lastTickAt!.getTime() === NOON + hour * HOUR);
+    await eventually(() => clock.timers.includes(HOUR));
+  }
+  assertEquals((await ids(engine)).length, 25);
+});
+
+Deno.test("triggerSchedule() makes as many as it is asked for, and tells that a queue is full", async () => {
+  await using folder = temporaryFolder();
+  const clock = new ManualClock(NOON);
+  const short = queue("short", { maxDepth: 2 });
+  const hourly = schedule("hourly", { cron: "@hourly", workflow: report, input: "day", queue: short });
+  await using engine = await Engine.open(folder.file("a.db"), { clock, schedules: [hourly] });
+  const made = [await engine.triggerSchedule("hourly"), await engine.triggerSchedule("hourly")];
+  assertEquals(made.map(({ id }) => id), [`hourly@${iso(NOON)}`, `hourly@${iso(NOON + 1)}`]);
+  await assertRejects(() => engine.triggerSchedule("hourly"), QueueFullError, "short");
+});
+
+Deno.test("work() that sees to some queues sees to no schedules", async () => {
+  await using folder = temporaryFolder();
+  const clock = new ManualClock(NOON);
+  const hourly = schedule("hourly", { cron: "@hourly", workflow: report, input: "day" });
+  await using engine = await Engine.open(folder.file("a.db"), {
+    clock,
+    workflows: [report],
+    schedules: [hourly],
+  });
+  engine.work({ queues: ["mail"] });
+  await engine.enqueue(report, { queue: "mail", id: "m", input: "day" });
+  await engine.handle("m").result();
+  assertEquals(await engine.schedules(), []);
 });

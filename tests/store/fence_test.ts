@@ -489,7 +489,7 @@ testEachDriver("a tick is seen to once, and not of a schedule that is paused", a
     overlap: "allow",
     queue: null,
   } as const;
-  assert(await store.define(entry, { from: 1_000, next: 2_000 }));
+  assert(await store.define(entry, { definer: 1, from: 1_000, next: 2_000 }));
   const start = (workflowId: string, at: number, seenFrom: number, ticker: number) =>
     store.start({ schedule: "s", at, seenFrom, next: at + 1_000, ticker }, {
       workflowId,
@@ -529,6 +529,7 @@ Deno.test("every statement that writes is fenced, and tested here", () => {
     "forgetWaits",
     "parkWorkflow",
     "pauseUnowned",
+    "placeCancelled",
     "postponeWorkflow",
     "sendFrom",
     "sendMessage",
