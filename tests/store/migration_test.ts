@@ -1,11 +1,13 @@
 import { Engine, workflow } from "@stepwell/stepwell";
 import { assertEquals, assertRejects } from "@std/assert";
 import { SCHEMA_VERSION } from "../../engine/store/schema.ts";
+import { eventually } from "../eventually.ts";
 import { ManualClock } from "../manual_clock.ts";
 import { execute, query } from "../raw_sqlite.ts";
 import { temporaryFolder } from "../temporary_folder.ts";
 
 const VERSION_1 = await Deno.readTextFile(new URL("./version_1.sql", import.meta.url));
+const VERSION_2 = await Deno.readTextFile(new URL("./version_2.sql", import.meta.url));
 /** An hour after the file was written. */
 const LATER = Date.UTC(2026, 0, 1, 1);
 
@@ -67,20 +69,58 @@ Deno.test("a file of schema version 1 is brought up to date, and its workflows g
   assertEquals(steps.splice(0), ["attempt 2"]);
 });
 
-Deno.test("a file of schema version 1 that was brought up to date has the tables of a new one", async () => {
+Deno.test("a file of schema version 2 is brought up to date, and what waits in it goes on", async () => {
   await using folder = temporaryFolder();
-  const [old, fresh] = [folder.file("old.db"), folder.file("new.db")];
-  execute(old, VERSION_1);
-  await (await Engine.open(old)).close();
-  await (await Engine.open(fresh)).close();
-  const columns = (file: string) =>
-    query(
-      file,
-      `SELECT m.type, m.name, group_concat(c.name, ' ') AS columns FROM sqlite_schema m
-       LEFT JOIN pragma_table_info(m.name) c GROUP BY m.name ORDER BY m.name`,
-    );
-  assertEquals(columns(old), columns(fresh));
+  const file = folder.file("a.db");
+  execute(file, VERSION_2);
+  const steps: string[] = [];
+  const two = workflow("two", { version: "1" }, async (ctx, n: number) => {
+    const first = await ctx.step("first", () => steps.push("first"));
+    return [first, n, await ctx.waitForSignal("go")];
+  });
+  const sleeper = workflow("sleeper", async (ctx) => {
+    await ctx.step("before", () => void steps.push("before"));
+    await ctx.sleep("1h");
+    return await ctx.step("after", () => {
+      steps.push("after");
+      return "a";
+    });
+  });
+  const parent = workflow("parent", async (ctx) => await ctx.child(two, { id: "child", input: 3 }));
+  const clock = new ManualClock(LATER);
+  await using engine = await Engine.open(file, { clock, workflows: [two, sleeper, parent] });
+  assertEquals(query(file, "PRAGMA user_version"), [{ user_version: SCHEMA_VERSION }]);
+  engine.work();
+  await engine.signal("two", "go", "now");
+  await engine.signal("child", "go", "then");
+  assertEquals(await engine.handle("two").result(), [2, 2, "now"]);
+  assertEquals(await engine.handle("parent").result(), [3, 3, "then"]);
+  await eventually(async () => {
+    clock.advance(60_000);
+    return await engine.handle("sleeper").status() === "completed";
+  });
+  assertEquals(steps, ["after"]);
+  await engine.enqueue(two, { id: "new", queue: "q", input: 4 });
+  await engine.signal("new", "go");
+  assertEquals(await engine.handle("new").result(), [2, 4, undefined]);
 });
+
+for (const [version, text] of [[1, VERSION_1], [2, VERSION_2]] as const) {
+  Deno.test(`a file of schema version ${version} that was brought up to date has the tables of a new one`, async () => {
+    await using folder = temporaryFolder();
+    const [old, fresh] = [folder.file("old.db"), folder.file("new.db")];
+    execute(old, text);
+    await (await Engine.open(old)).close();
+    await (await Engine.open(fresh)).close();
+    const columns = (file: string) =>
+      query(
+        file,
+        `SELECT m.type, m.name, group_concat(c.name, ' ') AS columns FROM sqlite_schema m
+       LEFT JOIN pragma_table_info(m.name) c GROUP BY m.name ORDER BY m.name`,
+      );
+    assertEquals(columns(old), columns(fresh));
+  });
+}
 
 Deno.test("a file of schema version 1 that cannot be brought up to date stays as it was", async () => {
   await using folder = temporaryFolder();
