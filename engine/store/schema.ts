@@ -255,7 +255,8 @@ const MIGRATIONS: readonly string[] = [
   DROP INDEX workflows_pending;
   CREATE INDEX workflows_pending ON workflows (workflow) WHERE status = 'pending' AND queue IS NULL;
 
-  -- When places were given in queues with a rate, as far back as its period.
+  -- When places were given in queues with a rate, as far back as its period and a minute: who commits late may have looked at
+  -- the clock that long before, and counts those of the period before that.
   CREATE TABLE placements (
     queue INTEGER NOT NULL,
     at INTEGER NOT NULL
@@ -265,7 +266,7 @@ const MIGRATIONS: readonly string[] = [
   WHEN NEW.placed = 1 AND OLD.placed IS NULL AND (SELECT rate_limit FROM queues WHERE queue = NEW.queue) IS NOT NULL
   BEGIN
     DELETE FROM placements WHERE queue = NEW.queue
-      AND at <= NEW.begun_at - (SELECT rate_period_ms FROM queues WHERE queue = NEW.queue);
+      AND at <= NEW.begun_at - 60000 - (SELECT rate_period_ms FROM queues WHERE queue = NEW.queue);
     INSERT INTO placements (queue, at) VALUES (NEW.queue, NEW.begun_at);
   END;
 

@@ -318,6 +318,24 @@ Deno.test("a rate counts each time that a place is given, also to one that is tr
   });
 });
 
+Deno.test("a rate holds also for who has looked at the clock before another one, and commits after it", async () => {
+  await using folder = temporaryFolder();
+  const file = folder.file("a.db");
+  const clock = new ManualClock();
+  const late = new ManualClock(clock.now() + 80);
+  const rated = queue("rated", { rate: { limit: 2, period: 100 } });
+  await using engine = await Engine.open(file, { clock });
+  await using other = await Engine.open(file, { clock: late });
+  for (const id of ["a", "b", "c", "d"]) await engine.enqueue(quick, { queue: rated, id });
+  await engine.run(quick, { id: "a" });
+  clock.advance(50);
+  await engine.run(quick, { id: "b" });
+  clock.advance(100);
+  await engine.run(quick, { id: "c" });
+  const handle = await other.start(quick, { id: "d" });
+  assertEquals(await handle.status(), "pending");
+});
+
 Deno.test("one that is given by its name has the timeout of its code, from when it begins", async () => {
   await using folder = temporaryFolder();
   const clock = new ManualClock();
