@@ -7,6 +7,7 @@
 import type { Statement } from "./database.ts";
 import type { Seen, Takeover } from "./ownership.ts";
 import { codeText, inputChecksum, type WorkflowInput } from "./rows.ts";
+import { createMissingInput } from "./workflow_statements.ts";
 
 /** The limits of a queue; null is none. */
 export interface QueueLimits {
@@ -186,14 +187,10 @@ const ENQUEUE =
   WHERE q.name = ? AND q.depth < q.max_depth AND NOT EXISTS (
     SELECT 1 FROM workflows t WHERE t.queue = q.queue AND t.throttle_key = ? AND t.created_at > ?)
   ON CONFLICT DO NOTHING`;
-const ENQUEUE_INPUT =
-  `INSERT INTO inputs (workflow, seed, input_json, version, deadline_at, unchecked, checksum)
-  SELECT w.workflow, ?, ?, ?, ?, ?, ? FROM workflows w
-  WHERE w.workflow_id = ? AND NOT EXISTS (SELECT 1 FROM inputs i WHERE i.workflow = w.workflow)`;
 
 /** Makes a workflow that waits in a queue for its turn; changes nothing where its id or a key is taken, or the queue full. */
 export function enqueueWorkflow(input: WorkflowInput, placing: Placing): Statement[] {
-  const { workflowId, name, createdAt, seed, inputJson, version = null, deadlineAt = null } = input;
+  const { workflowId, name, createdAt } = input;
   const { queue, readyAt, priority, partition, deduplicationKey, debounceKey, throttle } = placing;
   const isDelayed = readyAt > createdAt;
   return [
@@ -219,18 +216,7 @@ export function enqueueWorkflow(input: WorkflowInput, placing: Placing): Stateme
         throttle?.since ?? null,
       ],
     },
-    {
-      sql: ENQUEUE_INPUT,
-      params: [
-        seed,
-        inputJson,
-        version,
-        deadlineAt,
-        Number(input.unchecked ?? false),
-        inputChecksum(input),
-        workflowId,
-      ],
-    },
+    createMissingInput(input),
   ];
 }
 

@@ -5,7 +5,8 @@
  */
 
 import type { Statement } from "./database.ts";
-import { codeText, inputChecksum, outcomeChecksum, type WorkflowInput } from "./rows.ts";
+import { codeText, outcomeChecksum, type WorkflowInput } from "./rows.ts";
+import { createMissingInput } from "./workflow_statements.ts";
 
 /** How many schedules there may be. */
 export const MAX_SCHEDULES = 10_000;
@@ -119,10 +120,6 @@ const START =
     SELECT 1 FROM workflows w WHERE w.workflow = s.last_workflow
       AND w.status NOT IN ('completed', 'failed', 'cancelled')))
   ON CONFLICT DO NOTHING`;
-const START_INPUT =
-  `INSERT INTO inputs (workflow, seed, input_json, version, deadline_at, unchecked, checksum)
-  SELECT w.workflow, ?, ?, ?, ?, ?, ? FROM workflows w
-  WHERE w.workflow_id = ? AND NOT EXISTS (SELECT 1 FROM inputs i WHERE i.workflow = w.workflow)`;
 const STARTED = `SELECT w.workflow FROM workflows w JOIN inputs i ON i.workflow = w.workflow
   WHERE w.workflow_id = ? AND i.seed = ?`;
 const NOTE_STARTED = `UPDATE schedules SET last_workflow = (${STARTED})
@@ -137,25 +134,14 @@ const FAIL_STARTED = `UPDATE workflows SET status = 'failed', completed_at = ?, 
  */
 export function startTick(tick: Tick, input: WorkflowInput, failure: string | undefined): Statement[] {
   const { schedule, at, seenFrom, next, ticker } = tick;
-  const { workflowId, name, createdAt, seed, inputJson, version = null, deadlineAt = null } = input;
+  const { workflowId, name, createdAt, seed } = input;
   return [
     { sql: SEE_TO, params: [at, at, next, ticker, schedule, seenFrom] },
     {
       sql: START,
       params: [workflowId, name, createdAt, createdAt, codeText(input), at, at, schedule, ticker],
     },
-    {
-      sql: START_INPUT,
-      params: [
-        seed,
-        inputJson,
-        version,
-        deadlineAt,
-        Number(input.unchecked ?? false),
-        inputChecksum(input),
-        workflowId,
-      ],
-    },
+    createMissingInput(input),
     { sql: NOTE_STARTED, params: [workflowId, seed, schedule, ticker, workflowId, seed] },
     ...failure === undefined ? [] : [failStarted(input, failure)],
   ];

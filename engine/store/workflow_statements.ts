@@ -62,17 +62,23 @@ function inputColumns(input: WorkflowInput): SqlValue[] {
 const CREATE_CHILD = `INSERT INTO workflows (workflow_id, name, status, created_at, updated_at)
   SELECT ?, ?, 'pending', ?, ? FROM workflows WHERE workflow = ? AND run = ? AND status = 'running'
   ON CONFLICT (workflow_id) DO NOTHING`;
-const CREATE_CHILD_INPUT =
-  `INSERT INTO inputs (workflow, seed, input_json, version, deadline_at, parent_id, detached, checksum)
-  SELECT w.workflow, ?, ?, ?, ?, ?, ?, ? FROM workflows w
+const CREATE_MISSING_INPUT =
+  `INSERT INTO inputs (workflow, seed, input_json, version, deadline_at, parent_id, detached, checksum, unchecked)
+  SELECT w.workflow, ?, ?, ?, ?, ?, ?, ?, ? FROM workflows w
   WHERE w.workflow_id = ? AND NOT EXISTS (SELECT 1 FROM inputs i WHERE i.workflow = w.workflow)`;
+
+/** Writes what a workflow is started with that was made in the same batch; changes nothing where its id was taken. */
+export function createMissingInput(input: WorkflowInput): Statement {
+  const { workflowId, unchecked = false } = input;
+  return { sql: CREATE_MISSING_INPUT, params: [...inputColumns(input), Number(unchecked), workflowId] };
+}
 
 /** Makes a workflow that nobody runs yet, for the run that is to wait for it; changes nothing where the id is taken. */
 export function createChild(owner: Ownership, input: WorkflowInput): Statement[] {
   const { workflowId, name, createdAt } = input;
   return [
     { sql: CREATE_CHILD, params: [workflowId, name, createdAt, createdAt, owner.workflow, owner.run] },
-    { sql: CREATE_CHILD_INPUT, params: [...inputColumns(input), workflowId] },
+    createMissingInput(input),
   ];
 }
 
@@ -84,7 +90,7 @@ export function createPending(input: WorkflowInput): Statement[] {
   const { workflowId, name, createdAt } = input;
   return [
     { sql: CREATE_PENDING, params: [workflowId, name, createdAt, createdAt] },
-    { sql: CREATE_CHILD_INPUT, params: [...inputColumns(input), workflowId] },
+    createMissingInput(input),
   ];
 }
 

@@ -199,21 +199,6 @@ Deno.test("a key that stands for another workflow is a conflict", async () => {
   );
 });
 
-Deno.test("defining a queue anew with equal limits writes nothing", async () => {
-  await using folder = temporaryFolder();
-  const file = folder.file("a.db");
-  await using engine = await Engine.open(file);
-  await engine.enqueue("w", { queue: queue("q", { concurrency: 2, rate: { limit: 1, period: "1s" } }) });
-  await using other = await Engine.open(file);
-  let told = 0;
-  const { size } = await Deno.stat(`${file}-wal`);
-  await other.pauseQueue("q").then(() => told++);
-  const grown = (await Deno.stat(`${file}-wal`)).size;
-  assert(grown > size && told === 1);
-  await other.resumeQueue(queue("q", { concurrency: 2, rate: { limit: 1, period: "1s" } }));
-  assertEquals((await other.queues())[0]!.concurrency, 2);
-});
-
 Deno.test("work() may be called again after it has failed", async () => {
   await using engine = await Engine.open(":memory:", { workflows: [quick] });
   await assertRejects(() => engine.work({ queues: [5 as never] }), TypeError, "found number");

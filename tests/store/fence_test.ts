@@ -521,6 +521,7 @@ Deno.test("every statement that writes is fenced, and tested here", () => {
     "consumeMessage",
     "createChild",
     "claimPlace",
+    "createMissingInput",
     "createPending",
     "discardMessages",
     "enqueueWorkflow",
