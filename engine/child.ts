@@ -1,4 +1,5 @@
 import { StoreError, WorkflowConflictError } from "./errors.ts";
+import { retryObstacle } from "./outcome.ts";
 import { checkInput, checkWorkflow } from "./started_with.ts";
 import type { RunningRows } from "./running_rows.ts";
 import type { Scope } from "./scope.ts";
@@ -154,10 +155,11 @@ async function adopt(
   return outcome(wait, clock.now(), latest);
 }
 
-/** Has a child that failed or was cancelled be tried again, unless its steps have been undone. @returns whether it is */
+/** Has a child that failed or was cancelled be tried again, unless nothing can come of that. @returns whether it is */
 async function tryAgain({ store, clock, workflowId }: ChildHost, record: WorkflowRecord): Promise<boolean> {
-  const { completion: from, compensated } = JSON.parse(record.errorJson!) as StoredError;
-  return !compensated && await store.retry(record, { from, parentId: workflowId, now: clock.now() });
+  const error = JSON.parse(record.errorJson!) as StoredError;
+  if (retryObstacle(error) !== undefined) return false;
+  return await store.retry(record, { from: error.completion, parentId: workflowId, now: clock.now() });
 }
 
 function failure(wait: Checkpoint, now: number, error: unknown): StepOutcome {

@@ -40,6 +40,7 @@ import { hasEnded, type WorkflowRecord } from "./store/records.ts";
 import { Publications } from "./store/publications.ts";
 import { Store } from "./store/store.ts";
 import { decodeError, type StoredError } from "./stored_error.ts";
+import { retryObstacle } from "./outcome.ts";
 import { StreamReader } from "./stream_reader.ts";
 import type { Transactions } from "./transactions.ts";
 import { Turns } from "./turns.ts";
@@ -324,7 +325,7 @@ export class Engine implements AsyncDisposable {
    * Runs a workflow that has failed again, from the step whose failure it was; what was completed stays so.
    *
    * @throws {WorkflowNotFoundError} if there is no such workflow
-   * @throws {WorkflowStateError} if it has not failed
+   * @throws {WorkflowStateError} if it has not failed, its steps have been undone, or it is of a tick without an input
    * @throws {UnknownWorkflowError | UnknownVersionError} if its name and version are not among the engine's `workflows`
    */
   async retry<O = unknown>(id: string): Promise<Handle<O>> {
@@ -336,12 +337,11 @@ export class Engine implements AsyncDisposable {
     if (code instanceof UnknownVersionError) throw code;
     this.#store.verifyOutcome(record);
     const { parentId } = await this.#store.input(record);
-    const { completion: from, compensated } = JSON.parse(record.errorJson!) as StoredError;
-    if (compensated) {
-      throw new WorkflowStateError(id, "retry", "one whose steps have not been undone", "compensated");
-    }
+    const error = JSON.parse(record.errorJson!) as StoredError;
+    const obstacle = retryObstacle(error);
+    if (obstacle !== undefined) throw new WorkflowStateError(id, "retry", obstacle.wanted, obstacle.found);
     const now = this.#settings.clock.now();
-    if (!await this.#store.retry(record, { from, parentId, now })) {
+    if (!await this.#store.retry(record, { from: error.completion, parentId, now })) {
       throw new WorkflowStateError(id, "retry", "failed", (await this.#find(id)).status);
     }
     return await this.#takeUp(workflow, id);

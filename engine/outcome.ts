@@ -121,6 +121,15 @@ function partsOf(error: Error): unknown[] {
   }
 }
 
+/** Why a workflow that has ended with an error must not be run again; undefined if it may be. */
+export function retryObstacle(
+  { compensated, noInput }: StoredError,
+): { readonly wanted: string; readonly found: string } | undefined {
+  if (compensated) return { wanted: "one whose steps have not been undone", found: "compensated" };
+  if (noInput) return { wanted: "one that has an input", found: "without one, which could not be made" };
+  return undefined;
+}
+
 /** The row of a step that was still running when its workflow ended. */
 export function abandonedStep(row: Checkpoint, completion: number, run: number, at: number): Checkpoint {
   return {

@@ -150,7 +150,6 @@ export class Scheduler {
       seed: randomId(random),
       ...version !== undefined && { version },
       ...timeoutMs !== undefined && { deadlineAt: now + timeoutMs },
-      ...failure !== undefined && { unchecked: true },
     };
     const next = schedule.next(at) ?? null;
     const tick = { schedule: name, at, seenFrom, next, ticker: randomId(random) };
@@ -174,7 +173,7 @@ export class Scheduler {
       schedules.verify(record);
       return { inputJson: record.inputJson };
     } catch (error) {
-      return { inputJson: null, failure: JSON.stringify(encodeError(error)) };
+      return { inputJson: null, failure: JSON.stringify({ ...encodeError(error), noInput: true }) };
     }
   }
 

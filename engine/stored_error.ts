@@ -29,6 +29,8 @@ export interface StoredError {
   readonly step?: string;
   /** Of the workflow's error: whether the steps before it have been undone. */
   readonly compensated?: boolean;
+  /** Of the workflow's error: whether it has no input, as it is what making that has failed with. */
+  readonly noInput?: boolean;
   /** Of the workflow's error: the place in the order of completions where a retry begins. */
   readonly completion?: number;
 }

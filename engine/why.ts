@@ -1,5 +1,6 @@
 import { CorruptCheckpointError } from "./errors.ts";
 import { executorName } from "./executors.ts";
+import { retryObstacle } from "./outcome.ts";
 import { runName } from "./run.ts";
 import type { ExecutorRegistry } from "./store/executor_registry.ts";
 import type { QueueRecord, Queues } from "./store/queues.ts";
@@ -77,9 +78,7 @@ export async function explain(host: WhyHost, record: WorkflowRecord): Promise<Ex
   const base = { id: workflowId, workflow: name, status, since: new Date(updatedAt), waitsFor: [] };
   const error = errorJson === null ? undefined : readError(errorJson);
   if (hasEnded(status)) {
-    const movesOn = status === "failed" && !error?.compensated
-      ? ["Once its cause is mended, engine.retry() runs it again from the step that failed"]
-      : [];
+    const movesOn = status === "failed" ? afterFailure(error) : [];
     return { ...base, reason: `It has ended: ${status}`, movesOn, ...error !== undefined && { error } };
   }
   const queue = await findQueue(host, record);
@@ -109,6 +108,15 @@ export async function explain(host: WhyHost, record: WorkflowRecord): Promise<Ex
       if (!isInLine(record)) return { ...base, ...inQueue, ...await explainWaiting(host, record) };
   }
   return { ...base, ...inQueue, ...await explainPending(host, record, queue) };
+}
+
+/** What would move a workflow on that has failed. */
+function afterFailure(error: StoredError | undefined): string[] {
+  if (error?.noInput) {
+    return ["Once its schedule can make an input, engine.triggerSchedule() starts another one"];
+  }
+  if (error !== undefined && retryObstacle(error) !== undefined) return [];
+  return ["Once its cause is mended, engine.retry() runs it again from the step that failed"];
 }
 
 type Found = Pick<Explanation, "reason" | "waitsFor" | "movesOn"> & Partial<Pick<Explanation, "heldBy">>;

@@ -5,6 +5,7 @@ import {
   ScheduleInputError,
   ScheduleNotFoundError,
   workflow,
+  WorkflowStateError,
 } from "@stepwell/stepwell";
 import { schedule } from "@stepwell/stepwell/schedule";
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
@@ -283,6 +284,10 @@ Deno.test("a tick for which there is no input has a workflow that failed, and th
   const first = engine.handle(`hourly@${iso(NOON + HOUR)}`);
   await eventually(async () => (await ids(engine)).length === 1);
   await assertRejects(() => first.result(), RangeError, "No such day");
+  await assertRejects(() => engine.retry(first.id), WorkflowStateError, "it must be one that has an input");
+  assertEquals((await engine.why(first.id)).movesOn, [
+    "Once its schedule can make an input, engine.triggerSchedule() starts another one",
+  ]);
   broken = false;
   await eventually(() => clock.timers.includes(HOUR));
   clock.advance(HOUR);
