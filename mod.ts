@@ -68,7 +68,7 @@ export {
 } from "./engine/workflow.ts";
 export type { SqlParameter } from "./engine/store/database.ts";
 export type { CheckpointKind, WorkflowStatus } from "./engine/store/rows.ts";
-export type { StepDetail, WorkflowDetail, WorkflowSummary } from "./engine/inspect.ts";
+export type { ListFilter, StepDetail, WorkflowDetail, WorkflowSummary } from "./engine/inspect.ts";
 export type { ReadOptions } from "./engine/published.ts";
 export type { StreamEntry, StreamOptions } from "./engine/stream_reader.ts";
 export { Handle, type HandleSource, type SignalOptions } from "./engine/handle.ts";
@@ -82,4 +82,5 @@ export type { EnqueueOptions } from "./engine/enqueue.ts";
 export type { ScheduleSummary } from "./engine/scheduling.ts";
 export type { QueueSummary } from "./engine/queueing.ts";
 export type { ForkOptions } from "./engine/fork.ts";
-export { Engine, type ListFilter, type StartOptions, type WorkOptions } from "./engine/engine.ts";
+export type { StartOptions } from "./engine/start_request.ts";
+export { Engine, type WorkOptions } from "./engine/engine.ts";

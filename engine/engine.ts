@@ -1,11 +1,9 @@
-import { blockedError, type ClaimRequest, Claims } from "./claim.ts";
+import { Claims } from "./claim.ts";
 import { type Duration, durationMs } from "./duration.ts";
 import {
-  CorruptCheckpointError,
   EngineClosedError,
   LimitExceededError,
   StoreError,
-  UnknownVersionError,
   type WorkflowBlockedError,
   WorkflowNotFoundError,
   WorkflowStateError,
@@ -13,11 +11,10 @@ import {
 import { type EngineEvent, Events } from "./events.ts";
 import { Executor } from "./executor.ts";
 import type { ExecutorSummary } from "./executors.ts";
-import type { FollowHost } from "./follow.ts";
 import { Followers, type Following } from "./followers.ts";
 import type { ForkOptions } from "./fork.ts";
 import { Handle, type HandleSource, type SignalOptions } from "./handle.ts";
-import type { WorkflowDetail, WorkflowSummary } from "./inspect.ts";
+import type { ListFilter, WorkflowDetail, WorkflowSummary } from "./inspect.ts";
 import { checkName } from "./names.ts";
 import { type EngineOptions, type EngineSettings, engineSettings } from "./options.ts";
 import type { EnqueueOptions } from "./enqueue.ts";
@@ -27,37 +24,25 @@ import { readPublished } from "./published.ts";
 import { randomId, randomUuid } from "./random.ts";
 import type { RequestHost } from "./requests.ts";
 import { Parked, Run, runName } from "./run.ts";
+import { type ResultHost, resultOf } from "./results.ts";
 import { Runs } from "./runs.ts";
 import type { ScheduleSummary, Scheduling } from "./scheduling.ts";
-import { decodeAnyValue, encodeValue } from "./serialize.ts";
+import { encodeValue } from "./serialize.ts";
 import type { Database } from "./store/database.ts";
 import { type Signal, signalName } from "./signal.ts";
 import { ExecutorRegistry } from "./store/executor_registry.ts";
 import { Mailbox, MAX_KEPT, signalTopic } from "./store/mailbox.ts";
-import { WORKFLOW_STATUSES, type WorkflowStatus } from "./store/rows.ts";
 import { openDatabase } from "./store/open.ts";
 import { hasEnded, type WorkflowRecord } from "./store/records.ts";
 import { Publications } from "./store/publications.ts";
 import { Store } from "./store/store.ts";
-import { decodeError, type StoredError } from "./stored_error.ts";
-import { retryObstacle } from "./outcome.ts";
+import { type StartOptions, startRequest } from "./start_request.ts";
 import { StreamReader } from "./stream_reader.ts";
 import type { Transactions } from "./transactions.ts";
 import { Turns } from "./turns.ts";
-import { inputText } from "./validation.ts";
 import { isCode, Versions } from "./versions.ts";
 import type { Explanation } from "./why.ts";
-import { isWorkflow, type TransactionFunction, type Workflow } from "./workflow.ts";
-
-/** How a workflow is started. */
-export interface StartOptions<I> {
-  /** The caller's name for this execution: starting it again resumes it, or returns what it returned. Random by default. */
-  id?: string;
-  /** How long the workflow may take from its first start, instead of what its definition says. */
-  timeout?: Duration;
-  /** What the function is given. For an id that is known already it may be left out; another one is refused. */
-  input?: I;
-}
+import type { TransactionFunction, Workflow } from "./workflow.ts";
 
 /** How an engine takes up workflows that nobody runs. */
 export interface WorkOptions {
@@ -69,21 +54,6 @@ export interface WorkOptions {
    */
   queues?: readonly (Queue | string)[];
 }
-
-/** Which workflows to list. */
-export interface ListFilter {
-  /** Only those of this status, or one of these. */
-  status?: WorkflowStatus | readonly WorkflowStatus[];
-  /** Only those of the workflow of this name. */
-  workflow?: string;
-  /** How many at most, 100 by default, 10,000 at most. */
-  limit?: number;
-  /** Only those made before the workflow of this id: the last of one list begins the next. */
-  before?: string;
-}
-
-const DEFAULT_LIST_LIMIT = 100;
-const MAX_LIST_LIMIT = 10_000;
 
 /**
  * Runs workflows on one store.
@@ -159,20 +129,22 @@ export class Engine implements AsyncDisposable {
       maxRunning,
       onChange: (workflowId) => this.#followers.wake(workflowId),
     });
-    const reading: FollowHost = {
+    const watched: ResultHost = {
       clock,
+      store: this.#store,
+      runOf: (id) => this.#runs.get(id),
       publications: new Publications(database),
       find: (id) => this.#findOpen(id),
       changeOf: (id) => this.#changeOf(id),
     };
     this.#source = {
-      resultOf: (id) => this.#resultOf(id),
+      resultOf: (id) => resultOf(watched, id),
       signal: (id, signal, payload, options) => this.signal(id, signal, payload, options),
       cancel: (id) => this.cancel(id),
       pause: (id) => this.pause(id),
       statusOf: async (id) => (await this.#find(id)).status,
-      readOf: (id, key, options) => readPublished(reading, id, key, options),
-      streamOf: (id, name, options) => new StreamReader(reading, id, name, options),
+      readOf: (id, key, options) => readPublished(watched, id, key, options),
+      streamOf: (id, name, options) => new StreamReader(watched, id, name, options),
       eventsOf: (id) => this.#eventsOf(id),
     };
   }
@@ -222,9 +194,9 @@ export class Engine implements AsyncDisposable {
   // deno-lint-ignore no-explicit-any -- what its function is given does not matter here
   async run<I, O>(workflow: Workflow<I, O, any>, options: StartOptions<I> = {}): Promise<O> {
     const started = await this.#start(workflow, options);
-    if (!(started instanceof Run)) return await this.#resultOf(started.workflowId) as O;
+    if (!(started instanceof Run)) return await this.#source.resultOf(started.workflowId) as O;
     const result = await started.result;
-    return (result instanceof Parked ? await this.#resultOf(started.workflowId) : result) as O;
+    return (result instanceof Parked ? await this.#source.resultOf(started.workflowId) : result) as O;
   }
 
   /**
@@ -283,24 +255,9 @@ export class Engine implements AsyncDisposable {
 
   /** Workflows, the newest first. @throws {TypeError | RangeError} if the filter is not as {@linkcode ListFilter} says */
   async list(filter: ListFilter = {}): Promise<WorkflowSummary[]> {
-    const { status = [], workflow: name, limit = DEFAULT_LIST_LIMIT, before: beforeId } = filter;
-    const statuses = typeof status === "string" ? [status] : status;
-    for (const status of statuses) {
-      if (!WORKFLOW_STATUSES.includes(status)) {
-        throw new TypeError(
-          `Cannot list workflows: wanted one of ${WORKFLOW_STATUSES.join(", ")}, found "${status}"`,
-        );
-      }
-    }
-    if (!(Number.isSafeInteger(limit) && limit >= 1 && limit <= MAX_LIST_LIMIT)) {
-      throw new RangeError(
-        `Cannot list workflows: wanted a limit from 1 to ${MAX_LIST_LIMIT}, found ${limit}`,
-      );
-    }
     this.#checkNotClosed();
-    const records = await this.#store.list({ statuses, name, limit, beforeId });
-    const { summarize } = await loadInspect();
-    return records.map(summarize);
+    const { listWorkflows } = await loadInspect();
+    return await listWorkflows(this.#store, filter);
   }
 
   /**
@@ -314,11 +271,9 @@ export class Engine implements AsyncDisposable {
    */
   async resume<O = unknown>(id: string): Promise<Handle<O>> {
     checkName(id, "a workflow id");
-    const record = await this.#find(id);
-    const workflow = await this.#registered(record);
-    if (record.status === "blocked") await this.#store.unblock(record, this.#settings.clock.now());
-    else if (record.status === "running") await this.#store.withdrawPause(record);
-    return await this.#takeUp(workflow, id);
+    const { resumeWorkflow } = await loadRequests();
+    await resumeWorkflow(this.#requestHost, id);
+    return new Handle<O>(this.#source, id);
   }
 
   /**
@@ -330,21 +285,9 @@ export class Engine implements AsyncDisposable {
    */
   async retry<O = unknown>(id: string): Promise<Handle<O>> {
     checkName(id, "a workflow id");
-    const record = await this.#find(id);
-    if (record.status !== "failed") throw new WorkflowStateError(id, "retry", "failed", record.status);
-    const workflow = await this.#registered(record);
-    const code = await this.#codeOf(record);
-    if (code instanceof UnknownVersionError) throw code;
-    this.#store.verifyOutcome(record);
-    const { parentId } = await this.#store.input(record);
-    const error = JSON.parse(record.errorJson!) as StoredError;
-    const obstacle = retryObstacle(error);
-    if (obstacle !== undefined) throw new WorkflowStateError(id, "retry", obstacle.wanted, obstacle.found);
-    const now = this.#settings.clock.now();
-    if (!await this.#store.retry(record, { from: error.completion, parentId, now })) {
-      throw new WorkflowStateError(id, "retry", "failed", (await this.#find(id)).status);
-    }
-    return await this.#takeUp(workflow, id);
+    const { retryWorkflow } = await loadRequests();
+    await retryWorkflow(this.#requestHost, id);
+    return new Handle<O>(this.#source, id);
   }
 
   /**
@@ -502,7 +445,7 @@ export class Engine implements AsyncDisposable {
    */
   async cancel(id: string): Promise<void> {
     checkName(id, "a workflow id");
-    const { cancelWorkflow } = await import("./requests.ts");
+    const { cancelWorkflow } = await loadRequests();
     await cancelWorkflow(this.#requestHost, id);
   }
 
@@ -516,7 +459,7 @@ export class Engine implements AsyncDisposable {
    */
   async pause(id: string): Promise<void> {
     checkName(id, "a workflow id");
-    const { pauseWorkflow } = await import("./requests.ts");
+    const { pauseWorkflow } = await loadRequests();
     await pauseWorkflow(this.#requestHost, id);
   }
 
@@ -525,9 +468,11 @@ export class Engine implements AsyncDisposable {
       store: this.#store,
       clock: this.#settings.clock,
       find: (id) => this.#find(id),
-      codeOf: (record) => this.#codeOf(record),
+      versions: this.#versions,
+      block: (record, error) => this.#claims.block(record, error),
       told: (id) => this.#runs.told(id),
       wake: (id, workflow) => this.#runs.wake(id, workflow),
+      takeUp: (id, workflow) => this.#runs.takeUp(workflow, id, true),
     };
   }
 
@@ -735,51 +680,7 @@ export class Engine implements AsyncDisposable {
   }
 
   async #start<I>(workflow: Workflow, options: StartOptions<I>): Promise<Run | WorkflowRecord> {
-    if (!isWorkflow(workflow)) throw new TypeError("Cannot start: wanted what workflow() returns");
-    const { id = randomUuid(this.#settings.random), input, timeout } = options;
-    checkName(id, "a workflow id");
-    const what = `the input of workflow "${id}"`;
-    const given = workflow.input !== undefined
-      ? await this.#validInput(workflow, input, { starting: `"${id}"`, what })
-      : input === undefined
-      ? { inputJson: undefined }
-      : { inputJson: await encodeValue(input, what, this.#settings.maxValueBytes) };
-    const fresh = options.id === undefined;
-    const deadlineAt = deadline(timeout, workflow, this.#settings.clock.now());
-    return await this.#runs.start({
-      workflowId: id,
-      workflow,
-      ...given,
-      deadlineAt,
-      create: true,
-      fresh,
-      insists: true,
-    });
-  }
-
-  /** An input as the workflow's schema has it; one that is left out is refused only if the workflow has to be made. */
-  async #validInput(
-    workflow: Workflow,
-    input: unknown,
-    names: { starting: string; what: string },
-  ): Promise<Pick<ClaimRequest, "inputJson" | "inputIfNew">> {
-    const options = { ...names, maxValueBytes: this.#settings.maxValueBytes };
-    if (input !== undefined) return { inputJson: await inputText(workflow, input, options) };
-    try {
-      const inputJson = await inputText(workflow, input, options);
-      return { inputJson: undefined, inputIfNew: () => inputJson };
-    } catch (error) {
-      const refuse = () => {
-        throw error;
-      };
-      return { inputJson: undefined, inputIfNew: refuse };
-    }
-  }
-
-  /** Goes on with a workflow that is stored, whatever it was started with. */
-  async #takeUp<O>(workflow: Workflow, id: string): Promise<Handle<O>> {
-    await this.#runs.takeUp(workflow, id, true);
-    return new Handle<O>(this.#source, id);
+    return await this.#runs.start(await startRequest(workflow, options, this.#settings));
   }
 
   /** A workflow was blocked without a run. */
@@ -788,30 +689,6 @@ export class Engine implements AsyncDisposable {
     const at = new Date(this.#settings.clock.now());
     this.#events.emit({ type: "blocked", at, workflowId, workflow, runId: runName(record.run ?? 0), error });
     this.#followers.wake(workflowId);
-  }
-
-  /** What a workflow that has ended returned or threw. */
-  async #outcome(record: WorkflowRecord): Promise<unknown> {
-    this.#store.verifyOutcome(record);
-    if (record.status !== "completed") throw decodeError(JSON.parse(record.errorJson!) as StoredError);
-    return await decodeAnyValue(record.outputJson);
-  }
-
-  async #resultOf(id: string): Promise<unknown> {
-    while (true) {
-      const result = await this.#runs.get(id)?.result;
-      if (result !== undefined && !(result instanceof Parked)) return result;
-      const { promise: changed, stop } = this.#changeOf(id);
-      try {
-        const record = await this.#find(id);
-        this.#store.verifyOutcome(record);
-        if (hasEnded(record.status)) return await this.#outcome(record);
-        if (record.status === "blocked") throw blockedError(this.#store, record);
-        await changed;
-      } finally {
-        stop();
-      }
-    }
   }
 
   #changeOf(id: string): Following {
@@ -843,24 +720,6 @@ export class Engine implements AsyncDisposable {
     return await this.#find(id);
   }
 
-  /** The code of a stored workflow, of any version: which it is that it needs, the claim finds out. */
-  async #registered(record: WorkflowRecord): Promise<Workflow> {
-    const workflow = this.#versions.named(record.name);
-    if (workflow !== undefined) return workflow;
-    const error = this.#versions.unknown(record.workflowId, record.name);
-    throw record.status === "pending" ? await this.#claims.block(record, error) : error;
-  }
-
-  /** The code of the version that a workflow was started with, or why there is none; undefined where that cannot be read. */
-  async #codeOf(record: WorkflowRecord): Promise<Workflow | WorkflowBlockedError | undefined> {
-    try {
-      return this.#versions.codeFor(await this.#store.input(record));
-    } catch (error) {
-      if (error instanceof CorruptCheckpointError) return undefined;
-      throw error;
-    }
-  }
-
   /** While it is being closed, its workflows may still look at others, and tell them something. */
   #checkNotClosed(): void {
     if (this.#isClosed) throw this.#closedError();
@@ -882,15 +741,14 @@ export class Engine implements AsyncDisposable {
   }
 }
 
-/** When a workflow that is started now is out of time, if ever. */
-function deadline(timeout: Duration | undefined, workflow: Workflow, now: number): number | undefined {
-  const timeoutMs = timeout === undefined ? workflow.timeoutMs : durationMs(timeout, "timeout of a workflow");
-  return timeoutMs === undefined ? undefined : now + timeoutMs;
-}
-
 /** Nor do most of them fork any. */
 function loadFork(): Promise<typeof import("./fork.ts")> {
   return import("./fork.ts");
+}
+
+/** Nor do most cancel or retry any. */
+function loadRequests(): Promise<typeof import("./requests.ts")> {
+  return import("./requests.ts");
 }
 
 /** Most programs never look at workflows, so what it takes is loaded when one does. */

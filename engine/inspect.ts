@@ -7,10 +7,30 @@
 import { type CorruptCheckpointError, StepwellError } from "./errors.ts";
 import { runName } from "./run.ts";
 import { decodeAnyValue } from "./serialize.ts";
-import type { Checkpoint, CheckpointKind, WorkflowStatus } from "./store/rows.ts";
+import {
+  type Checkpoint,
+  type CheckpointKind,
+  WORKFLOW_STATUSES,
+  type WorkflowStatus,
+} from "./store/rows.ts";
 import type { WorkflowRecord } from "./store/records.ts";
 import type { Store } from "./store/store.ts";
 import { encodeError, type StoredError } from "./stored_error.ts";
+
+/** Which workflows to list. */
+export interface ListFilter {
+  /** Only those of this status, or one of these. */
+  status?: WorkflowStatus | readonly WorkflowStatus[];
+  /** Only those of the workflow of this name. */
+  workflow?: string;
+  /** How many at most, 100 by default, 10,000 at most. */
+  limit?: number;
+  /** Only those made before the workflow of this id: the last of one list begins the next. */
+  before?: string;
+}
+
+const DEFAULT_LIST_LIMIT = 100;
+const MAX_LIST_LIMIT = 10_000;
 
 /** A workflow, in a list. */
 export interface WorkflowSummary {
@@ -84,8 +104,27 @@ export interface StepDetail {
   readonly nextAttemptAt?: Date;
 }
 
+/** Workflows, the newest first: see `engine.list()`. */
+export async function listWorkflows(store: Store, filter: ListFilter): Promise<WorkflowSummary[]> {
+  const { status = [], workflow: name, limit = DEFAULT_LIST_LIMIT, before: beforeId } = filter;
+  const statuses = typeof status === "string" ? [status] : status;
+  for (const status of statuses) {
+    if (!WORKFLOW_STATUSES.includes(status)) {
+      throw new TypeError(
+        `Cannot list workflows: wanted one of ${WORKFLOW_STATUSES.join(", ")}, found "${status}"`,
+      );
+    }
+  }
+  if (!(Number.isSafeInteger(limit) && limit >= 1 && limit <= MAX_LIST_LIMIT)) {
+    throw new RangeError(
+      `Cannot list workflows: wanted a limit from 1 to ${MAX_LIST_LIMIT}, found ${limit}`,
+    );
+  }
+  return (await store.list({ statuses, name, limit, beforeId })).map(summarize);
+}
+
 /** What a list shows of a workflow. */
-export function summarize(record: WorkflowRecord): WorkflowSummary {
+function summarize(record: WorkflowRecord): WorkflowSummary {
   return {
     id: record.workflowId,
     workflow: record.name,

@@ -2,16 +2,19 @@ import { blockedError } from "./claim.ts";
 import type { Clock } from "./clock.ts";
 import {
   CancelledError,
+  CorruptCheckpointError,
   LimitExceededError,
+  UnknownVersionError,
   type WorkflowBlockedError,
   WorkflowPausedError,
   WorkflowStateError,
 } from "./errors.ts";
+import { retryObstacle } from "./outcome.ts";
 import { hasEnded, type WorkflowRecord } from "./store/records.ts";
 import type { WorkflowOutcome } from "./store/rows.ts";
 import type { Store } from "./store/store.ts";
-import { encodeError } from "./stored_error.ts";
-import { isCode } from "./versions.ts";
+import { encodeError, type StoredError } from "./stored_error.ts";
+import { isCode, type Versions } from "./versions.ts";
 import type { Workflow } from "./workflow.ts";
 
 /** What a request to a workflow needs of the engine. */
@@ -20,12 +23,15 @@ export interface RequestHost {
   readonly clock: Clock;
   /** The workflow of an id. @throws {WorkflowNotFoundError} if there is none */
   find(id: string): Promise<WorkflowRecord>;
-  /** The code of the version that a workflow was started with, or why there is none; undefined where that cannot be read. */
-  codeOf(record: WorkflowRecord): Promise<Workflow | WorkflowBlockedError | undefined>;
+  readonly versions: Versions;
+  /** Blocks a workflow that nobody runs. @returns the error that it is blocked with */
+  block(record: WorkflowRecord, error: WorkflowBlockedError): Promise<Error>;
   /** Tells a workflow that it was sent something, if it is here. */
   told(workflowId: string): void;
   /** Takes a workflow up, if it can be run here. */
   wake(workflowId: string, workflow: Workflow): Promise<void>;
+  /** Goes on with a workflow that is stored, whatever it was started with. */
+  takeUp(workflowId: string, workflow: Workflow): Promise<unknown>;
 }
 
 /** How often another process may be first at a request before it is given up. */
@@ -51,6 +57,57 @@ export async function pauseWorkflow(host: RequestHost, id: string): Promise<void
   });
 }
 
+/** Goes on with a workflow: see `engine.resume()`. */
+export async function resumeWorkflow(host: RequestHost, id: string): Promise<void> {
+  const { store, clock } = host;
+  const record = await host.find(id);
+  const workflow = await registered(host, record);
+  if (record.status === "blocked") await store.unblock(record, clock.now());
+  else if (record.status === "running") await store.withdrawPause(record);
+  await host.takeUp(id, workflow);
+}
+
+/** Runs a workflow that has failed again: see `engine.retry()`. */
+export async function retryWorkflow(host: RequestHost, id: string): Promise<void> {
+  const { store, clock } = host;
+  const record = await host.find(id);
+  if (record.status !== "failed") throw new WorkflowStateError(id, "retry", "failed", record.status);
+  const workflow = await registered(host, record);
+  const code = await codeOf(host, record);
+  if (code instanceof UnknownVersionError) throw code;
+  store.verifyOutcome(record);
+  const { parentId } = await store.input(record);
+  const error = JSON.parse(record.errorJson!) as StoredError;
+  const obstacle = retryObstacle(error);
+  if (obstacle !== undefined) throw new WorkflowStateError(id, "retry", obstacle.wanted, obstacle.found);
+  if (!await store.retry(record, { from: error.completion, parentId, now: clock.now() })) {
+    throw new WorkflowStateError(id, "retry", "failed", (await host.find(id)).status);
+  }
+  await host.takeUp(id, workflow);
+}
+
+/** The code of a stored workflow, of any version: which it is that it needs, the claim finds out. */
+async function registered({ versions, block }: RequestHost, record: WorkflowRecord): Promise<Workflow> {
+  const { workflowId, name, status } = record;
+  const workflow = versions.named(name);
+  if (workflow !== undefined) return workflow;
+  const error = versions.unknown(workflowId, name);
+  throw status === "pending" ? await block(record, error) : error;
+}
+
+/** The code of the version that a workflow was started with, or why there is none; undefined where that cannot be read. */
+async function codeOf(
+  { versions, store }: RequestHost,
+  record: WorkflowRecord,
+): Promise<Workflow | WorkflowBlockedError | undefined> {
+  try {
+    return versions.codeFor(await store.input(record));
+  } catch (error) {
+    if (error instanceof CorruptCheckpointError) return undefined;
+    throw error;
+  }
+}
+
 function ending({ clock }: RequestHost, error: Error, status: "cancelled" | "blocked"): WorkflowOutcome {
   return { status, outputJson: null, errorJson: JSON.stringify(encodeError(error)), at: clock.now() };
 }
@@ -71,7 +128,7 @@ async function request(
     host.told(id);
     // Somebody has to run it, so that it can be told.
     if (what === "cancel" && (record.status !== "blocked" || isPaused(host, record))) {
-      const code = await host.codeOf(record);
+      const code = await codeOf(host, record);
       if (code !== undefined && isCode(code)) await host.wake(id, code);
     }
     return;

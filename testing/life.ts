@@ -1,5 +1,6 @@
 import type { Duration } from "../engine/duration.ts";
-import { Engine, type StartOptions } from "../engine/engine.ts";
+import { Engine } from "../engine/engine.ts";
+import type { StartOptions } from "../engine/start_request.ts";
 import { WorkflowStateError } from "../engine/errors.ts";
 import type { EngineEvent } from "../engine/events.ts";
 import type { Handle, SignalOptions } from "../engine/handle.ts";

@@ -1,4 +1,5 @@
-import type { Engine, StartOptions } from "../engine/engine.ts";
+import type { Engine } from "../engine/engine.ts";
+import type { StartOptions } from "../engine/start_request.ts";
 import type { SignalOptions } from "../engine/handle.ts";
 import type { Signal } from "../engine/signal.ts";
 import type { Workflow } from "../engine/workflow.ts";

@@ -1,0 +1,45 @@
+/**
+ * What workflows come to, for those who wait for it.
+ *
+ * @module
+ */
+
+import { blockedError } from "./claim.ts";
+import type { FollowHost } from "./follow.ts";
+import { Parked, type Run } from "./run.ts";
+import { decodeAnyValue } from "./serialize.ts";
+import { hasEnded } from "./store/records.ts";
+import type { Store } from "./store/store.ts";
+import { decodeError, type StoredError } from "./stored_error.ts";
+
+/** What it takes to wait for a workflow. */
+export interface ResultHost extends FollowHost {
+  readonly store: Store;
+  /** The run of a workflow, if it has one in this process. */
+  runOf(id: string): Run | undefined;
+}
+
+/**
+ * The output of a workflow, whether it runs here, in another process, or not at all: then this waits until it does.
+ *
+ * @throws its error, why it is blocked, or why its run here has stopped
+ */
+export async function resultOf(host: ResultHost, id: string): Promise<unknown> {
+  const { store } = host;
+  while (true) {
+    const result = await host.runOf(id)?.result;
+    if (result !== undefined && !(result instanceof Parked)) return result;
+    // From before it looks, so that nothing can come unseen.
+    const { promise: changed, stop } = host.changeOf(id);
+    try {
+      const record = await host.find(id);
+      store.verifyOutcome(record);
+      if (record.status === "completed") return await decodeAnyValue(record.outputJson);
+      if (hasEnded(record.status)) throw decodeError(JSON.parse(record.errorJson!) as StoredError);
+      if (record.status === "blocked") throw blockedError(store, record);
+      await changed;
+    } finally {
+      stop();
+    }
+  }
+}
