@@ -99,7 +99,6 @@ export class Execution {
   #cancelPatience: (() => void) | undefined;
   #compensations: Compensations | undefined;
   #interruption: Interruption | undefined;
-  #hasChildren = false;
   /** The errors that steps have failed with, by the completion that they were. */
   #failures: WeakMap<object, StepFailure> | undefined;
   #lastFailure: StepFailure | undefined;
@@ -177,11 +176,6 @@ export class Execution {
     return this.#compensations !== undefined && !this.#compensations.isEmpty;
   }
 
-  /** Whether the workflow has asked for children. */
-  get hasChildren(): boolean {
-    return this.#hasChildren;
-  }
-
   /** The step whose failure an error is, if it is one's. */
   failureOf(error: object): StepFailure | undefined {
     return this.#failures?.get(error);
@@ -220,7 +214,6 @@ export class Execution {
       return promise;
     }
     this.#asked.set(key, ask);
-    if (kind === "child") this.#hasChildren = true;
     const aside = this.history.ask(key);
     if (aside !== undefined) {
       this.#ready.unshift(() => this.#replay(ask, aside));

@@ -1,5 +1,6 @@
 import { isWait } from "./arrivals.ts";
-import { type ChildHost, childId } from "./child.ts";
+import type { ChildHost } from "./child.ts";
+import { Children, type ChildrenHost } from "./children.ts";
 import type { Clock } from "./clock.ts";
 import {
   EngineClosedError,
@@ -59,13 +60,9 @@ export interface RunServices {
 }
 
 /** What a run needs of the other workflows of its process. */
-export interface RunHost {
-  /** Tells a workflow that it was sent something, if it is here. */
-  told(workflowId: string): void;
+export interface RunHost extends ChildrenHost {
   /** Tells those who read what a workflow shows to the outside that there is more of it. */
   published(workflowId: string): void;
-  /** Runs a workflow that is stored, if it can be run here. */
-  runChild(workflow: Workflow, workflowId: string): void;
   /** Has messages of other processes be looked for. */
   listen(): void;
   /** Asks for a place among the runs that are kept in memory while they wait. @returns a function that gives it back */
@@ -111,6 +108,8 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost, Trans
   readonly maxSteps: number;
   /** The rows that say what the run has begun. */
   readonly rows: RunningRows;
+  /** The workflow's children. */
+  readonly children: Children;
   readonly #result = Promise.withResolvers<unknown>();
   #settled = false;
   /** Whether a write has found the run to own the workflow since the lease was checked last. */
@@ -119,8 +118,6 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost, Trans
   #over = false;
   #stopping = false;
   #execution: Execution;
-  /** The children that the workflow has asked for, by key. */
-  readonly #children = new Map<string, { readonly workflow: Workflow; readonly id: string | undefined }>();
   #completions = 0;
   #waits: Waits | undefined;
   #patches: Patches | undefined;
@@ -152,6 +149,7 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost, Trans
       lost: () => this.loseLease("record the running steps"),
       failed: this.#failed,
     });
+    this.children = new Children(services.store, start.owner, services.host);
     this.#execution = new Execution(this, new History(services.store, this.workflowId, start.record));
   }
 
@@ -316,7 +314,7 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost, Trans
   }
 
   interrupted(): void {
-    this.#cancelChildren().catch(this.#failed);
+    this.children.cancel(this.clock.now()).catch(this.#failed);
   }
 
   given(): void {
@@ -482,34 +480,6 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost, Trans
     for (const { checkpoint } of numbered) this.#give(checkpoint);
   }
 
-  /** Requests the children to be cancelled that are not detached. */
-  async #cancelChildren(): Promise<void> {
-    const children = await this.#openChildren();
-    if (children.length === 0) return;
-    await this.store.cancelChildren(this.start.owner, children, this.clock.now());
-    await this.#tell(children);
-  }
-
-  /** Has children see that they are cancelled: also one that waits, or whose process is lost, and that nobody here has. */
-  async #tell(children: readonly string[]): Promise<void> {
-    const { host } = this.services;
-    const open = new Set(children);
-    for (const child of children) host.told(child);
-    for (const [key, { workflow, id }] of this.#children) {
-      const child = id ?? await childId(this.workflowId, key);
-      if (open.has(child)) host.runChild(workflow, child);
-    }
-  }
-
-  /** Notes that the workflow asks for a child. @param id the one that it is given, if it is */
-  childAsked(key: string, workflow: Workflow, id: string | undefined): void {
-    this.#children.set(key, { workflow, id });
-  }
-
-  async #openChildren(): Promise<string[]> {
-    return this.#execution.hasChildren ? await this.store.openChildren(this.workflowId) : [];
-  }
-
   #failed = (error: unknown): void => void this.stopFor(error);
 
   #tellOutcome({ key, attempt, durationMs, status, errorJson }: Checkpoint): void {
@@ -615,8 +585,8 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost, Trans
         abandonedFrom: steps.length > 0 ? this.#completions + 1 : undefined,
       });
       // A child may be on its way into the store just now.
-      if (this.#execution.hasChildren) await this.store.settled(this.start.owner);
-      const children = await this.#openChildren();
+      if (this.children.any) await this.store.settled(this.start.owner);
+      const children = await this.children.open();
       if (this.#over) return;
       const abandoned = steps.map((row) => abandonedStep(row, ++this.#completions, this.run, at));
       const waited = this.rows.left().length > steps.length;
@@ -629,7 +599,7 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost, Trans
       this.#settled = true;
       this.#tellEnd(stored, error);
       if (parentId !== undefined) this.services.host.told(parentId);
-      await this.#tell(children);
+      await this.children.tell(children);
     } catch (error) {
       await this.stopFor(error);
     }

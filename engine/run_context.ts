@@ -208,7 +208,7 @@ export class RunContext implements Context {
           : await encoded;
       return () => {
         const key = this.#execution.keys.nextOf(`child:${name}`);
-        this.#run.childAsked(key, workflow, id);
+        this.#run.children.asked(key, workflow, id);
         const task = { key, workflow, id, inputText, detached, timeoutMs, scope: this.#scope };
         return this.#execution.ask("child", key, this.#scope, (row) => performChild(this.#run, task, row));
       };

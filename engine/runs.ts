@@ -5,20 +5,19 @@ import {
   LimitExceededError,
   StepwellError,
   StoreError,
-  ValidationError,
+  type ValidationError,
   WorkflowBlockedError,
   WorkflowBusyError,
 } from "./errors.ts";
 import type { Executor } from "./executor.ts";
 import { Run, type RunServices, type RunStart } from "./run.ts";
 import { RunContext } from "./run_context.ts";
-import { decodeAnyValue, decodeValue, loadDecoder } from "./serialize.ts";
+import { decodeValue, loadDecoder } from "./serialize.ts";
 import { checkInput, checkWorkflow } from "./started_with.ts";
 import { hasEnded, type WorkflowRecord } from "./store/records.ts";
 import type { ExecutorRegistry } from "./store/executor_registry.ts";
 import type { Queues } from "./store/queues.ts";
-import type { WorkflowInput } from "./store/rows.ts";
-import { inputText } from "./validation.ts";
+import { checkUnchecked } from "./unchecked_input.ts";
 import type { Versions } from "./versions.ts";
 import { Wakeups } from "./wakeups.ts";
 import type { Worker } from "./worker.ts";
@@ -173,7 +172,7 @@ export class Runs {
     let input: unknown;
     let refusal: ValidationError | undefined;
     try {
-      ({ start, refusal } = await this.#checkInput(workflow, result.claimed));
+      ({ start, refusal } = await checkUnchecked(this.#services, workflow, result.claimed));
       const loading = loadDecoder(start.input.inputJson);
       if (loading !== undefined) await loading;
       input = decodeValue(start.input.inputJson);
@@ -194,38 +193,6 @@ export class Runs {
     });
     onChange(workflowId);
     return run;
-  }
-
-  /** Has the code of a workflow look at an input that was given without it: its schema, and its timeout. */
-  async #checkInput(
-    workflow: Workflow,
-    start: RunStart,
-  ): Promise<{ start: RunStart; refusal?: ValidationError }> {
-    const { input, owner } = start;
-    if (!input.unchecked) return { start };
-    const { store, maxValueBytes } = this.#services;
-    const starting = `workflow "${input.workflowId}"`;
-    const options = { starting, what: `the input of ${starting}`, maxValueBytes };
-    try {
-      const inputJson = await inputText(workflow, await decodeAnyValue(input.inputJson), options);
-      const { deadlineAt = this.#deadline(workflow) } = input;
-      const checked: WorkflowInput = {
-        ...input,
-        inputJson,
-        unchecked: false,
-        ...deadlineAt !== undefined && { deadlineAt },
-      };
-      // Whether the run has lost the workflow by now, it finds out itself.
-      await store.writeCheckedInput(owner, checked);
-      return { start: { ...start, input: checked } };
-    } catch (error) {
-      if (!(error instanceof ValidationError)) throw error;
-      return { start, refusal: error };
-    }
-  }
-
-  #deadline({ timeoutMs }: Workflow): number | undefined {
-    return timeoutMs === undefined ? undefined : this.#services.clock.now() + timeoutMs;
   }
 
   #newRun(workflow: Pick<Workflow, "run">, start: RunStart, input: unknown): Run {
