@@ -50,6 +50,7 @@ export {
   type Context,
   isWorkflow,
   type Logger,
+  type StartArguments,
   step,
   type StepFunction,
   type StepInfo,

@@ -42,7 +42,7 @@ import type { Transactions } from "./transactions.ts";
 import { Turns } from "./turns.ts";
 import { isCode, Versions } from "./versions.ts";
 import type { Explanation } from "./why.ts";
-import type { TransactionFunction, Workflow } from "./workflow.ts";
+import type { StartArguments, TransactionFunction, Workflow } from "./workflow.ts";
 
 /** How an engine takes up workflows that nobody runs. */
 export interface WorkOptions {
@@ -544,6 +544,19 @@ export class Engine implements AsyncDisposable {
    * assertEquals(await handle.result(), "Hello, Ada");
    * ```
    */
+  enqueue<I, O>(
+    // deno-lint-ignore no-explicit-any -- what its function is given does not matter here
+    workflow: Workflow<I, O, any>,
+    options: EnqueueOptions<I> & { input: I },
+  ): Promise<Handle<O>>;
+  /** The same for a workflow that takes no input. */
+  enqueue<I, O>(
+    // deno-lint-ignore no-explicit-any -- what its function is given does not matter here
+    workflow: Workflow<I, O, any>,
+    ...options: StartArguments<I, EnqueueOptions<I>>
+  ): Promise<Handle<O>>;
+  /** The same for one that is given by its name: what it takes is not known here. */
+  enqueue<I, O>(workflow: string, options?: EnqueueOptions<I>): Promise<Handle<O>>;
   async enqueue<I, O>(
     // deno-lint-ignore no-explicit-any -- what its function is given does not matter here
     workflow: Workflow<I, O, any> | string,

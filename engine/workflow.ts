@@ -57,6 +57,10 @@ export interface ValidatedWorkflowOptions<Schema extends StandardSchema> extends
   input: Schema;
 }
 
+/** What is named after the workflow where one is started: the input may be left out only where the workflow takes none. */
+export type StartArguments<I, Options> = undefined extends I ? [options?: Options]
+  : [options: Options & { input: I }];
+
 /** How a child is started. */
 export interface ChildOptions<I> {
   /** Its workflow id. By default one that is made of the parent's id and the key of the call. */
@@ -163,8 +167,17 @@ export interface Transaction {
    * @returns its id
    * @throws {WorkflowConflictError} if the id belongs to another workflow, or to another input
    */
-  // deno-lint-ignore no-explicit-any -- what its function is given does not matter here
-  start<I, O>(workflow: Workflow<I, O, any>, options?: TransactionStartOptions<I>): Promise<string>;
+  start<I, O>(
+    // deno-lint-ignore no-explicit-any -- what its function is given does not matter here
+    workflow: Workflow<I, O, any>,
+    options: TransactionStartOptions<I> & { input: I },
+  ): Promise<string>;
+  /** The same for a workflow that takes no input. */
+  start<I, O>(
+    // deno-lint-ignore no-explicit-any -- what its function is given does not matter here
+    workflow: Workflow<I, O, any>,
+    ...options: StartArguments<I, TransactionStartOptions<I>>
+  ): Promise<string>;
 }
 
 /** How a workflow is started in a transaction. */
@@ -312,7 +325,10 @@ export interface Context {
    * @throws {CancelledError | WorkflowTimeoutError} if this workflow is told so meanwhile, or the child was
    */
   // deno-lint-ignore no-explicit-any -- what its function is given does not matter here
-  child<I, O>(workflow: Workflow<I, O, any>, options?: ChildOptions<I>): Promise<O>;
+  child<I, O>(workflow: Workflow<I, O, any>, options: ChildOptions<I> & { input: I }): Promise<O>;
+  /** The same for a workflow that takes no input. */
+  // deno-lint-ignore no-explicit-any -- what its function is given does not matter here
+  child<I, O>(workflow: Workflow<I, O, any>, ...options: StartArguments<I, ChildOptions<I>>): Promise<O>;
 
   /**
    * Whether a change of the workflow's code applies: true for a workflow that comes to this place with the new code, false

@@ -1,6 +1,7 @@
 import { assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
 import {
   CancelledError,
+  type Context,
   Engine,
   type Handle,
   NonRetryableError,
@@ -14,6 +15,43 @@ import { ManualClock } from "../manual_clock.ts";
 import { openMortal } from "../mortal_database.ts";
 import { query } from "../raw_sqlite.ts";
 import { temporaryFolder } from "../temporary_folder.ts";
+
+Deno.test("the types have an input be given to what takes one, wherever a workflow is made for certain", async () => {
+  const none = workflow("none", () => 1);
+  const optional = workflow("optional", (_, input?: string) => input ?? "none");
+  const text = workflow("text", (_, input: string) => input);
+  const forward = <I, O>(ctx: Context, child: Workflow<I, O>, input: I): Promise<O> =>
+    ctx.child(child, { input });
+  const parent = workflow("parent", async (ctx) => {
+    const one: number = await ctx.child(none);
+    // @ts-expect-error no input
+    const missing: string | undefined = await ctx.child(text, { id: "b" });
+    // @ts-expect-error no input, and no options
+    await ctx.child(text);
+    // @ts-expect-error another input
+    await ctx.child(text, { input: 1 });
+    return [
+      one,
+      await ctx.child(optional),
+      await ctx.child(text, { input: "a" }),
+      missing,
+      await forward(ctx, text, "f"),
+    ];
+  });
+  await using engine = await Engine.open(":memory:", { workflows: [text, optional] });
+  assertEquals(await engine.run(parent), [1, "none", "a", undefined, "f"]);
+  await engine.transaction(async (tx) => {
+    await tx.start(optional);
+    await tx.start(text, { input: "a" });
+    // @ts-expect-error no input
+    await tx.start(text, { id: "c" });
+  });
+  await engine.enqueue(optional, { queue: "q" });
+  await engine.enqueue("text", { queue: "q" });
+  // @ts-expect-error no input
+  await engine.enqueue(text, { queue: "q" });
+  assertEquals((await engine.list({ workflow: "text" })).length, 9);
+});
 
 Deno.test("child() gives the child's output, of any kind, and its error as it was thrown", async () => {
   for (const alwaysReplay of [false, true]) {

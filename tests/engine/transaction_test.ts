@@ -701,13 +701,14 @@ Deno.test("tx.start() is of an id what engine.start() is", async () => {
   await engine.run(noted, { id: "known", input: 1 });
   const ids = await engine.transaction(async (tx) => {
     await tx.start(noted, { id: "known", input: 1 });
+    // @ts-expect-error an input is wanted, though one that is there already needs none
     await tx.start(noted, { id: "known" });
     await tx.start(noted, { id: "new", input: 2 });
     await tx.start(noted, { id: "new", input: 2 });
     await assertRejects(() => tx.start(noted, { id: "known", input: 2 }), WorkflowConflictError);
     await assertRejects(() => tx.start(other, { id: "known", input: 1 }), WorkflowConflictError);
     await assertRejects(() => tx.start(other, { id: "new", input: 2 }), WorkflowConflictError);
-    await assertRejects(() => tx.start(noted, { id: "" }), Error);
+    await assertRejects(() => tx.start(noted, { id: "", input: 1 }), Error);
     await assertRejects(() => tx.start({} as never), TypeError);
     return [await tx.start(noted, { input: 3 }), await tx.start(noted, { input: 3 })];
   });
