@@ -4,7 +4,7 @@ import { Events } from "./events.ts";
 import { type EngineOptions, type EngineSettings, engineSettings } from "./options.ts";
 import { Run, type RunServices } from "./run.ts";
 import { RunContext } from "./run_context.ts";
-import { decodeAnyValue } from "./serialize.ts";
+import { decodeStored } from "./serialize.ts";
 import { Mailbox } from "./store/mailbox.ts";
 import { openReadOnly } from "./store/open.ts";
 import type { WorkflowRecord } from "./store/records.ts";
@@ -178,7 +178,10 @@ class Replays {
     let value: unknown;
     try {
       input = await this.store.input(record);
-      value = await decodeAnyValue(input.inputJson);
+      value = await decodeStored(
+        input.inputJson,
+        (found, cause) => this.store.corrupt(id, "input", found, cause),
+      );
     } catch (error) {
       if (error instanceof CorruptCheckpointError) return { ...about, verdict: "unreadable", error };
       throw error;

@@ -493,16 +493,15 @@ export class Engine implements AsyncDisposable {
       throw new TypeError(`Cannot work: wanted an array of queues, found ${queues}`);
     }
     if (this.#working === undefined) {
-      this.#working = Promise.withResolvers<void>();
-      try {
-        await this.#work(concurrency, queues);
-      } catch (error) {
+      const working = this.#working = Promise.withResolvers<void>();
+      this.#work(concurrency, queues).catch((error) => {
+        if (this.#closing !== undefined) return working.resolve();
         // So that it can be called again.
         this.#working = undefined;
-        throw error;
-      }
+        working.reject(error);
+      });
     }
-    await this.#working?.promise;
+    await this.#working.promise;
   }
 
   async #work(concurrency: number, given: WorkOptions["queues"]): Promise<void> {
@@ -516,7 +515,9 @@ export class Engine implements AsyncDisposable {
     await this.#runs.work({ versions: this.#versions, queues: queueing.queues, queueNames, concurrency });
     // Who sees to some queues only does nothing else.
     if (this.#settings.schedules.length > 0 && given === undefined && this.#closing === undefined) {
-      await (await this.#loadScheduling()).work();
+      const scheduling = await this.#loadScheduling();
+      // Not where the engine was closed while that was loaded.
+      if (this.#closing === undefined) await scheduling.work();
     }
   }
 

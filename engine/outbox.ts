@@ -63,7 +63,9 @@ export class Outbox {
       if (key !== undefined) checkName(key, "an idempotency key");
       const payloadJson = await encodeValue(payload, `the payload of signal "${name}"`, maxValueBytes);
       const topic = signalTopic(name);
-      if (key !== undefined && (this.#knows(id, topic, key) || await mailbox.has(id, topic, key))) return;
+      if (key !== undefined && (this.#keys.has(keyOf(id, topic, key)) || await mailbox.has(id, topic, key))) {
+        return;
+      }
       const status = (await store.find(id))?.status;
       if (status !== undefined && hasEnded(status)) {
         throw new WorkflowStateError(id, `send signal "${name}" to`, "one that has not ended", status);
@@ -76,16 +78,9 @@ export class Outbox {
         throw new LimitExceededError("messages kept for a workflow", MAX_KEPT, what);
       };
       this.#checked.push({ statement: send, check }, { statement: wake });
+      if (key !== undefined) this.#keys.add(keyOf(id, topic, key));
       this.#recipients.add(id);
     });
-  }
-
-  /** Whether it has a signal with this key already; from now on it has. */
-  #knows(...parts: string[]): boolean {
-    const key = JSON.stringify(parts);
-    if (this.#keys.has(key)) return true;
-    this.#keys.add(key);
-    return false;
   }
 
   /** See `Transaction.start()`. */
@@ -160,4 +155,9 @@ export class Outbox {
     for (const [id, { workflow }] of this.#started) this.services.takeUp(workflow, id);
     for (const id of this.#recipients) this.services.told(id);
   }
+}
+
+/** What tells a signal with an idempotency key from the others. */
+function keyOf(...parts: string[]): string {
+  return JSON.stringify(parts);
 }

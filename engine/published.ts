@@ -2,8 +2,7 @@ import { type Duration, durationMs } from "./duration.ts";
 import { follow, type FollowHost } from "./follow.ts";
 import { checkName } from "./names.ts";
 import { Scope } from "./scope.ts";
-import { decodeAnyValue } from "./serialize.ts";
-import { StoreError } from "./errors.ts";
+import { decodeStored } from "./serialize.ts";
 import { publishedKey } from "./store/publications.ts";
 import type { WorkflowRecord } from "./store/records.ts";
 
@@ -52,11 +51,8 @@ export async function decodeRead(
   valueJson: string | null,
   { workflowId, key }: { workflowId: string; key: string },
 ): Promise<unknown> {
-  try {
-    return await decodeAnyValue(valueJson);
-  } catch (cause) {
-    if (cause instanceof StoreError) throw cause;
-    const found = `a text that is no value (${(cause as Error).message})`;
-    throw publications.corrupt(workflowId, key, found, cause);
-  }
+  return await decodeStored(
+    valueJson,
+    (found, cause) => publications.corrupt(workflowId, key, found, cause),
+  );
 }

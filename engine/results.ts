@@ -7,8 +7,8 @@
 import { blockedError } from "./claim.ts";
 import type { FollowHost } from "./follow.ts";
 import { Parked, type Run } from "./run.ts";
-import { decodeAnyValue } from "./serialize.ts";
-import { hasEnded } from "./store/records.ts";
+import { decodeStored } from "./serialize.ts";
+import { hasEnded, type WorkflowRecord } from "./store/records.ts";
 import type { Store } from "./store/store.ts";
 import { decodeError, type StoredError } from "./stored_error.ts";
 
@@ -34,7 +34,7 @@ export async function resultOf(host: ResultHost, id: string): Promise<unknown> {
     try {
       const record = await host.find(id);
       store.verifyOutcome(record);
-      if (record.status === "completed") return await decodeAnyValue(record.outputJson);
+      if (record.status === "completed") return await outputOf(store, record);
       if (hasEnded(record.status)) throw decodeError(JSON.parse(record.errorJson!) as StoredError);
       if (record.status === "blocked") throw blockedError(store, record);
       await changed;
@@ -42,4 +42,11 @@ export async function resultOf(host: ResultHost, id: string): Promise<unknown> {
       stop();
     }
   }
+}
+
+async function outputOf(store: Store, { workflowId, outputJson }: WorkflowRecord): Promise<unknown> {
+  return await decodeStored(
+    outputJson,
+    (found, cause) => store.corrupt(workflowId, "outcome", found, cause),
+  );
 }

@@ -273,9 +273,13 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost, Trans
     } catch (error) {
       ended = { error };
     }
-    if (execution.canCompensate) {
-      ended = await withStorableOutput(this.workflowId, ended, this.maxValueBytes);
-      await this.#compensate(execution, ended);
+    try {
+      if (execution.canCompensate) {
+        ended = await withStorableOutput(this.workflowId, ended, this.maxValueBytes);
+        await this.#compensate(execution, ended);
+      }
+    } catch (error) {
+      return await this.stopFor(error);
     }
     await this.#finish(execution, ended);
   }

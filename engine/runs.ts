@@ -5,19 +5,18 @@ import {
   LimitExceededError,
   StepwellError,
   StoreError,
-  type ValidationError,
   WorkflowBlockedError,
   WorkflowBusyError,
 } from "./errors.ts";
 import type { Executor } from "./executor.ts";
-import { Run, type RunServices, type RunStart } from "./run.ts";
+import { Run, type RunServices } from "./run.ts";
+import { readInput, type RunInput } from "./run_input.ts";
 import { RunContext } from "./run_context.ts";
-import { decodeValue, loadDecoder } from "./serialize.ts";
+import { decodeValue } from "./serialize.ts";
 import { checkInput, checkWorkflow } from "./started_with.ts";
 import { hasEnded, type WorkflowRecord } from "./store/records.ts";
 import type { ExecutorRegistry } from "./store/executor_registry.ts";
 import type { Queues } from "./store/queues.ts";
-import { checkUnchecked } from "./unchecked_input.ts";
 import type { Versions } from "./versions.ts";
 import { Wakeups } from "./wakeups.ts";
 import type { Worker } from "./worker.ts";
@@ -168,25 +167,19 @@ export class Runs {
       return result.waiting;
     }
     const { owner } = result.claimed;
-    let start: RunStart;
-    let input: unknown;
-    let refusal: ValidationError | undefined;
+    let input: RunInput;
     try {
-      ({ start, refusal } = await checkUnchecked(this.#services, workflow, result.claimed));
-      const loading = loadDecoder(start.input.inputJson);
-      if (loading !== undefined) await loading;
-      input = decodeValue(start.input.inputJson);
+      input = await readInput(this.#services, workflow, result.claimed);
     } catch (error) {
       executor.drop(owner);
       throw error;
     }
-    const code = refusal === undefined ? workflow : { ...workflow, run: () => Promise.reject(refusal) };
-    const run = this.#newRun(code, start, input);
+    const run = this.#newRun(workflow, input);
     this.#runs.set(workflowId, run);
     this.#waiting.delete(workflowId);
     run.ended.then((parkedUntil) => this.#ended(workflow, run, parkedUntil));
     this.#services.turns.next(() => {
-      void run.begin();
+      void ("corrupt" in input ? run.stopFor(input.corrupt) : run.begin());
       // Only now: what these set off is not needed for the first step, and takes time the first time.
       executor.busy = this.#runs.size > 0;
       this.#listenSoon();
@@ -195,17 +188,15 @@ export class Runs {
     return run;
   }
 
-  #newRun(workflow: Pick<Workflow, "run">, start: RunStart, input: unknown): Run {
-    const run: Run = new Run(
-      this.#services,
-      start,
+  #newRun(workflow: Workflow, input: RunInput): Run {
+    const { start } = input;
+    const run: Run = new Run(this.#services, start, (execution) => {
+      if ("refusal" in input) throw input.refusal;
       // Each call has an input of its own, whatever one before it has done to it.
-      (execution) =>
-        workflow.run(
-          new RunContext(run, execution),
-          execution.isAgain ? decodeValue(start.input.inputJson) : input,
-        ),
-    );
+      const isFirst = !execution.isAgain && "value" in input;
+      const value = isFirst ? input.value : decodeValue(start.input.inputJson);
+      return workflow.run(new RunContext(run, execution), value);
+    });
     return run;
   }
 

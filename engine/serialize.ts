@@ -63,6 +63,25 @@ export async function decodeAnyValue(text: string | null): Promise<unknown> {
   return decodeValue(text);
 }
 
+/**
+ * The value of a text that was read from the store.
+ *
+ * @param corrupt makes the error for a text that is no value
+ * @throws what `corrupt` has made
+ * @throws {StoreError} if the library cannot be loaded
+ */
+export async function decodeStored(
+  text: string | null,
+  corrupt: (found: string, cause: unknown) => Error,
+): Promise<unknown> {
+  try {
+    return await decodeAnyValue(text);
+  } catch (cause) {
+    if (cause instanceof StoreError) throw cause;
+    throw corrupt(`a text that is no value (${(cause as Error).message})`, cause);
+  }
+}
+
 /** Whether two texts are of the same value, whatever the order of the properties of its objects. */
 export async function isSameValue(one: string | null, other: string | null): Promise<boolean> {
   if (one === other) return true;

@@ -266,7 +266,7 @@ class SqliteDatabase implements Database {
   }
 
   watch(listener: () => void): () => void {
-    return this.#watch?.listen(listener) ?? (() => {});
+    return this.#closed ? () => {} : this.#watch?.listen(listener) ?? (() => {});
   }
 
   holdLock(executor: number): void {

@@ -1,4 +1,5 @@
-import { Engine, EngineClosedError, workflow } from "@stepwell/stepwell";
+import { Engine, EngineClosedError, queue, workflow } from "@stepwell/stepwell";
+import { schedule } from "@stepwell/stepwell/schedule";
 import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
 import { eventually } from "../eventually.ts";
 import { ManualClock } from "../manual_clock.ts";
@@ -135,6 +136,28 @@ Deno.test("close() leaves no timer behind, whatever runs", async () => {
   clock.advance(1_000);
   await closed;
   assertEquals(clock.timers, []);
+});
+
+Deno.test("close() ends what work() was about to begin, whenever it comes, and leaves no timer", async () => {
+  await using folder = temporaryFolder();
+  const report = workflow("report", () => {});
+  const hourly = schedule("hourly", { cron: "@hourly", workflow: report });
+  for (let turns = 0; turns < 30; turns++) {
+    const clock = new ManualClock();
+    const engine = await Engine.open(folder.file(`${turns % 3}.db`), {
+      clock,
+      workflows: [report],
+      schedules: [hourly],
+      queues: [queue("q", { concurrency: 1 })],
+    });
+    const working = engine.work();
+    for (let i = 0; i < turns; i++) await Promise.resolve();
+    if (turns % 2 === 1) await eventually(() => true);
+    await engine.close();
+    await working;
+    await eventually(() => true);
+    assertEquals(clock.timers, [], `after ${turns} turns`);
+  }
 });
 
 Deno.test("close() right after start() leaves the workflow to the next engine, without having begun it", async () => {

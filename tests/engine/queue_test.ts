@@ -4,6 +4,7 @@ import {
   queue,
   QueueFullError,
   QueueNotFoundError,
+  SerializationError,
   ValidationError,
   workflow,
   WorkflowConflictError,
@@ -385,6 +386,33 @@ Deno.test("an input that was given without the code is looked at by its schema w
   const error = await assertRejects(() => bad.result());
   assertEquals([(error as Error).name, await bad.status()], ["ValidationError", "failed"]);
   await assertRejects(() => engine.enqueue(measure, { input: 4 as unknown as string }), ValidationError);
+});
+
+Deno.test("an input that was given without the code fails its workflow where its schema throws, or makes what cannot be stored", async () => {
+  const schemaOf = (validate: (value: unknown) => unknown) => ({
+    "~standard": {
+      version: 1 as const,
+      vendor: "test",
+      validate: (value: unknown) => ({ value: validate(value) }),
+      types: undefined as unknown as { input: unknown; output: unknown },
+    },
+  });
+  const throwing = schemaOf(() => {
+    throw new RangeError("No such schema");
+  });
+  const steps: string[] = [];
+  const throws = workflow("throws", { input: throwing }, () => steps.push("throws"));
+  const makes = workflow("makes", { input: schemaOf(() => () => {}) }, () => steps.push("makes"));
+  const other = workflow("other", (_, input: string) => input);
+  await using engine = await Engine.open(":memory:", { workflows: [throws, makes, other] });
+  const first = await engine.enqueue("throws", { input: 1 });
+  const second = await engine.enqueue("makes", { input: 1 });
+  const third = await engine.enqueue(other, { input: "goes on" });
+  engine.work();
+  await assertRejects(() => first.result(), RangeError, "No such schema");
+  await assertRejects(() => second.result(), SerializationError, `the input of workflow "${second.id}"`);
+  assertEquals(await third.result(), "goes on");
+  assertEquals([await first.status(), await second.status(), steps], ["failed", "failed", []]);
 });
 
 Deno.test("queue() and enqueue() refuse what they cannot use", async () => {

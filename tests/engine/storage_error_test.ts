@@ -185,6 +185,17 @@ Deno.test("a workflow that a storage error suspended can be taken up by another 
 /** After how long it is noticed, at the latest, that the file is not there any more. */
 const A_WHILE_MS = 1_000;
 
+Deno.test("a value for which the library is not to be had suspends a workflow, and undoes nothing of it", async () => {
+  const worker = import.meta.resolve("./undecodable_worker.ts");
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "--quiet", "--no-check", "--no-npm", "--allow-all", worker],
+    env: { NO_COLOR: "1" },
+  }).output();
+  const lines = new TextDecoder().decode(stdout).trim().split("\n");
+  assertEquals(lines.slice(-3), ["suspended", "StoreError", "running"], new TextDecoder().decode(stderr));
+  assertEquals([code, lines.includes("undone")], [0, false]);
+});
+
 Deno.test("a file that is taken away under a running workflow suspends it, and it goes on once it is back", async () => {
   await using folder = temporaryFolder();
   const file = folder.file("a.db");

@@ -730,6 +730,10 @@ Deno.test("tx.signal() is of a workflow what engine.signal() is", async () => {
     );
     await tx.signal("w", "name", new Date(0));
     await assertRejects(() => tx.signal("ended", "name"), WorkflowStateError);
+    for (const _ of ["once", "again"]) {
+      const sent = () => tx.signal("ended", "name", 1, { idempotencyKey: "k3" });
+      await assertRejects(sent, WorkflowStateError);
+    }
     await assertRejects(() => tx.signal("w", ""), Error);
     await assertRejects(() => tx.signal("w", "name", () => {}), SerializationError);
   });

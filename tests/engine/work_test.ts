@@ -174,6 +174,17 @@ Deno.test("work() ends when its engine is closed, and refuses a concurrency that
   await assertRejects(() => engine.work(), Error, "closed");
 });
 
+Deno.test("work() that fails rejects for all who have called it, and can be called again", async () => {
+  const engine = await Engine.open(":memory:");
+  const first = engine.work({ queues: [7 as never] });
+  const second = engine.work();
+  await assertRejects(() => first, TypeError);
+  await assertRejects(() => second, TypeError);
+  const third = engine.work();
+  await engine.close();
+  await third;
+});
+
 async function statusOf(file: string, id: string) {
   await using engine = await Engine.open(file);
   return (await engine.get(id))!;

@@ -1,6 +1,8 @@
-import { assert, assertEquals } from "@std/assert";
-import { Engine } from "@stepwell/stepwell";
-import { execute } from "../raw_sqlite.ts";
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { checkReplay, CorruptCheckpointError, Engine, workflow } from "@stepwell/stepwell";
+import { inputChecksum, outcomeChecksum } from "../../engine/store/rows.ts";
+import { execute, query } from "../raw_sqlite.ts";
+import { temporaryFolder } from "../temporary_folder.ts";
 import { assertBlocked } from "./assert_blocked.ts";
 import { COMPLETED, CrashedFile, VICTIM } from "./crashed_file.ts";
 import { fourSteps, INPUT, OUTPUT } from "./four_steps.ts";
@@ -44,6 +46,50 @@ for (const what of ["deleted", "that of another workflow"]) {
     await assertBlocked(crashed, file, { what, key: "input" });
   });
 }
+
+Deno.test("an input or an output that is no JSON is found out where its checksum is right, too, and nothing else stops", async () => {
+  await using folder = temporaryFolder();
+  const file = folder.file("a.db");
+  const id = "w";
+  const calls: unknown[] = [];
+  const note = workflow("note", (_, input: unknown) => calls.push(input));
+  {
+    await using engine = await Engine.open(file, { workflows: [note] });
+    await engine.enqueue(note, { id, input: 1 });
+    await engine.run(note, { id: "ended", input: 2 });
+  }
+  const stored = query(
+    file,
+    "SELECT seed, created_at FROM inputs JOIN workflows USING (workflow) WHERE workflow_id = 'w'",
+  );
+  const { seed, created_at: createdAt } = stored[0] as { seed: number; created_at: number };
+  const inputJson = '{"amount":';
+  const sum = inputChecksum({ workflowId: id, name: "note", inputJson, createdAt, seed });
+  execute(file, `UPDATE inputs SET input_json = '${inputJson}', checksum = ${sum} WHERE ${rowOf(id)}`);
+  const [{ at }] = query(file, "SELECT completed_at AS at FROM workflows WHERE workflow_id = 'ended'") as [
+    { at: number },
+  ];
+  const outcome = { status: "completed", outputJson: "{", errorJson: null, at } as const;
+  execute(
+    file,
+    `UPDATE workflows SET output_json = '{', checksum = ${outcomeChecksum("ended", outcome)} WHERE ${
+      rowOf("ended")
+    }`,
+  );
+
+  calls.length = 0;
+  await using engine = await Engine.open(file, { workflows: [note] });
+  const checks = await Array.fromAsync(checkReplay(file, { workflows: [note] }));
+  assertEquals(checks.map(({ verdict }) => verdict), ["unreadable"]);
+  const other = await engine.enqueue(note, { input: 3 });
+  engine.work();
+  const error = await assertRejects(() => engine.handle(id).result(), CorruptCheckpointError, "no value");
+  assertEquals([error.key, (await engine.get(id))!.status], ["input", "blocked"]);
+  const lost = await assertRejects(() => engine.handle("ended").result(), CorruptCheckpointError, "no value");
+  assertEquals(lost.key, "outcome");
+  await other.result();
+  assertEquals(calls, [3]);
+});
 
 Deno.test("the output of a workflow that has completed does not depend on its input any more", async () => {
   await using crashed = await CrashedFile.make();
