@@ -70,11 +70,16 @@ export {
 export type { SqlParameter } from "./engine/store/database.ts";
 export type { CheckpointKind, WorkflowStatus } from "./engine/store/rows.ts";
 export type { ListFilter, StepDetail, WorkflowDetail, WorkflowSummary } from "./engine/inspect.ts";
-export type { ReadOptions } from "./engine/published.ts";
+export type { ReadOptions } from "./engine/read_published.ts";
 export type { StreamEntry, StreamOptions } from "./engine/stream_reader.ts";
 export { Handle, type HandleSource, type SignalOptions } from "./engine/handle.ts";
 export type { EngineOptions } from "./engine/options.ts";
-export { type CheckOptions, checkReplay, type ReplayCheck, type ReplayVerdict } from "./engine/check.ts";
+export {
+  type CheckOptions,
+  checkReplay,
+  type ReplayCheck,
+  type ReplayVerdict,
+} from "./engine/check_replay.ts";
 export { isQueue, type Queue, queue, type QueueDefinition } from "./engine/queue.ts";
 export type { Explanation, Wait } from "./engine/why.ts";
 export type { ExecutorSummary } from "./engine/executors.ts";

@@ -6,7 +6,7 @@ import type { ArrivedRow, Store } from "./store/store.ts";
 import { encodeError } from "./stored_error.ts";
 
 /** The key of the completion by which a workflow is told that it is cancelled, or out of time. */
-export const CANCEL_KEY = "cancel";
+const CANCEL_KEY = "cancel";
 
 /** Whether a row is of something that only waits: for a time, a signal or a child. */
 export function isWait({ kind }: Checkpoint): boolean {

@@ -13,7 +13,8 @@ import {
 } from "./errors.ts";
 import type { Executor } from "./executor.ts";
 import { randomId, type RandomSource } from "./random.ts";
-import { runName, type RunStart } from "./run.ts";
+import { runName } from "./ids.ts";
+import type { RunStart } from "./run.ts";
 import { checkInput, checkWorkflow } from "./started_with.ts";
 import type { ExecutorRegistry } from "./store/executor_registry.ts";
 import { type Mailbox, PAUSE_TOPIC } from "./store/mailbox.ts";

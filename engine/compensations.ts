@@ -17,7 +17,7 @@ export interface Compensation {
 }
 
 /** Where compensations are asked for: the execution that the steps were completed in. */
-export interface CompensationAsker {
+export interface CompensationHost {
   readonly keys: StepKeys;
   ask(
     kind: "compensation",
@@ -64,7 +64,7 @@ export class Compensations {
    *
    * @param failure what the workflow has ended with
    */
-  async undo(host: StepHost, asker: CompensationAsker, failure: unknown): Promise<void> {
+  async undo(host: StepHost, asker: CompensationHost, failure: unknown): Promise<void> {
     // A scope of their own: what they were done in has been given up.
     const { scope } = this;
     for (const { compensation: { key, undo, policy, timeoutMs }, output } of this.#completed.toReversed()) {

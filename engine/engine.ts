@@ -20,10 +20,11 @@ import { type EngineOptions, type EngineSettings, engineSettings } from "./optio
 import type { EnqueueOptions } from "./enqueue.ts";
 import type { Queue } from "./queue.ts";
 import type { Queueing, QueueSummary } from "./queueing.ts";
-import { readPublished } from "./published.ts";
-import { randomId, randomUuid } from "./random.ts";
+import { readPublished } from "./read_published.ts";
+import { randomId } from "./random.ts";
 import type { RequestHost } from "./requests.ts";
-import { Parked, Run, runName } from "./run.ts";
+import { runName } from "./ids.ts";
+import { Parked, Run } from "./run.ts";
 import { type ResultHost, resultOf } from "./results.ts";
 import { Runs } from "./runs.ts";
 import type { ScheduleSummary, Scheduling } from "./scheduling.ts";
@@ -219,11 +220,13 @@ export class Engine implements AsyncDisposable {
 
   /** A workflow with its steps, undefined if there is none of this id. */
   async get(id: string): Promise<WorkflowDetail | undefined> {
-    this.#checkNotClosed();
-    const record = await this.#store.find(id);
-    if (record === undefined) return undefined;
-    const { describe } = await loadInspect();
-    return await describe(this.#store, record);
+    checkName(id, "a workflow id");
+    return await this.#whileOpen(async () => {
+      const record = await this.#store.find(id);
+      if (record === undefined) return undefined;
+      const { describe } = await import("./inspect.ts");
+      return await describe(this.#store, record);
+    });
   }
 
   /**
@@ -246,18 +249,26 @@ export class Engine implements AsyncDisposable {
    */
   async why(id: string): Promise<Explanation> {
     checkName(id, "a workflow id");
-    const record = await this.#find(id);
-    const { explain } = await import("./why.ts");
-    const { queues } = await this.#loadQueueing();
-    const { clock } = this.#settings;
-    return await explain({ store: this.#store, queues, executors: this.#executors, clock }, record);
+    return await this.#whileOpen(async () => {
+      const record = await this.#find(id);
+      const { explain } = await import("./why.ts");
+      const { queues } = await this.#loadQueueing();
+      const { clock } = this.#settings;
+      return await explain({ store: this.#store, queues, executors: this.#executors, clock }, record);
+    });
   }
 
-  /** Workflows, the newest first. @throws {TypeError | RangeError} if the filter is not as {@linkcode ListFilter} says */
+  /**
+   * Workflows, the newest first.
+   *
+   * @throws {TypeError | RangeError} if the filter is not as {@linkcode ListFilter} says
+   * @throws {WorkflowNotFoundError} if there is no workflow of the id that it names
+   */
   async list(filter: ListFilter = {}): Promise<WorkflowSummary[]> {
-    this.#checkNotClosed();
-    const { listWorkflows } = await loadInspect();
-    return await listWorkflows(this.#store, filter);
+    return await this.#whileOpen(async () => {
+      const { listWorkflows } = await import("./inspect.ts");
+      return await listWorkflows(this.#store, filter);
+    });
   }
 
   /**
@@ -271,8 +282,7 @@ export class Engine implements AsyncDisposable {
    */
   async resume<O = unknown>(id: string): Promise<Handle<O>> {
     checkName(id, "a workflow id");
-    const { resumeWorkflow } = await loadRequests();
-    await resumeWorkflow(this.#requestHost, id);
+    await this.#whileOpen(async () => (await loadRequests()).resumeWorkflow(this.#requestHost, id));
     return new Handle<O>(this.#source, id);
   }
 
@@ -285,8 +295,7 @@ export class Engine implements AsyncDisposable {
    */
   async retry<O = unknown>(id: string): Promise<Handle<O>> {
     checkName(id, "a workflow id");
-    const { retryWorkflow } = await loadRequests();
-    await retryWorkflow(this.#requestHost, id);
+    await this.#whileOpen(async () => (await loadRequests()).retryWorkflow(this.#requestHost, id));
     return new Handle<O>(this.#source, id);
   }
 
@@ -323,26 +332,20 @@ export class Engine implements AsyncDisposable {
    * ```
    */
   async fork<O = unknown>(id: string, options: ForkOptions): Promise<Handle<O>> {
-    const { clock, random } = this.#settings;
-    const { fromStep, newId = randomUuid(random) } = options;
     checkName(id, "a workflow id");
-    checkName(newId, "a workflow id");
-    if (typeof fromStep !== "string") {
-      throw new TypeError(
-        `Cannot fork workflow "${id}": wanted the key or id of a step, found ${typeof fromStep}`,
-      );
-    }
-    const record = await this.#find(id);
-    const { forkWorkflow } = await loadFork();
-    const input = await forkWorkflow(this.#store, record, {
-      fromStep,
-      newId,
-      run: randomId(random),
-      now: clock.now(),
+    const { clock, random } = this.#settings;
+    return await this.#whileOpen(async () => {
+      const { checkFork, forkWorkflow } = await import("./fork.ts");
+      const fork = checkFork(id, options, random);
+      const input = await forkWorkflow(this.#store, await this.#find(id), {
+        ...fork,
+        run: randomId(random),
+        now: clock.now(),
+      });
+      const code = this.#versions.codeFor(input);
+      if (isCode(code)) await this.#runs.wake(fork.newId, code);
+      return new Handle<O>(this.#source, fork.newId);
     });
-    const code = this.#versions.codeFor(input);
-    if (isCode(code)) await this.#runs.wake(newId, code);
-    return new Handle<O>(this.#source, newId);
   }
 
   /**
@@ -366,23 +369,24 @@ export class Engine implements AsyncDisposable {
     const name = signalName(signal);
     const { idempotencyKey: key } = options;
     if (key !== undefined) checkName(key, "an idempotency key");
-    this.#checkNotClosed();
-    const { clock, maxValueBytes } = this.#settings;
-    const payloadJson = await encodeValue(payload, `the payload of signal "${name}"`, maxValueBytes);
-    const topic = signalTopic(name);
-    const message = { workflowId: id, topic, payloadJson, sentAt: clock.now() };
-    const { kept } = await this.#mailbox.send(message, { key, max: MAX_KEPT });
-    if (kept) return this.#runs.told(id);
-    if (key !== undefined && await this.#mailbox.has(id, topic, key)) return;
-    const status = (await this.#store.find(id))?.status;
-    if (status !== undefined && hasEnded(status)) {
-      throw new WorkflowStateError(id, `send signal "${name}" to`, "one that has not ended", status);
-    }
-    throw new LimitExceededError(
-      "messages kept for a workflow",
-      MAX_KEPT,
-      `send signal "${name}" to "${id}"`,
-    );
+    await this.#whileOpen(async () => {
+      const { clock, maxValueBytes } = this.#settings;
+      const payloadJson = await encodeValue(payload, `the payload of signal "${name}"`, maxValueBytes);
+      const topic = signalTopic(name);
+      const message = { workflowId: id, topic, payloadJson, sentAt: clock.now() };
+      const { kept } = await this.#mailbox.send(message, { key, max: MAX_KEPT });
+      if (kept) return this.#runs.told(id);
+      if (key !== undefined && await this.#mailbox.has(id, topic, key)) return;
+      const status = (await this.#store.find(id))?.status;
+      if (status !== undefined && hasEnded(status)) {
+        throw new WorkflowStateError(id, `send signal "${name}" to`, "one that has not ended", status);
+      }
+      throw new LimitExceededError(
+        "messages kept for a workflow",
+        MAX_KEPT,
+        `send signal "${name}" to "${id}"`,
+      );
+    });
   }
 
   /**
@@ -445,8 +449,7 @@ export class Engine implements AsyncDisposable {
    */
   async cancel(id: string): Promise<void> {
     checkName(id, "a workflow id");
-    const { cancelWorkflow } = await loadRequests();
-    await cancelWorkflow(this.#requestHost, id);
+    await this.#whileOpen(async () => (await loadRequests()).cancelWorkflow(this.#requestHost, id));
   }
 
   /**
@@ -459,8 +462,7 @@ export class Engine implements AsyncDisposable {
    */
   async pause(id: string): Promise<void> {
     checkName(id, "a workflow id");
-    const { pauseWorkflow } = await loadRequests();
-    await pauseWorkflow(this.#requestHost, id);
+    await this.#whileOpen(async () => (await loadRequests()).pauseWorkflow(this.#requestHost, id));
   }
 
   get #requestHost(): RequestHost {
@@ -714,10 +716,8 @@ export class Engine implements AsyncDisposable {
     const events = this.#events.ofWorkflow(id);
     // Of a workflow that has ended there is nothing more to come.
     this.#store.find(id).then((record) => {
-      if (record !== undefined && hasEnded(record.status) && this.#runs.get(id) === undefined) {
-        events.return!();
-      }
-    }, () => events.return!());
+      if (record !== undefined && hasEnded(record.status) && this.#runs.get(id) === undefined) events.end();
+    }, (error) => events.fail(error));
     return events;
   }
 
@@ -755,17 +755,7 @@ export class Engine implements AsyncDisposable {
   }
 }
 
-/** Nor do most of them fork any. */
-function loadFork(): Promise<typeof import("./fork.ts")> {
-  return import("./fork.ts");
-}
-
-/** Nor do most cancel or retry any. */
+/** Most programs never cancel or retry a workflow, so what it takes is loaded when one does. */
 function loadRequests(): Promise<typeof import("./requests.ts")> {
   return import("./requests.ts");
-}
-
-/** Most programs never look at workflows, so what it takes is loaded when one does. */
-function loadInspect(): Promise<typeof import("./inspect.ts")> {
-  return import("./inspect.ts");
 }

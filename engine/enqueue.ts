@@ -11,6 +11,7 @@ import { MAX_QUEUES, type Placing } from "./store/queue_statements.ts";
 import type { Queues } from "./store/queues.ts";
 import type { WorkflowInput } from "./store/rows.ts";
 import type { Store } from "./store/store.ts";
+import { timeMs } from "./time.ts";
 import { inputText } from "./validation.ts";
 import { isWorkflow, type Workflow } from "./workflow.ts";
 
@@ -64,8 +65,6 @@ export interface EnqueueHost {
 
 const DEFAULT_QUEUE = "default";
 const MAX_PRIORITY = 1_000;
-/** The last time that a date can tell. */
-const MAX_TIME = 8_640_000_000_000_000;
 const OPTIONS: readonly (keyof EnqueueOptions)[] = [
   "id",
   "queue",
@@ -232,12 +231,7 @@ function startOf({ delay, startAt, debounce }: EnqueueOptions, now: number): num
     return now + Math.min(periodMs, durationMs(maxWait, "maxWait of a debounce"));
   }
   if (delay !== undefined) return now + durationMs(delay, "delay");
-  if (startAt === undefined) return now;
-  const at = startAt instanceof Date ? startAt.getTime() : startAt;
-  if (typeof at === "number" && Math.abs(at) <= MAX_TIME) return at;
-  throw new TypeError(
-    `Cannot use the option startAt: wanted a date or milliseconds since 1970, found ${startAt}`,
-  );
+  return startAt === undefined ? now : timeMs(startAt, "use the option startAt");
 }
 
 function refuseTwo(options: EnqueueOptions, names: readonly (keyof EnqueueOptions)[]): void {

@@ -5,7 +5,7 @@
  * @module
  */
 
-/** The base class of every error that Stepwell itself throws. */
+/** The base class of all errors of Stepwell's own. What is called with something wrong throws a TypeError or RangeError. */
 export class StepwellError extends Error {
   /** An error with the name of its class. */
   constructor(message?: string, options?: ErrorOptions) {
@@ -269,8 +269,10 @@ export class StepInterruptedError extends StepwellError {
 /** A step was still running when its workflow ended, so nobody was there to take its result. */
 export class StepAbandonedError extends StepwellError {
   /** Thrown by the engine. */
-  constructor(readonly key: string) {
-    super(`Step "${key}" was abandoned: its workflow ended before it did`);
+  constructor(readonly key?: string) {
+    super(
+      `${key === undefined ? "A step" : `Step "${key}"`} was abandoned: its workflow ended before it did`,
+    );
   }
 }
 
@@ -300,7 +302,7 @@ export class LeaseLostError extends StepwellError {
   }
 }
 
-/** The engine was closed while the workflow was running; the workflow can be resumed from its last checkpoint. */
+/** The engine is closed, or was while a workflow ran: that one can be resumed from its last checkpoint. */
 export class EngineClosedError extends StepwellError {}
 
 /** One of the engine's limits is reached; the message names it and its value. */

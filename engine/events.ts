@@ -91,12 +91,13 @@ const MAX_BUFFERED_EVENTS = 100_000;
 /** Hands events to those who asked for them. */
 export class Events {
   readonly #observers = new Set<(event: EngineEvent) => void>();
-  readonly #queues = new Set<EventQueue>();
+  /** Those who read the events of one workflow, by its id. */
+  readonly #queues = new Map<string, Set<EventQueue>>();
   #closed = false;
 
   /** Whether anybody listens: where nobody does, events need not even be made. */
   get observed(): boolean {
-    return this.#observers.size > 0;
+    return this.#observers.size + this.#queues.size > 0;
   }
 
   /**
@@ -119,44 +120,43 @@ export class Events {
         reportError(error);
       }
     }
+    for (const queue of [...this.#queues.get(event.workflowId) ?? []]) {
+      queue.push(event);
+      if (isLast(event)) queue.end();
+    }
   }
 
   /**
    * The events of one workflow, from now to the end of the run that it is in or comes to. Whoever stops reading before
-   * that should say so with `return()`, as `for await` does by itself.
-   *
-   * @throws {LimitExceededError} when more than 100,000 events wait for a reader that does not come
+   * that should say so with `return()`, as `for await` does by itself. Its `next()` rejects with a `LimitExceededError` when
+   * more than 100,000 events wait for a reader that does not come.
    */
-  ofWorkflow(workflowId: string): AsyncIterableIterator<EngineEvent> {
+  ofWorkflow(workflowId: string): EventQueue {
     const queue = new EventQueue();
-    const stop = this.observe((event) => {
-      if (event.workflowId !== workflowId) return;
-      queue.push(event);
-      if (isLast(event)) queue.end();
-    });
+    const queues = this.#queues.get(workflowId) ?? new Set();
     queue.onend = () => {
-      stop();
-      this.#queues.delete(queue);
+      queues.delete(queue);
+      if (queues.size === 0 && this.#queues.get(workflowId) === queues) this.#queues.delete(workflowId);
     };
     if (this.#closed) queue.end();
-    else this.#queues.add(queue);
+    else this.#queues.set(workflowId, queues.add(queue));
     return queue;
   }
 
   /** Ends all iterators. */
   close(): void {
     this.#closed = true;
-    for (const queue of [...this.#queues]) queue.end();
+    for (const queues of [...this.#queues.values()]) for (const queue of [...queues]) queue.end();
   }
 }
 
 /** Events that wait for their reader. */
-class EventQueue implements AsyncIterableIterator<EngineEvent> {
+export class EventQueue implements AsyncIterableIterator<EngineEvent> {
   #events: EngineEvent[] = [];
   /** The place of the first event that was not read. */
   #first = 0;
   readonly #readers: PromiseWithResolvers<IteratorResult<EngineEvent>>[] = [];
-  #error: LimitExceededError | undefined;
+  #error: { readonly error: unknown } | undefined;
   #ended = false;
   /** Called once, when nothing more is wanted. */
   onend: (() => void) | undefined;
@@ -169,9 +169,20 @@ class EventQueue implements AsyncIterableIterator<EngineEvent> {
     } else if (this.#events.length - this.#first < MAX_BUFFERED_EVENTS) {
       this.#events.push(event);
     } else {
-      this.#error = new LimitExceededError("buffered events", MAX_BUFFERED_EVENTS, "keep more events");
-      this.end();
+      this.fail(new LimitExceededError("buffered events", MAX_BUFFERED_EVENTS, "keep more events"));
     }
+  }
+
+  /** Nothing more can come: the reader is told so after what is there. */
+  fail(error: unknown): void {
+    if (this.#ended) return;
+    this.#error = { error };
+    const reader = this.#readers.shift();
+    if (reader !== undefined) {
+      this.#error = undefined;
+      reader.reject(error);
+    }
+    this.end();
   }
 
   /** Nothing more will come. */
@@ -193,7 +204,7 @@ class EventQueue implements AsyncIterableIterator<EngineEvent> {
       return Promise.resolve({ done: false, value });
     }
     if (this.#error !== undefined) {
-      const error = this.#error;
+      const { error } = this.#error;
       this.#error = undefined;
       return Promise.reject(error);
     }

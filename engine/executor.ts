@@ -74,7 +74,9 @@ export class Executor {
     if (busy) {
       this.#cancelHeartbeat ??= this.#beatLater();
       // What is left over is swept up by the next executor.
-      this.#sweep ??= this.options.executors.removeGone(this.id).catch(() => {});
+      this.#sweep ??= this.options.executors.removeGone(this.id).catch((error) => {
+        if (!(error instanceof StoreError)) throw error;
+      });
     } else if (this.#dropped.size === 0) {
       this.#cancelHeartbeat?.();
       this.#cancelHeartbeat = undefined;

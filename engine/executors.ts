@@ -4,6 +4,7 @@
  * @module
  */
 
+import { executorName } from "./ids.ts";
 import type { ExecutorRecord } from "./store/executor_registry.ts";
 
 /** A process that runs workflows of a store, in a list. */
@@ -36,9 +37,4 @@ export function summarizeExecutor(record: ExecutorRecord, self: number): Executo
     running,
     isSelf: executor === self,
   };
-}
-
-/** An executor's id as people see it. */
-export function executorName(executor: number): string {
-  return `e_${executor.toString(16).padStart(12, "0")}`;
 }

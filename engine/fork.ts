@@ -1,4 +1,6 @@
 import { StepNotFoundError, WorkflowConflictError } from "./errors.ts";
+import { checkName } from "./names.ts";
+import { type RandomSource, randomUuid } from "./random.ts";
 import type { WorkflowRecord } from "./store/records.ts";
 import type { Checkpoint, WorkflowInput } from "./store/rows.ts";
 import type { Store } from "./store/store.ts";
@@ -12,6 +14,21 @@ export interface ForkOptions {
   fromStep: string;
   /** The id of the new workflow. Random by default. */
   newId?: string;
+}
+
+/** What a fork is asked for with, looked at. @throws {TypeError | RangeError} if it is not as {@linkcode ForkOptions} says */
+export function checkFork(
+  id: string,
+  { fromStep, newId }: Partial<ForkOptions> = {},
+  random: RandomSource,
+): Required<ForkOptions> {
+  if (typeof fromStep !== "string") {
+    throw new TypeError(
+      `Cannot fork workflow "${id}": wanted the key or id of a step as fromStep, found ${typeof fromStep}`,
+    );
+  }
+  if (newId !== undefined) checkName(newId, "a workflow id");
+  return { fromStep, newId: newId ?? randomUuid(random) };
 }
 
 /** How a step's id is made its first key. */

@@ -1,5 +1,5 @@
 import type { EngineEvent } from "./events.ts";
-import type { ReadOptions } from "./published.ts";
+import type { ReadOptions } from "./read_published.ts";
 import type { Signal } from "./signal.ts";
 import type { WorkflowStatus } from "./store/rows.ts";
 import type { StreamEntry, StreamOptions } from "./stream_reader.ts";

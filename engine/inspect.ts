@@ -4,8 +4,9 @@
  * @module
  */
 
-import { type CorruptCheckpointError, StepwellError } from "./errors.ts";
-import { runName } from "./run.ts";
+import { type CorruptCheckpointError, StepwellError, WorkflowNotFoundError } from "./errors.ts";
+import { checkName } from "./names.ts";
+import { runName } from "./ids.ts";
 import { decodeAnyValue } from "./serialize.ts";
 import {
   type Checkpoint,
@@ -119,6 +120,10 @@ export async function listWorkflows(store: Store, filter: ListFilter): Promise<W
     throw new RangeError(
       `Cannot list workflows: wanted a limit from 1 to ${MAX_LIST_LIMIT}, found ${limit}`,
     );
+  }
+  if (beforeId !== undefined) {
+    checkName(beforeId, "a workflow id");
+    if (await store.find(beforeId) === undefined) throw new WorkflowNotFoundError(beforeId, store.location);
   }
   return (await store.list({ statuses, name, limit, beforeId })).map(summarize);
 }

@@ -13,6 +13,7 @@ import {
 import type { EventDetail, Events } from "./events.ts";
 import { type Ask, Execution, type ExecutionHost } from "./execution.ts";
 import { History } from "./history.ts";
+import { runName } from "./ids.ts";
 import { abandonedStep, type Ended, withStorableOutput, workflowOutcome } from "./outcome.ts";
 import { randomId, type RandomSource } from "./random.ts";
 import { Patches, type PatchesHost } from "./patches.ts";
@@ -594,7 +595,7 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost, Trans
       if (this.#over) return;
       const abandoned = steps.map((row) => abandonedStep(row, ++this.#completions, this.run, at));
       const waited = this.rows.left().length > steps.length;
-      this.#end(this.#inFlight > 0 ? new StepAbandonedError("of a workflow that has ended") : undefined);
+      this.#end(this.#inFlight > 0 ? new StepAbandonedError() : undefined);
       const { parentId } = this.start.input;
       const ending = { abandoned, waited, children, ...parentId !== undefined && { parentId } };
       if (!await this.store.finish(this.start.owner, stored, ending)) {
@@ -748,17 +749,9 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost, Trans
     this.#stopping = true;
     if (this.#inFlight === 0) return;
     const { promise, resolve } = Promise.withResolvers<void>();
-    const cancelTimer = graceMs === undefined ? ignore : this.clock.setTimer(graceMs, resolve);
+    const cancelTimer = graceMs === undefined ? undefined : this.clock.setTimer(graceMs, resolve);
     this.#idled = resolve;
     await promise;
-    cancelTimer();
+    cancelTimer?.();
   }
-}
-
-/** Marks a promise as one that nobody has to wait for. */
-function ignore(): void {}
-
-/** A run's id as people see it. */
-export function runName(run: number): string {
-  return `r_${run.toString(16).padStart(12, "0")}`;
 }

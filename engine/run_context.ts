@@ -6,7 +6,8 @@ import type { LogLevel } from "./events.ts";
 import { checkName } from "./names.ts";
 import { Publisher } from "./publisher.ts";
 import { retryPolicy } from "./retry.ts";
-import { type Run, runName } from "./run.ts";
+import { runName } from "./ids.ts";
+import type { Run } from "./run.ts";
 import type { Execution } from "./execution.ts";
 import { Scope } from "./scope.ts";
 import { encodeValue } from "./serialize.ts";
@@ -14,6 +15,7 @@ import { type Signal, signalName } from "./signal.ts";
 import { performStep, runningRow } from "./step.ts";
 import { signalTopic } from "./store/mailbox.ts";
 import type { CheckpointKind } from "./store/rows.ts";
+import { timeMs } from "./time.ts";
 import { inputText as validInputText } from "./validation.ts";
 import {
   type AllOptions,
@@ -33,9 +35,6 @@ import {
 
 /** How often undoing a step is tried, where nothing else is said. */
 const COMPENSATION_ATTEMPTS = 10;
-
-/** The last time that there is: that of a `Date`. */
-const MAX_TIME_MS = 8_640_000_000_000_000;
 
 const NO_OPTIONS: StepOptions = {};
 
@@ -145,10 +144,7 @@ export class RunContext implements Context {
   sleepUntil(time: Date | number): Promise<void> {
     return this.#asked(() => {
       this.#checkCall("sleep");
-      const dueAt = Number(time);
-      if (!(Math.abs(dueAt) <= MAX_TIME_MS)) {
-        throw new TypeError(`Cannot sleep: wanted a Date or milliseconds since 1970, found ${String(time)}`);
-      }
+      const dueAt = timeMs(time, "sleep");
       return () => this.#wait("sleep", "sleep", () => ({ dueAt }));
     });
   }

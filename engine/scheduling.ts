@@ -2,7 +2,7 @@ import type { Clock } from "./clock.ts";
 import { LimitExceededError, QueueFullError, ScheduleInputError, ScheduleNotFoundError } from "./errors.ts";
 import { completeLimits, queue } from "./queue.ts";
 import type { Queueing } from "./queueing.ts";
-import { randomId, type RandomSource } from "./random.ts";
+import { randomFraction, randomId, type RandomSource } from "./random.ts";
 import type { Schedule } from "./schedule.ts";
 import { describeSchedule, fixedInput, isStored, queueOf, tickId, tickInput } from "./schedule_entry.ts";
 import { Scheduler } from "./scheduler.ts";
@@ -12,6 +12,10 @@ import type { WorkflowInput } from "./store/rows.ts";
 import { MAX_SCHEDULES } from "./store/schedule_statements.ts";
 import { type ScheduleRecord, Schedules } from "./store/schedules.ts";
 import type { Store } from "./store/store.ts";
+
+/** How many times are tried for a workflow that is started by hand, and how much later each may be than the one before. */
+const MAX_TRIES = 20;
+const MAX_LATER_MS = 10_000;
 
 /** A schedule, in a list. */
 export interface ScheduleSummary {
@@ -35,7 +39,7 @@ export interface ScheduleSummary {
   readonly nextTickAt?: Date;
   /** When it ticked last. */
   readonly lastTickAt?: Date;
-  /** The id of the workflow that was started last. */
+  /** The id of the workflow that a tick has started last. */
   readonly lastWorkflowId?: string;
 }
 
@@ -113,23 +117,34 @@ export class Scheduling {
     }
     if (record === undefined) throw new ScheduleNotFoundError(name, store.location);
     const { version, timeoutMs } = record;
-    // There may be a tick, or another one that was started by hand, at this very millisecond.
-    for (let now = clock.now();; now++) {
-      const id = tickId(name, now);
+    // There may be a tick, or another one that was started by hand, at this very millisecond: then it is one of a later one.
+    let at = clock.now();
+    for (let tries = 0; tries < MAX_TRIES; tries++) {
+      const id = tickId(name, at);
+      const createdAt = clock.now();
       const made = await this.#make(record, {
         workflowId: id,
         name: record.workflow,
-        inputJson: await this.#inputNow(record, definition, now),
-        createdAt: now,
+        inputJson: await this.#inputNow(record, definition, at),
+        createdAt,
         seed: randomId(random),
         ...version !== null && { version },
-        ...timeoutMs !== null && { deadlineAt: now + timeoutMs },
+        ...timeoutMs !== null && { deadlineAt: createdAt + timeoutMs },
       });
-      if (!made && await store.find(id) !== undefined) continue;
+      if (!made && await store.find(id) !== undefined) {
+        // At random, so that many who look at the same time do not find the same one.
+        at += 1 + Math.floor(randomFraction(random) * Math.min(4 ** tries - 1, MAX_LATER_MS));
+        continue;
+      }
       if (!made) await this.#refuseFull(record);
       told(id);
       return id;
     }
+    throw new LimitExceededError(
+      "workflows started by hand at a time",
+      MAX_TRIES,
+      `trigger schedule "${name}"`,
+    );
   }
 
   async #inputNow(

@@ -1,6 +1,6 @@
 import { follow, type FollowHost } from "./follow.ts";
 import { checkName } from "./names.ts";
-import { decodeRead } from "./published.ts";
+import { decodeRead } from "./read_published.ts";
 import { Scope } from "./scope.ts";
 import { emittedKey, type EmittedRow } from "./store/publications.ts";
 

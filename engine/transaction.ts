@@ -1,4 +1,5 @@
 import { LeaseLostError, StoreError } from "./errors.ts";
+import { runName } from "./ids.ts";
 import type { RetryPolicy } from "./retry.ts";
 import type { Scope } from "./scope.ts";
 import { performStep, type StepHost, type StepOutcome, type StepTask } from "./step.ts";
@@ -112,15 +113,18 @@ function ending(
 ): NonNullable<StepOutcome["transaction"]> {
   return {
     commit(checkpoint, { committed, failed }) {
-      const lost = new LeaseLostError(host.workflowId, "", "");
+      let isLost = false;
       started.commit({
         batch: [checkpoint],
         check([written]) {
-          if (written !== 1) throw lost;
+          isLost = written !== 1;
+          if (isLost) {
+            throw new LeaseLostError(host.workflowId, runName(host.run), `record transaction "${key}"`);
+          }
         },
         committed,
         failed(error) {
-          if (error === lost) host.loseLease(`record transaction "${key}"`);
+          if (isLost) host.loseLease(`record transaction "${key}"`);
           else if (error instanceof StoreError) void host.stopFor(error);
           else failed(JSON.stringify(encodeError(error)));
         },

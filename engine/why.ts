@@ -1,7 +1,6 @@
 import { CorruptCheckpointError } from "./errors.ts";
-import { executorName } from "./executors.ts";
+import { executorName, runName } from "./ids.ts";
 import { retryObstacle } from "./outcome.ts";
-import { runName } from "./run.ts";
 import type { ExecutorRegistry } from "./store/executor_registry.ts";
 import type { QueueRecord, Queues } from "./store/queues.ts";
 import { hasEnded, type WorkflowRecord } from "./store/records.ts";
@@ -234,7 +233,7 @@ async function findQueue({ queues }: WhyHost, { queue }: WorkflowRecord): Promis
 
 /** What a workflow has begun and not seen the end of, what ends first before the rest; nothing that cannot be read. */
 async function readRunning({ store }: WhyHost, record: WorkflowRecord): Promise<Checkpoint[]> {
-  const rows = await store.inspect(record);
+  const rows = await store.inspectRunning(record);
   return rows.filter(({ checkpoint, corrupt }) => checkpoint.completion === null && corrupt === undefined)
     .map(({ checkpoint }) => checkpoint)
     .sort((a, b) =>

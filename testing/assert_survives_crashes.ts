@@ -1,12 +1,10 @@
+import { StepwellError } from "../engine/errors.ts";
 import type { Workflow } from "../engine/workflow.ts";
 import { crashEverywhere, type CrashEverywhereOptions } from "./crash_everywhere.ts";
 import type { CrashReport } from "./crash_report.ts";
 
 /** Thrown by {@linkcode assertSurvivesCrashes}: a crash makes a difference to what a workflow comes to. */
-export class CrashDifferenceError extends Error {
-  /** The error's class. */
-  override readonly name = "CrashDifferenceError";
-
+export class CrashDifferenceError extends StepwellError {
   /**
    * An error whose message is the text of the report.
    *

@@ -1,7 +1,8 @@
 import { deadline } from "@std/async";
+import { RIGOROUS } from "./effort.ts";
 
 /** How long a test waits, at most, for a line that has to come or a process that has to end. */
-const DEADLINE_MS = 30_000;
+const DEADLINE_MS = RIGOROUS ? 300_000 : 30_000;
 
 /** How a process ended, and all that it wrote. */
 export interface Ended {

@@ -32,6 +32,7 @@ const MAX_BUSY_PAUSE_MS = 50;
 /** The results of a batch's statements. */
 type Results = readonly number[];
 
+/** What a commit queue works with. */
 export interface CommitQueueOptions {
   readonly location: string;
   readonly turns: Turns;

@@ -17,6 +17,7 @@ const MAX_UNTOLD = 3;
 /** and after how many looks in vain that they may be again: the process may only have been suspended. */
 const UNTOLD_LOOKS = 2_000;
 
+/** What is watched, and by what clock. */
 export interface CommitWatchOptions {
   readonly clock: Clock;
   /** The path of the write-ahead log. */
@@ -158,7 +159,8 @@ function watchFile(path: string): FileWatcher | undefined {
     // What keeps it from holding the process alive is not among the types, and applies to an event that is awaited.
     const watcher: Deno.FsWatcher & { unref?(): void } = Deno.watchFs(path);
     const event = watcher[Symbol.asyncIterator]().next();
-    const isTold = event.then(({ done }) => !done);
+    // A watcher that fails has told of nothing.
+    const isTold = event.then(({ done }) => !done, () => false);
     const close = () => watcher.close();
     if (watcher.unref !== undefined) {
       watcher.unref();

@@ -2,7 +2,6 @@ import { CorruptCheckpointError } from "../errors.ts";
 import type { Database, Row, Statement } from "./database.ts";
 import * as statements from "./message_statements.ts";
 import { type Message, messageChecksum, textOrNull } from "./rows.ts";
-import type { Ownership } from "./ownership.ts";
 
 /** A message that is kept, with its number. */
 export interface KeptMessage extends Message {
@@ -77,11 +76,6 @@ export class Mailbox {
       );
     }
     return message;
-  }
-
-  /** The statement that takes a message out of what is kept. */
-  consuming(owner: Ownership, message: KeptMessage, completion: number): Statement {
-    return statements.consumeMessage(owner, message, completion);
   }
 
   /**

@@ -1,4 +1,5 @@
 import { StoreError } from "../errors.ts";
+import { hexadecimal } from "../ids.ts";
 import type { Liveness } from "./database.ts";
 import { isBusy, type OpenSqlite, type SqliteDriver } from "./sqlite_driver.ts";
 
@@ -108,7 +109,7 @@ export class ProcessLocks {
   }
 
   #file(executor: number): string {
-    return this.path + INFIX + executor.toString(16).padStart(12, "0");
+    return this.path + INFIX + hexadecimal(executor);
   }
 }
 

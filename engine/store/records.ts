@@ -1,6 +1,6 @@
 import { CorruptCheckpointError } from "../errors.ts";
 import * as checkpoints from "./checkpoint_statements.ts";
-import type { Database, Row } from "./database.ts";
+import type { Database, Row, Statement } from "./database.ts";
 import type { Ownership, Seen } from "./ownership.ts";
 import * as patches from "./patch_statements.ts";
 import { selectPublications } from "./publication_statements.ts";
@@ -85,6 +85,15 @@ export class Records {
   async find(workflowId: string): Promise<WorkflowRecord | undefined> {
     const [row] = await this.database.read(workflows.selectWorkflow(workflowId));
     return row && readWorkflow(row);
+  }
+
+  /**
+   * What changes with all that happens to a workflow, by the ids of those that there are: its status, and how many
+   * completions there are.
+   */
+  async states(workflowIds: readonly string[]): Promise<ReadonlyMap<string, string>> {
+    const rows = await this.database.read(workflows.selectStates(workflowIds));
+    return new Map(rows.map(({ workflow_id: id, ...state }) => [String(id), JSON.stringify(state)]));
   }
 
   /** Workflows, the newest first. */
@@ -230,8 +239,17 @@ export class Records {
   }
 
   /** All checkpoints of a workflow, for people: each as its row says, with what is wrong with it. */
-  async inspect({ workflow, workflowId }: WorkflowRecord): Promise<InspectedCheckpoint[]> {
-    const rows = await this.database.read(checkpoints.selectCheckpoints(workflow));
+  async inspect(record: WorkflowRecord): Promise<InspectedCheckpoint[]> {
+    return await this.#inspect(record, checkpoints.selectCheckpoints(record.workflow));
+  }
+
+  /** Of these, what the workflow has begun and not seen the end of. */
+  async inspectRunning(record: WorkflowRecord): Promise<InspectedCheckpoint[]> {
+    return await this.#inspect(record, checkpoints.selectRunning(record.workflow));
+  }
+
+  async #inspect({ workflowId }: WorkflowRecord, statement: Statement): Promise<InspectedCheckpoint[]> {
+    const rows = await this.database.read(statement);
     return rows.map((row) => {
       const { checkpoint, wrong } = readCheckpoint(workflowId, row);
       return {

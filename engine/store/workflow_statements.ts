@@ -369,6 +369,16 @@ export function selectWorkflow(workflowId: string): Statement {
   };
 }
 
+/** What changes with all that happens to workflows: how they are, and the last completion of each. */
+export function selectStates(workflowIds: readonly string[]): Statement {
+  return {
+    sql: `SELECT workflow_id, status, run, updated_at,
+        (SELECT max(completion) FROM checkpoints c WHERE c.workflow = w.workflow) AS last
+      FROM json_each(?) asked CROSS JOIN workflows w WHERE w.workflow_id = asked.value`,
+    params: [JSON.stringify(workflowIds)],
+  };
+}
+
 /** Which workflows to list. */
 export interface WorkflowFilter {
   readonly statuses: readonly WorkflowStatus[];

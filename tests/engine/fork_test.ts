@@ -191,6 +191,7 @@ Deno.test("fork() refuses what is not there, and an id that is taken", async () 
   assertEquals(again.stored, '"a"');
   await assertRejects(() => engine.fork("a", { fromStep: "last", newId: "" }), RangeError);
   await assertRejects(() => engine.fork("a", { fromStep: 2 as unknown as string }), TypeError);
+  await assertRejects(() => engine.fork("a", undefined as never), TypeError, "as fromStep, found undefined");
   assertEquals(all(), before);
 });
 

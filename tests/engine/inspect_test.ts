@@ -1,4 +1,4 @@
-import { Engine, type StepDetail, workflow } from "@stepwell/stepwell";
+import { Engine, type StepDetail, workflow, WorkflowNotFoundError } from "@stepwell/stepwell";
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { Crash } from "../crash.ts";
 import { eventually } from "../eventually.ts";
@@ -94,6 +94,7 @@ Deno.test("get() shows a step that has run for a while as running, after those t
 Deno.test("get() of an unknown id is undefined", async () => {
   await using engine = await Engine.open(":memory:");
   assertEquals(await engine.get("nobody"), undefined);
+  await assertRejects(() => engine.get(undefined as never), TypeError, "a workflow id");
 });
 
 Deno.test("get() shows what cannot be read as errors, and the rest as it is", async () => {
@@ -163,6 +164,7 @@ Deno.test("list() gives 100 workflows unless it is told how many", async () => {
 Deno.test("list() refuses a filter that is none", async () => {
   await using engine = await Engine.open(":memory:");
   await assertRejects(() => engine.list({ status: "done" as never }), TypeError, 'found "done"');
+  await assertRejects(() => engine.list({ before: "nobody" }), WorkflowNotFoundError, "nobody");
   for (const limit of [0, -1, 1.5, 10_001, NaN]) {
     await assertRejects(
       () => engine.list({ limit }),

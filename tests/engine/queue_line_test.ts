@@ -220,8 +220,8 @@ Deno.test("queue() and enqueue() refuse names that nobody knows, and what is no 
     [null, "found null"],
     [{ debounce: null }, "found null"],
     [{ throttle: 5 }, "found 5"],
-    [{ startAt: 1e300 }, "wanted a date or milliseconds since 1970"],
-    [{ startAt: 9e15 }, "wanted a date or milliseconds since 1970"],
+    [{ startAt: 1e300 }, "wanted a Date or milliseconds since 1970"],
+    [{ startAt: 9e15 }, "wanted a Date or milliseconds since 1970"],
     [{ id: "a", debounce: { key: "k", period: 1 } }, "both id and debounce"],
   ];
   for (const [options, message] of bad) {

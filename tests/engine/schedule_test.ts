@@ -380,6 +380,15 @@ Deno.test("triggerSchedule() makes as many as it is asked for, and tells that a 
   await assertRejects(() => engine.triggerSchedule("hourly"), QueueFullError, "short");
 });
 
+Deno.test("triggerSchedule() finds a time for each of very many that are started at once", async () => {
+  const clock = new ManualClock(NOON);
+  const daily = schedule("daily", { cron: "@daily", workflow: report, input: "day" });
+  await using engine = await Engine.open(":memory:", { clock, schedules: [daily] });
+  const handles = await Promise.all(Array.from({ length: 200 }, () => engine.triggerSchedule("daily")));
+  assertEquals(new Set(handles.map(({ id }) => id)).size, 200);
+  assertEquals((await engine.get(handles.at(-1)!.id))!.createdAt, new Date(NOON));
+});
+
 Deno.test("work() that sees to some queues sees to no schedules", async () => {
   await using folder = temporaryFolder();
   const clock = new ManualClock(NOON);

@@ -4,7 +4,7 @@ import { Engine, type EngineEvent, workflow } from "@stepwell/stepwell";
 import { SeededRandom } from "../../engine/random.ts";
 import { soakOnce } from "../../bench/soak_iteration.ts";
 import { temporaryFolder } from "../temporary_folder.ts";
-import { RIGOROUS } from "./effort.ts";
+import { RIGOROUS } from "../effort.ts";
 
 const WORKFLOWS = RIGOROUS ? 5_000 : 500;
 

@@ -1,5 +1,5 @@
 import { soakOnce } from "../../bench/soak_iteration.ts";
-import { RIGOROUS } from "./effort.ts";
+import { RIGOROUS } from "../effort.ts";
 import { integer, withSeeds } from "./seed.ts";
 
 Deno.test("workflows whose processes are killed at random run each step to one outcome, and complete", () =>

@@ -2,7 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { delay } from "@std/async";
 import { startChild } from "../child_process.ts";
 import { type TemporaryFolder, temporaryFolder } from "../temporary_folder.ts";
-import { RIGOROUS } from "./effort.ts";
+import { RIGOROUS } from "../effort.ts";
 import { integer, withSeeds } from "./seed.ts";
 
 const WORKFLOWS = 30;

@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import { startChild } from "../child_process.ts";
 import { query } from "../raw_sqlite.ts";
 import { temporaryFolder } from "../temporary_folder.ts";
-import { RIGOROUS } from "./effort.ts";
+import { RIGOROUS } from "../effort.ts";
 
 const FILES = RIGOROUS ? 500 : 60;
 const NAMES = ["north", "east", "south", "west"];

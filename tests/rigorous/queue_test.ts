@@ -4,7 +4,7 @@ import { Engine } from "@stepwell/stepwell";
 import { type ChildProcess, startChild } from "../child_process.ts";
 import { query } from "../raw_sqlite.ts";
 import { temporaryFolder } from "../temporary_folder.ts";
-import { RIGOROUS } from "./effort.ts";
+import { RIGOROUS } from "../effort.ts";
 import { type Entry, jobs, LIMITS, readLedger, STEPS } from "./queue_workflow.ts";
 import { integer, withSeeds } from "./seed.ts";
 

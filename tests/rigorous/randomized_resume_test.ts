@@ -1,6 +1,6 @@
 import type { SeededRandom } from "../../engine/random.ts";
 import { temporaryFolder } from "../temporary_folder.ts";
-import { RIGOROUS } from "./effort.ts";
+import { RIGOROUS } from "../effort.ts";
 import { Lives } from "./lives.ts";
 import { integer, withSeeds } from "./seed.ts";
 import { randomShape, type Shape } from "./shape.ts";

@@ -4,7 +4,7 @@ import { Engine } from "@stepwell/stepwell";
 import { startChild } from "../child_process.ts";
 import { eventually } from "../eventually.ts";
 import { temporaryFolder } from "../temporary_folder.ts";
-import { RIGOROUS } from "./effort.ts";
+import { RIGOROUS } from "../effort.ts";
 import { integer, withSeeds } from "./seed.ts";
 
 const WORKER = import.meta.resolve("./schedule_worker.ts");

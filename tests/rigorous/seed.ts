@@ -1,10 +1,11 @@
 import { deadline } from "@std/async";
 import { SeededRandom } from "../../engine/random.ts";
+import { RIGOROUS } from "../effort.ts";
 
 /** The variable that has one seed tried again. */
 const VARIABLE = "STEPWELL_SEED";
 /** How long an attempt with one seed may take: it is a hang that is told by its seed, too. */
-const DEADLINE_MS = 60_000;
+const DEADLINE_MS = RIGOROUS ? 300_000 : 60_000;
 
 /**
  * Tries something with many seeds, or with the one that the environment variable `STEPWELL_SEED` names.

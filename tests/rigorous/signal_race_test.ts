@@ -5,7 +5,7 @@ import { startChild } from "../child_process.ts";
 import { openMortal } from "../mortal_database.ts";
 import { query } from "../raw_sqlite.ts";
 import { temporaryFolder } from "../temporary_folder.ts";
-import { RIGOROUS } from "./effort.ts";
+import { RIGOROUS } from "../effort.ts";
 import { chance, integer, oneOf, withSeeds } from "./seed.ts";
 import { taker } from "./taker.ts";
 

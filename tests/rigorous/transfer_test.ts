@@ -5,7 +5,7 @@ import { type ChildProcess, startChild } from "../child_process.ts";
 import { openAccounts } from "../engine/accounts.ts";
 import { query } from "../raw_sqlite.ts";
 import { temporaryFolder } from "../temporary_folder.ts";
-import { RIGOROUS } from "./effort.ts";
+import { RIGOROUS } from "../effort.ts";
 import { integer, withSeeds } from "./seed.ts";
 
 const WORKER = import.meta.resolve("./transfer_worker.ts");

@@ -11,7 +11,7 @@ import { openCrashing, type StoreCall } from "../crashing_database.ts";
 import { eventually } from "../eventually.ts";
 import { ManualClock } from "../manual_clock.ts";
 import { query } from "../raw_sqlite.ts";
-import { RIGOROUS } from "./effort.ts";
+import { RIGOROUS } from "../effort.ts";
 import { temporaryFolder } from "../temporary_folder.ts";
 
 /** The outside world: what is done to it, and what the workflow has seen, in each of its lives. */

@@ -4,7 +4,7 @@ import { ManualClock } from "./manual_clock.ts";
 const SHORT_MS = 60_000;
 
 /** A clock that stands still until a test moves it, and that somebody may set, as one sets the clock of a machine. */
-export class JumpingClock extends ManualClock {
+export class SettableClock extends ManualClock {
   #offsetMs = 0;
 
   override now(): number {
