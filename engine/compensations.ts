@@ -1,6 +1,7 @@
 import { CompensationError } from "./errors.ts";
 import type { RetryPolicy } from "./retry.ts";
 import { Scope } from "./scope.ts";
+import { decodeValue } from "./serialize.ts";
 import { performStep, type StepHost, type StepOutcome } from "./step.ts";
 import type { StepKeys } from "./step_keys.ts";
 import type { Checkpoint } from "./store/rows.ts";
@@ -35,10 +36,13 @@ export interface CompensationHost {
  * 1. Steps are undone in the reverse of the order in which they were completed, one after the other.
  * 2. Undoing one is a step of its own: it has a checkpoint, and is tried again. One that fails for good is not a part of
  *    the history: it blocks the workflow, and is tried again when that is resumed.
+ * 3. What undoes a step is given what the step had returned, whatever the workflow has made of its own copy since.
  */
 export class Compensations {
-  readonly #completed: { readonly compensation: Compensation; readonly output: unknown }[] = [];
-  readonly #pending = new Set<Promise<unknown>>();
+  readonly #completed: { readonly compensation: Compensation; readonly outputJson: string | null }[] = [];
+  /** Those that have not ended, by key. */
+  readonly #pending = new Map<string, Compensation>();
+  #settled: (() => void) | undefined;
   /** What steps are undone in. */
   readonly scope = new Scope();
 
@@ -48,15 +52,22 @@ export class Compensations {
   }
 
   /** Notes a step that can be undone once it is completed. */
-  add(compensation: Compensation, outcome: Promise<unknown>): void {
-    const settled = outcome.then((output) => void this.#completed.push({ compensation, output }), () => {})
-      .then(() => void this.#pending.delete(settled));
-    this.#pending.add(settled);
+  add(compensation: Compensation): void {
+    this.#pending.set(compensation.key, compensation);
+  }
+
+  /** The workflow sees the outcome of a step. */
+  ended({ key, status, outputJson }: Pick<Checkpoint, "key" | "status" | "outputJson">): void {
+    const compensation = this.#pending.get(key);
+    if (compensation === undefined) return;
+    this.#pending.delete(key);
+    if (status !== "failed") this.#completed.push({ compensation, outputJson });
+    if (this.#pending.size === 0) this.#settled?.();
   }
 
   /** Waits for the steps that still run: they may have had their effect. */
   async settle(): Promise<void> {
-    await Promise.all(this.#pending);
+    if (this.#pending.size > 0) await new Promise<void>((settled) => this.#settled = settled);
   }
 
   /**
@@ -67,9 +78,12 @@ export class Compensations {
   async undo(host: StepHost, asker: CompensationHost, failure: unknown): Promise<void> {
     // A scope of their own: what they were done in has been given up.
     const { scope } = this;
-    for (const { compensation: { key, undo, policy, timeoutMs }, output } of this.#completed.toReversed()) {
+    for (
+      const { compensation: { key, undo, policy, timeoutMs }, outputJson } of this.#completed.toReversed()
+    ) {
       const ownKey = asker.keys.undo(key);
-      const fn = async (info: StepInfo) => void await undo(output, info);
+      // The workflow has seen it, so that what decoding it needs is there.
+      const fn = async (info: StepInfo) => void await undo(decodeValue(outputJson), info);
       const task = {
         kind: "compensation" as const,
         key: ownKey,

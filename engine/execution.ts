@@ -248,11 +248,11 @@ export class Execution {
     if (ask === undefined) return;
     const { number } = this.host.turns;
     if (this.#ready.length > 0 || this.#scheduled || this.host.stopping || this.#lastTurn === number) {
-      this.#ready.push(() => this.#settle(ask, checkpoint, decode(checkpoint)));
+      this.#ready.push(() => this.#see(ask, checkpoint));
       this.#schedule();
     } else {
       this.#lastTurn = number;
-      this.#settle(ask, checkpoint, decode(checkpoint));
+      this.#see(ask, checkpoint);
     }
     this.host.given();
   }
@@ -317,6 +317,11 @@ export class Execution {
         `its history has a ${checkpoint.kind} under "${ask.key}", and its code asks for a ${ask.kind}`;
       return void this.host.stopFor(this.history.divergence(reason));
     }
+    this.#see(ask, checkpoint, this.#seen >= (this.known ?? 0));
+  }
+
+  /** The workflow sees a completion, if that can be read. @param isReplayed whether that is told */
+  #see(ask: Ask, checkpoint: Checkpoint, isReplayed = false): void {
     let value: unknown;
     try {
       value = decode(checkpoint);
@@ -324,7 +329,7 @@ export class Execution {
       const found = `a text that is no value (${(cause as Error).message})`;
       return void this.host.stopFor(this.host.corrupt(ask.key, found, cause));
     }
-    if (this.#seen >= (this.known ?? 0)) this.host.replayed(checkpoint);
+    if (isReplayed) this.host.replayed(checkpoint);
     this.#settle(ask, checkpoint, value);
   }
 
@@ -338,12 +343,12 @@ export class Execution {
     this.scope.abort(error);
   }
 
-  /** The workflow sees a completion. */
   #settle(ask: Ask, checkpoint: Checkpoint, value: unknown): void {
     const { key, status, completion, startedAt, durationMs } = checkpoint;
     this.#asked.delete(key);
     this.#seen++;
     this.#now = Math.max(this.#now, startedAt + (durationMs ?? 0));
+    this.#compensations?.ended(checkpoint);
     if (status !== "failed") {
       this.#lastFailure = undefined;
       return ask.resolve(value);

@@ -104,20 +104,29 @@ function failedStep(
   const errors = [error];
   for (let i = 0; i < errors.length && i < MAX_ERRORS; i++) {
     const each = errors[i];
-    if (!(each instanceof Error)) continue;
-    const failure = failures(each);
+    const failure = isError(each) ? failures(each) : undefined;
     if (failure !== undefined && failure.completion < (first?.completion ?? Infinity)) first = failure;
-    errors.push(...partsOf(each));
+    for (const part of partsOf(each).slice(0, MAX_ERRORS)) errors.push(part);
   }
   return first;
 }
 
-/** The cause of an error, and what it is made of; nothing where somebody's getter throws. */
-function partsOf(error: Error): unknown[] {
+/** The cause of an error, and what it is made of; nothing of what is none, and where somebody's getter throws. */
+function partsOf(thrown: unknown): unknown[] {
   try {
-    return error instanceof AggregateError ? [error.cause, ...error.errors] : [error.cause];
+    if (!(thrown instanceof Error)) return [];
+    return thrown instanceof AggregateError ? [thrown.cause, ...thrown.errors] : [thrown.cause];
   } catch {
     return [];
+  }
+}
+
+/** Whether it is an error; somebody's proxy may refuse to say. */
+function isError(thrown: unknown): thrown is Error {
+  try {
+    return thrown instanceof Error;
+  } catch {
+    return false;
   }
 }
 

@@ -348,7 +348,12 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost, Trans
     if (this.stopping || this.#waits?.defer(() => this.perform(ask))) return;
     if (this.#awaitsPatch(ask) || this.#isBegun(ask)) return;
     this.#inFlight++;
-    const outcome = ask.perform(this.rows.get(ask.key));
+    let outcome: ReturnType<Ask["perform"]>;
+    try {
+      outcome = ask.perform(this.rows.get(ask.key));
+    } catch (error) {
+      return this.#failed(error);
+    }
     if (outcome instanceof Promise) outcome.then((outcome) => this.#performed(ask, outcome), this.#failed);
     else this.#performed(ask, outcome);
   }
@@ -388,7 +393,7 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost, Trans
 
   /** The part of the workflow that has waited is given up. */
   #giveUp({ kind, key, attempt, startedAt }: Checkpoint, reason: unknown): void {
-    if (this.#over) return;
+    if (this.#over || this.#bodyEnded) return;
     this.#inFlight++;
     const durationMs = Math.max(0, this.clock.now() - startedAt);
     const errorJson = JSON.stringify(encodeError(reason));
@@ -397,7 +402,8 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost, Trans
 
   /** Commits the outcome of what was asked for. */
   #complete(kind: CheckpointKind, key: string, outcome: StepOutcome): void {
-    if (this.#over) return outcome.transaction?.rollback();
+    // What comes when the workflow is about to end comes too late: it is among what that abandons.
+    if (this.#over || this.#bodyEnded) return outcome.transaction?.rollback();
     const topic = this.rows.get(key)?.topic;
     const checkpoint: Checkpoint = {
       key,
@@ -494,7 +500,7 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost, Trans
   }
 
   async saveRunning(row: Checkpoint): Promise<void> {
-    if (!this.#over) {
+    if (!this.#over && !this.#bodyEnded) {
       const replacesRunning = this.rows.get(row.key) !== undefined;
       this.rows.stored(row);
       try {
@@ -504,7 +510,7 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost, Trans
         await this.stopFor(error);
       }
     }
-    if (this.#over) await new Promise<never>(() => {});
+    if (this.#over || this.#bodyEnded) await new Promise<never>(() => {});
   }
 
   saveRunningSoon(kind: CheckpointKind, key: string, attempt: number, startedAt: number): void {
@@ -574,6 +580,8 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost, Trans
   async #finish(execution: Execution, ended: Ended): Promise<void> {
     if (execution.dropped || this.stopping) return;
     this.#bodyEnded = true;
+    // From here on what is running stays as it is, until all of it is written down with the outcome.
+    this.rows.close();
     try {
       const last = await execution.passRest();
       if (this.services.replayOnly) return this.#endReplay();
@@ -594,7 +602,7 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost, Trans
       const children = await this.children.open();
       if (this.#over) return;
       const abandoned = steps.map((row) => abandonedStep(row, ++this.#completions, this.run, at));
-      const waited = this.rows.left().length > steps.length;
+      const waited = this.rows.left().some(isWait);
       this.#end(this.#inFlight > 0 ? new StepAbandonedError() : undefined);
       const { parentId } = this.start.input;
       const ending = { abandoned, waited, children, ...parentId !== undefined && { parentId } };
@@ -708,7 +716,7 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost, Trans
     if (reason !== undefined) {
       for (const scope of this.#begun?.values() ?? []) scope.abort(reason);
     }
-    this.rows.clear();
+    this.rows.close();
     this.#idled?.();
   }
 

@@ -98,14 +98,8 @@ export class RunContext implements Context {
         const key = this.#execution.keys.next(name);
         const atMostOnce = semantics === "at-most-once";
         const task = { kind: "step" as const, key, fn, policy, timeoutMs, atMostOnce, scope: this.#scope };
-        const outcome = this.#execution.ask(
-          "step",
-          key,
-          this.#scope,
-          (row) => performStep(this.#run, task, row),
-        );
-        if (undo !== undefined) this.#execution.compensations.add({ ...undo, key }, outcome);
-        return outcome;
+        if (undo !== undefined) this.#execution.compensations.add({ ...undo, key });
+        return this.#execution.ask("step", key, this.#scope, (row) => performStep(this.#run, task, row));
       };
     });
   }

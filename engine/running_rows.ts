@@ -21,6 +21,7 @@ export class RunningRows implements Rider {
   #begun: Map<string, () => Checkpoint> | undefined;
   #stored: Map<string, Checkpoint> | undefined;
   #riding = false;
+  #closed = false;
 
   constructor(
     private readonly store: Store,
@@ -43,6 +44,7 @@ export class RunningRows implements Rider {
 
   /** Lets a step's row ride along with the next commit. */
   begin(key: string, row: () => Checkpoint): void {
+    if (this.#closed) return;
     (this.#begun ??= new Map()).set(key, row);
     this.#ride();
   }
@@ -53,9 +55,10 @@ export class RunningRows implements Rider {
     return this.#stored?.delete(key) ?? false;
   }
 
-  /** Lets no further row ride along. */
-  clear(): void {
+  /** Lets no further row ride along, for good. */
+  close(): void {
     this.#begun = undefined;
+    this.#closed = true;
   }
 
   /** The rows that are in the store. */

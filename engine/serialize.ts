@@ -9,6 +9,7 @@
  */
 
 import { LimitExceededError, SerializationError, StoreError } from "./errors.ts";
+import { findLossy } from "./lossy.ts";
 import { decodeError, encodeError, type StoredError } from "./stored_error.ts";
 
 const RICH_PREFIX = '{"$devalue":';
@@ -33,7 +34,7 @@ export function encodeValue(
   maxBytes: number,
 ): string | null | Promise<string> {
   if (value === undefined) return null;
-  if (!isPlain(value, 0)) return encodeRich(value, what, maxBytes);
+  if (!isPlainValue(value)) return encodeRich(value, what, maxBytes);
   return bounded(JSON.stringify(value), what, maxBytes);
 }
 
@@ -127,6 +128,8 @@ async function loadRich(): Promise<void> {
 
 async function encodeRich(value: unknown, what: string, maxBytes: number): Promise<string> {
   if (rich === undefined) await loadRich();
+  const lossy = findLossy(value);
+  if (lossy !== undefined) throw unstorable(what, lossy.path, lossy.found);
   let text: string;
   try {
     text = rich!.stringify(value, {
@@ -134,15 +137,23 @@ async function encodeRich(value: unknown, what: string, maxBytes: number): Promi
     });
   } catch (cause) {
     const path = cause instanceof rich!.DevalueError ? cause.path : "";
-    throw new SerializationError(
-      `Cannot store ${what}: wanted a value of plain data${path && `, at ${path}`}, found ${refused(cause)}`,
-      path,
-      { cause },
-    );
+    throw unstorable(what, path, refused(cause), { cause });
   }
   // Half a character cannot be stored as it is; JSON has a way to write it, which the library does not use.
   const whole = text.replace(/\p{Cs}/gu, (half) => `\\u${half.charCodeAt(0).toString(16)}`);
   return bounded(`${RICH_PREFIX}${whole}}`, what, maxBytes);
+}
+
+function unstorable(
+  what: string,
+  path: string,
+  found: string,
+  options: ErrorOptions = {},
+): SerializationError {
+  const message = `Cannot store ${what}: wanted a value of plain data${
+    path && `, at ${path}`
+  }, found ${found}`;
+  return new SerializationError(message, path, options);
 }
 
 /** What the library has refused, in a person's words. */
@@ -162,7 +173,35 @@ function bounded(text: string, what: string, maxBytes: number): string {
   return text;
 }
 
-/** Whether `JSON.parse(JSON.stringify(value))` is the same value. */
+/** How many objects a value may have before it is found out whether it has one of them at several places. */
+const MAX_OBJECTS = 10_000;
+/** How many of them are left. */
+let objectsLeft = 0;
+
+/** Whether `JSON.parse(JSON.stringify(value))` is the same value; found out in no more time than the value has parts. */
+function isPlainValue(value: unknown): boolean {
+  objectsLeft = MAX_OBJECTS;
+  if (isPlain(value, 0)) return true;
+  // Read as a tree, what is shared again and again would be read in as many ways as lead to it.
+  if (objectsLeft >= 0 || sharesParts(value)) return false;
+  objectsLeft = Infinity;
+  return isPlain(value, 0);
+}
+
+function sharesParts(value: unknown): boolean {
+  const seen = new Set<unknown>();
+  const parts = [value];
+  for (let i = 0; i < parts.length; i++) {
+    const part = parts[i];
+    if (typeof part !== "object" || part === null) continue;
+    if (seen.has(part)) return true;
+    seen.add(part);
+    for (const inner of Object.values(part)) if (typeof inner === "object") parts.push(inner);
+  }
+  return false;
+}
+
+/** The same for a part of the value; false once there are too many objects. */
 function isPlain(value: unknown, depth: number): boolean {
   switch (typeof value) {
     case "string":
@@ -178,6 +217,7 @@ function isPlain(value: unknown, depth: number): boolean {
 }
 
 function isPlainObject(value: object, depth: number): boolean {
+  if (--objectsLeft < 0 || "toJSON" in value) return false;
   if (Array.isArray(value)) {
     if (Object.getPrototypeOf(value) !== Array.prototype || Object.keys(value).length !== value.length) {
       return false;

@@ -77,7 +77,7 @@ export function performStep(
   if (interrupted !== undefined) return resume(host, task, interrupted);
   if (task.atMostOnce || task.scope.aborted) return perform(host, task, 1);
   const first = callFunction(host, task, 1, host.clock.now());
-  if (!first.threw && !isThenable(first.result)) return returned(host, task, first, first.result);
+  if (!first.threw && !first.isThenable) return returned(host, task, first, first.result);
   host.saveRunningSoon(task.kind, task.key, 1, first.startedAt);
   return perform(host, task, 1, first);
 }
@@ -109,8 +109,13 @@ async function perform(
     if (attempt === undefined) {
       const startedAt = clock.now();
       if (scope.aborted) return failed(host, { number, startedAt }, scope.reason);
-      if (task.atMostOnce) await host.saveRunning({ ...runningRow(host, key, number, startedAt), kind });
-      else host.saveRunningSoon(kind, key, number, startedAt);
+      if (task.atMostOnce) {
+        await host.saveRunning({ ...runningRow(host, key, number, startedAt), kind });
+        // It may have been given up while that was written.
+        if (scope.aborted) return failed(host, { number, startedAt }, scope.reason);
+      } else {
+        host.saveRunningSoon(kind, key, number, startedAt);
+      }
       attempt = callFunction(host, task, number, startedAt);
     }
     begun = undefined;
@@ -157,6 +162,7 @@ interface Attempt {
   readonly info: Info;
   /** What the function has returned, a promise maybe. */
   readonly result: unknown;
+  readonly isThenable: boolean;
   readonly threw: boolean;
   readonly error: unknown;
 }
@@ -166,9 +172,18 @@ function callFunction(host: StepHost, task: StepTask, number: number, startedAt:
   if (host.observed) host.tell({ type: "stepStarted", key: task.key, attempt: number });
   try {
     const result = host.call(task.key, task.fn, info);
-    return { number, startedAt, info, result, threw: false, error: undefined };
+    // What looking at it throws is the function's, too.
+    return {
+      number,
+      startedAt,
+      info,
+      result,
+      isThenable: isThenable(result),
+      threw: false,
+      error: undefined,
+    };
   } catch (error) {
-    return { number, startedAt, info, result: undefined, threw: true, error };
+    return { number, startedAt, info, result: undefined, isThenable: false, threw: true, error };
   }
 }
 
@@ -190,9 +205,13 @@ function tellRetry(
 }
 
 /** Waits for what the step's function has returned, but not longer than the step's time. */
-async function withinTime(host: StepHost, task: StepTask, { info, result }: Attempt): Promise<unknown> {
+async function withinTime(
+  host: StepHost,
+  task: StepTask,
+  { info, result, isThenable }: Attempt,
+): Promise<unknown> {
   const { key, timeoutMs = Infinity } = task;
-  if (!isThenable(result)) return result;
+  if (!isThenable) return result;
   let cancelTimer: (() => void) | undefined;
   const timedOut = new Promise<never>((_, reject) => {
     cancelTimer = host.clock.setTimer(timeoutMs, () => {

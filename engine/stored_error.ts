@@ -72,8 +72,9 @@ function encode(thrown: unknown, budget: Budget, depth: number): StoredError {
   const stack = text(() => error.stack, budget);
   if (stack !== "") stored.stack = stack;
   const code = read(() => error.code);
-  if (typeof code === "string" || typeof code === "number") stored.code = code;
-  if (read(() => error instanceof errors.StepwellError)) stored.fields = ownFields(error);
+  if (typeof code === "string") stored.code = text(() => code, budget);
+  else if (typeof code === "number" && Number.isFinite(code)) stored.code = code;
+  if (read(() => error instanceof errors.StepwellError)) stored.fields = ownFields(error, budget);
   if (depth >= MAX_DEPTH) return stored;
   const cause = read(() => error.cause);
   if (cause !== undefined && budget.errors > 0) stored.cause = encode(cause, budget, depth + 1);
@@ -93,7 +94,10 @@ export function decodeError(stored: StoredError): unknown {
   if (stored.thrown !== undefined) return stored.thrown;
   const { name, message, stack, code, cause, fields } = stored;
   classes ??= errorClasses();
-  const error = Object.create((classes.get(name) ?? Error).prototype);
+  // Somebody else's error may have the name of one of ours: fields are kept of ours alone, and of those derived from them.
+  const isOurs = fields !== undefined;
+  const known = isOurs || !Object.hasOwn(errors, name) ? classes.get(name) : undefined;
+  const error = Object.create((known ?? (isOurs ? errors.StepwellError : Error)).prototype);
   // An Error of the language's own making, so that everything that knows errors by more than their class knows it.
   const result: Error = name === "AbortError" || name === "TimeoutError"
     ? new DOMException(message, name) as Error
@@ -128,17 +132,24 @@ function encodeThrown(thrown: unknown, budget: Budget): StoredError {
     : { name: "Thrown", message };
 }
 
-/** The fields of one of our errors that are plain data. */
-function ownFields(error: Error): Record<string, unknown> {
+/** The fields of one of our errors that are plain data, as far as the budget goes. */
+function ownFields(error: Error, budget: Budget): Record<string, unknown> {
   const fields: Record<string, unknown> = {};
-  for (const [field, value] of Object.entries(error)) {
+  for (const field of read(() => Object.keys(error)) ?? []) {
     if (field === "name" || field === "code") continue;
-    if (value instanceof Date) fields[field] = { date: value.getTime() };
-    else if (["string", "number", "boolean"].includes(typeof value) || Array.isArray(value)) {
-      fields[field] = value;
-    }
+    const json = read(() => fieldJson((error as unknown as Record<string, unknown>)[field]));
+    if (json === undefined || json.length > budget.characters) continue;
+    budget.characters -= json.length;
+    fields[field] = JSON.parse(json);
   }
   return fields;
+}
+
+/** What is stored of a field, undefined for what is not. @throws whatever reading it does */
+function fieldJson(value: unknown): string | undefined {
+  if (value instanceof Date) return JSON.stringify({ date: value.getTime() });
+  const isPlain = ["string", "number", "boolean"].includes(typeof value) || Array.isArray(value);
+  return isPlain ? JSON.stringify(value) : undefined;
 }
 
 function reviveField(value: unknown): unknown {

@@ -437,8 +437,10 @@ export type Unstorable<T, Depth extends unknown[] = []> = 0 extends 1 & T ? fals
   : T extends
     string | number | bigint | boolean | null | undefined | Date | RegExp | Error | URL | URLSearchParams
     ? false
-  : T extends ArrayBuffer | ArrayBufferView | ReadonlyMap<unknown, unknown> | ReadonlySet<unknown> ? false
-  : T extends readonly (infer Item)[] ? Unstorable<Item, [...Depth, 0]>
+  : T extends ArrayBuffer | ArrayBufferView | ReadonlyMap<unknown, unknown> | ReadonlySet<unknown>
+  // A Buffer would come back without its methods, and the match of a regular expression without its groups.
+    ? "readUInt8" extends keyof T ? T : false
+  : T extends readonly (infer Item)[] ? "input" extends keyof T ? T : Unstorable<Item, [...Depth, 0]>
   : T extends object
     ? { [K in keyof T]-?: Unstorable<T[K], [...Depth, 0]> }[keyof T] extends infer Found
       ? [Exclude<Found, false>] extends [never] ? false : Exclude<Found, false>

@@ -138,3 +138,20 @@ Deno.test("an at-most-once step that was in its pause makes its next attempt aft
   assertEquals(await handle.result(), 2);
   assertEquals(attempts, [1, 2]);
 });
+
+Deno.test("an at-most-once step that was given up while its row was written is not run", async () => {
+  await using engine = await Engine.open(":memory:");
+  let paid = 0;
+  const pay = workflow("pay", (ctx) =>
+    ctx.all([
+      (ctx) => ctx.step("check", () => Promise.reject(new Error("stolen"))),
+      (ctx) => ctx.step("pay", () => void paid++, { semantics }),
+    ]));
+  await assertRejects(() => engine.run(pay, { id: "p" }), Error, "stolen");
+  const steps = (await engine.get("p"))!.steps;
+  assertEquals(steps.map(({ key, status }) => [key, status]), [["check#000001", "failed"], [
+    "pay#000001",
+    "failed",
+  ]]);
+  assertEquals(paid, 0);
+});

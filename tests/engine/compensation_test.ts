@@ -302,3 +302,27 @@ Deno.test("compensate refuses what is no function", async () => {
     'TypeError: Cannot run step "step": wanted a function that undoes it, found string',
   );
 });
+
+Deno.test("compensate is given what the step had returned, whatever the workflow has made of it since", async () => {
+  await using engine = await Engine.open(":memory:");
+  const undone: unknown[] = [];
+  const saga = workflow("saga", async (ctx) => {
+    const reserved = await ctx.step("reserve", () => ({ ids: [1, 2], at: new Date(0) }), {
+      compensate: (output) => {
+        undone.push(structuredClone(output));
+        output.ids.length = 0;
+        if (undone.length === 1) throw new Error("try again");
+      },
+    });
+    while (reserved.ids.length > 0) reserved.ids.pop();
+    throw new Error("no");
+  });
+  const clock = new ManualClock();
+  await using timed = await Engine.open(":memory:", { clock });
+  const handle = await timed.start(saga);
+  const failed = assertRejects(() => handle.result(), Error, "no");
+  await eventually(() => (clock.advance(60_000), undone.length === 2));
+  await failed;
+  assertEquals(undone, Array(2).fill({ ids: [1, 2], at: new Date(0) }));
+  assertEquals(await engine.list(), []);
+});

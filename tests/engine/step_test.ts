@@ -193,3 +193,24 @@ Deno.test("ctx tells the workflow's id and its run's, another one for each run",
   assertEquals(new Set(runs).size, 2);
   assertEquals((await engine.get("order-17"))!.runId, runs[1]);
 });
+
+Deno.test("step() fails with what looking at its function's result throws, the same in a replay", async () => {
+  await using folder = temporaryFolder();
+  const file = folder.file("a.db");
+  const crash = new Crash();
+  const seen: string[] = [];
+  const lazy = workflow("lazy", async (ctx) => {
+    const result = () =>
+      Object.defineProperty({}, "then", {
+        get: () => {
+          throw new RangeError("boom");
+        },
+      });
+    await ctx.step("look", result).catch((error) => seen.push(error.name));
+    await ctx.step("wait", () => crash.here());
+  });
+  await crash.happens(file, lazy, { id: "l" });
+  await using engine = await Engine.open(file);
+  await engine.run(lazy, { id: "l" });
+  assertEquals(seen, ["RangeError", "RangeError"]);
+});

@@ -1,4 +1,4 @@
-import { Engine, NonRetryableError, StepTimeoutError, workflow } from "@stepwell/stepwell";
+import { Engine, NonRetryableError, StepTimeoutError, StoreError, workflow } from "@stepwell/stepwell";
 import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
 import { decodeError, encodeError } from "../../engine/stored_error.ts";
 import { Crash } from "../crash.ts";
@@ -165,4 +165,70 @@ Deno.test("encodeError() takes errors whose properties throw, and causes that go
 Deno.test("encodeError() makes texts whole that have half a character", () => {
   const decoded = decodeError(JSON.parse(JSON.stringify(encodeError(new Error("half \ud800"))))) as Error;
   assertEquals(decoded.message, "half \ufffd");
+});
+
+Deno.test("an error of a class of one's own that cannot be stored whole fails its step for good, by what can", async () => {
+  class Declined extends NonRetryableError {
+    override name = "Declined";
+    constructor(readonly details: unknown[], readonly reason: string) {
+      super("declined");
+    }
+  }
+  const circle: unknown[] = [];
+  circle.push(circle);
+  const getter = Object.defineProperty(new Declined([1], "why"), "more", {
+    enumerable: true,
+    get() {
+      throw new Error("unreadable");
+    },
+  });
+  for (const thrown of [new Declined([{ cents: 1000n }], "why"), new Declined(circle, "why"), getter]) {
+    for (const inStep of [true, false]) {
+      await using engine = await Engine.open(":memory:");
+      let calls = 0;
+      const order = workflow("order", (ctx) => {
+        if (inStep) return ctx.step("charge", () => (calls++, Promise.reject(thrown)));
+        calls++;
+        throw thrown;
+      });
+      await assertRejects(() => engine.run(order, { id: "o" }), Error, "declined");
+      const error = await assertRejects(() => engine.run(order, { id: "o" }), Error, "declined");
+      assertEquals([error.name, (error as Declined).reason, calls], ["Declined", "why", 1]);
+      assertEquals((await engine.get("o"))!.status, "failed");
+    }
+  }
+});
+
+Deno.test("a workflow fails with any number of errors at once, and with what does not say what it is", async () => {
+  await using engine = await Engine.open(":memory:");
+  const { proxy, revoke } = Proxy.revocable({}, {});
+  revoke();
+  const many = new AggregateError(Array.from({ length: 300_000 }, () => 1), "many");
+  for (const [id, thrown] of Object.entries({ many, proxy })) {
+    const failing = workflow("failing", () => {
+      throw thrown;
+    });
+    await engine.run(failing, { id }).catch(() => {});
+    assertEquals((await engine.get(id))!.status, "failed", id);
+  }
+});
+
+Deno.test("encodeError() keeps codes and fields within bounds, too", () => {
+  const coded = Object.assign(new Error("x"), { code: "c".repeat(2_000_000) });
+  assert(JSON.stringify(encodeError(coded)).length < 300_000);
+  const rows = Object.assign(new NonRetryableError("x"), {
+    rows: Array(300_000).fill({ a: 1 }),
+    few: [1, 2],
+  });
+  const stored = encodeError(rows);
+  assert(JSON.stringify(stored).length < 300_000);
+  assertEquals(stored.fields, { few: [1, 2] });
+});
+
+Deno.test("an error of somebody else's with the name of one of Stepwell's is not taken for that", () => {
+  const theirs = Object.defineProperty(new Error("mine"), "name", { value: "StoreError" });
+  const seen = decodeError(JSON.parse(JSON.stringify(encodeError(theirs)))) as Error;
+  assertEquals([seen.name, seen.message, seen instanceof StoreError], ["StoreError", "mine", false]);
+  const ours = decodeError(JSON.parse(JSON.stringify(encodeError(new StoreError("ours")))));
+  assertInstanceOf(ours, StoreError);
 });

@@ -1,5 +1,6 @@
 import { Engine, LimitExceededError, SerializationError, step, workflow } from "@stepwell/stepwell";
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { Buffer } from "node:buffer";
 import { Crash } from "../crash.ts";
 import { query } from "../raw_sqlite.ts";
 import { temporaryFolder } from "../temporary_folder.ts";
@@ -114,6 +115,50 @@ Deno.test("a workflow never sees more of a result than what is stored of it, the
 class Money {
   constructor(readonly cents: number) {}
 }
+
+class Tags extends Array<string> {}
+class Cart extends Map<string, number> {}
+
+Deno.test("what would come back as something less is refused, and named", async () => {
+  const cases: [unknown, path: string, found: string][] = [
+    ["2026-11".match(/(?<year>\d+)/), "", 'an array with the property "index"'],
+    [
+      { tags: [Tags.of("a")] },
+      ".tags[0]",
+      "an instance of the class Tags, which would come back as one of Array",
+    ],
+    [new Map([["cart", new Cart()]]), '.get("cart")', "an instance of the class Cart"],
+    [Buffer.from("a"), "", "an instance of the class Buffer, which would come back as one of Uint8Array"],
+    [{ at: Object.assign(new Date(0), { zone: 1 }) }, ".at", 'an instance of Date with the property "zone"'],
+    [new Set([Object.assign(new Date(0), { zone: 1 })]), "", 'the property "zone"'],
+  ];
+  await using engine = await Engine.open(":memory:");
+  for (const [value, path, found] of cases) {
+    const keeping = workflow("keeping", (ctx) => ctx.step("make", () => value as undefined));
+    const error = await assertRejects(() => engine.run(keeping), SerializationError);
+    assertEquals(error.path, path);
+    assertStringIncludes(error.message, found);
+  }
+});
+
+Deno.test("a toJSON of a value's own has no part in what is stored", async () => {
+  const sly = Object.defineProperty({ a: 1 }, "toJSON", { value: () => "HA" });
+  const { live, replayed } = await keep([sly, Object.defineProperty([1], "toJSON", { value: () => "HA" })]);
+  assertEquals([live, replayed], [[{ a: 1 }, [1]], [{ a: 1 }, [1]]]);
+});
+
+Deno.test("a value whose parts are shared again and again takes no more time than it has parts", async () => {
+  let shared: unknown = { v: 1 };
+  for (let i = 0; i < 40; i++) shared = [shared, shared];
+  const { replayed, text } = await keep({ shared });
+  assert(String(text).length < 10_000);
+  for (let i = 0, part = (replayed as { shared: unknown }).shared as unknown[]; i < 39; i++) {
+    assert(part[0] === part[1]);
+    part = part[0] as unknown[];
+  }
+  const many = Array.from({ length: 50_000 }, (_, i) => ({ i }));
+  assertEquals(JSON.parse(String((await keep(many)).text)), many);
+});
 
 Deno.test("a result that cannot be stored fails the step, with the path to the part that is why", async () => {
   const cases: [unknown, path: string, found: string][] = [
@@ -230,6 +275,10 @@ Deno.test("results that cannot be stored are refused at compile time where the t
     const any = await ctx.step("any", () => JSON.parse("1"));
     await ctx.step("nothing", () => {});
     await ctx.step("later", () => Promise.resolve({ accounts: ["x"] as readonly string[] }));
+    // @ts-expect-error a match, whose groups would be lost
+    const match: RegExpMatchArray = await ctx.step("match", () => "a".match(/a/)!);
+    // @ts-expect-error a Buffer, whose methods would be lost
+    const buffer: Buffer = await ctx.step("buffer", () => Buffer.from("a"));
     // @ts-expect-error a function
     const fn: () => number = await ctx.step("function", () => () => 1);
     // @ts-expect-error a function inside
@@ -247,6 +296,6 @@ Deno.test("results that cannot be stored are refused at compile time where the t
     );
     const wrapped = <T>(make: () => T): Promise<T> => ctx.step("generic", make);
     const text: string = await wrapped(() => "text");
-    return [numbers, rows, pair, rich, maybe, any, fn, inside, symbol, promises, text];
+    return [match, buffer, numbers, rows, pair, rich, maybe, any, fn, inside, symbol, promises, text];
   });
 });

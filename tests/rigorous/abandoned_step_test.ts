@@ -46,3 +46,25 @@ for (const [where, run] of Object.entries(WAYS)) {
     clearTimeout(timer);
   });
 }
+
+Deno.test("a step that nobody waits for is not left running by a workflow that ends with children, or with what is no plain JSON", async () => {
+  await using engine = await Engine.open(":memory:");
+  const child = workflow("child", (ctx) => ctx.step("work", () => {}));
+  for (const output of ["plain", new Date(0)]) {
+    for (const withChild of [true, false]) {
+      const go = Promise.withResolvers<void>();
+      const parent = workflow("parent", async (ctx) => {
+        if (withChild) await ctx.child(child);
+        void ctx.step("audit", () => go.promise);
+        void ctx.waitForSignal("never");
+        return output;
+      });
+      const id = crypto.randomUUID();
+      await engine.run(parent, { id });
+      go.resolve();
+      await engine.run(child);
+      const left = (await engine.get(id))!.steps.filter(({ status }) => status === "running");
+      assertEquals(left, [], `${output}, ${withChild ? "with" : "without"} a child`);
+    }
+  }
+});
