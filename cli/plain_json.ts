@@ -1,6 +1,9 @@
+import { escapeUnprintable } from "./printable.ts";
+
 /**
  * A workflow's value as one line of JSON. JSON's own values stay as they are; richer ones take the form in which
- * another program can most easily use them. That form is for reading: it does not tell a `Date` from its text.
+ * another program can most easily use them. That form is for reading: it does not tell a `Date` from its text. Characters
+ * that a terminal acts on are escaped.
  *
  * | value | in JSON |
  * |---|---|
@@ -15,7 +18,7 @@
  * | an object within itself | `"[Circular]"` |
  */
 export function toJson(value: unknown): string {
-  return JSON.stringify(plain(value, [])) ?? "null";
+  return escapeUnprintable(JSON.stringify(plain(value, [])) ?? "null");
 }
 
 /** How deep a value is followed; what lies below is `"[Too deep]"`. */

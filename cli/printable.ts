@@ -16,5 +16,10 @@ export function printableText(text: string): string {
     .join("");
 }
 
+/** Like {@linkcode printableLine}, for the text of JSON: such characters, which stand in strings there, are written as numbers. */
+export function escapeUnprintable(json: string): string {
+  return json.replace(UNPRINTABLE, (found) => `\\u${found.charCodeAt(0).toString(16).padStart(4, "0")}`);
+}
+
 /** Controls of ASCII and Latin-1, line separators, and marks that change the direction of text. */
 const UNPRINTABLE = /[\p{Cc}\u2028\u2029\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069]/gu;

@@ -129,6 +129,7 @@ export class Engine implements AsyncDisposable {
       executors,
       maxRunning,
       onChange: (workflowId) => this.#followers.wake(workflowId),
+      isAwaited: (workflowId) => this.#followers.has(workflowId),
     });
     const watched: ResultHost = {
       clock,

@@ -52,6 +52,11 @@ export class Followers {
     return { promise, stop };
   }
 
+  /** Whether anybody waits for something to happen to a workflow. */
+  has(workflowId: string): boolean {
+    return this.#wakes.has(workflowId);
+  }
+
   #begin(): () => void {
     this.#states = new Map();
     const stopWatching = this.store.watch(() => this.#looking.ask());

@@ -8,6 +8,7 @@ import {
   WorkflowBlockedError,
   WorkflowBusyError,
 } from "./errors.ts";
+import { Elsewhere } from "./elsewhere.ts";
 import type { Executor } from "./executor.ts";
 import { Run, type RunServices } from "./run.ts";
 import { readInput, type RunInput } from "./run_input.ts";
@@ -47,7 +48,8 @@ export interface RunRequest extends ClaimRequest {
  *
  * 1. A workflow has at most one run here; all who start it share that one.
  * 2. A workflow that was started here and is let go while it waits is taken up again, as long as this is open: when it
- *    is due, or was sent what it waits for. Where there is no room for it then, it is when a run has ended.
+ *    is due, or was sent what it waits for. Where there is no room for it then, it is when a run has ended. One that
+ *    another process was first to take up is taken over from that if it is lost (elsewhere.ts).
  */
 export class Runs {
   readonly #runs = new Map<string, Run>();
@@ -60,6 +62,7 @@ export class Runs {
   #cancelRetry: (() => void) | undefined;
   readonly #services: RunServices;
   readonly #wakeups: Wakeups;
+  readonly #elsewhere: Elsewhere;
   #cancelListening: (() => void) | undefined;
   #worker: Worker | undefined;
   /** Lets the process end, which is held alive while workflows wait. */
@@ -76,6 +79,8 @@ export class Runs {
       maxRunning: number;
       /** Called when a run of a workflow has begun or ended here, or there is news of it. */
       onChange: (workflowId: string) => void;
+      /** Whether somebody waits for a workflow here. */
+      isAwaited: (workflowId: string) => boolean;
     },
   ) {
     const { services } = options;
@@ -89,6 +94,21 @@ export class Runs {
         linger: () => this.#linger(),
       },
     };
+    this.#elsewhere = new Elsewhere({
+      store: services.store,
+      executors: options.executors,
+      self: options.executor.id,
+      clock: services.clock,
+      waiting: this.#waiting,
+      isAwaited: (workflowId, parentId) =>
+        options.isAwaited(workflowId) ||
+        parentId !== undefined && (this.#runs.has(parentId) || this.#waiting.has(parentId)),
+      forget: (workflowId) => {
+        this.#forget(workflowId);
+        this.#listenNoMore();
+      },
+      takeUp: (workflowId, workflow) => void this.wake(workflowId, workflow),
+    });
     this.#wakeups = new Wakeups({
       store: services.store,
       mailbox: services.mailbox,
@@ -235,6 +255,7 @@ export class Runs {
     this.#waiting.set(workflowId, workflow);
     this.#release ??= holdProcess(this.#services.clock);
     this.#wakeups.start();
+    this.#elsewhere.start();
     if (dueAt !== null) this.#wakeups.expect(dueAt);
   }
 
@@ -313,6 +334,8 @@ export class Runs {
     } catch (error) {
       if (error instanceof WorkflowBusyError || error instanceof WorkflowBlockedError) {
         this.#forget(workflowId);
+        const isElsewhere = error instanceof WorkflowBusyError && !this.#worker?.has(workflow.name);
+        if (isElsewhere) this.#elsewhere.add(workflowId, workflow);
       } else if (error instanceof LimitExceededError || error instanceof StoreError) {
         this.#takeUpLater(workflowId, workflow);
       } else if (!(error instanceof EngineClosedError)) {
@@ -354,9 +377,10 @@ export class Runs {
       this.#release = undefined;
     }
     if (this.#waiting.size + this.#runs.size === 0) this.#wakeups.stop();
+    if (this.#waiting.size === 0 && this.#elsewhere.isEmpty) this.#elsewhere.stop();
   }
 
-  /** Lets go of a workflow that waits, for good: others look after it. */
+  /** Lets go of a workflow that waits: others look after it. */
   #forget(workflowId: string): void {
     this.#waiting.delete(workflowId);
     this.options.onChange(workflowId);
@@ -396,6 +420,7 @@ export class Runs {
   async close(graceMs: number): Promise<void> {
     this.#closed = true;
     this.#worker?.stop();
+    this.#elsewhere.stop();
     this.#cancelListening?.();
     this.#cancelRetry?.();
     this.#backlog.clear();

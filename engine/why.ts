@@ -125,8 +125,7 @@ async function explainRunning(host: WhyHost, record: WorkflowRecord): Promise<Fo
   const owner = (await host.executors.list()).find((each) => each.executor === executor);
   const state = host.executors.liveness(executor!);
   const rows = await readRunning(host, record);
-  const isLost = state === "gone" || leaseUntil === null && state === "unknown" ||
-    leaseUntil !== null && leaseUntil <= host.clock.now();
+  const isLost = host.executors.isLost({ executor: executor!, leaseUntil }, host.clock.now());
   const who = `run ${runName(run!)} of process ${owner?.pid ?? "unknown"}`;
   return {
     reason: isLost ? `It was run by ${who}, which is gone` : `It is run by ${who}`,

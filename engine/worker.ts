@@ -190,10 +190,7 @@ export class Worker {
       const others = (await store.owners(MAX_OWNERS)).filter(({ executor }) => executor !== self);
       for (const { executor, leaseUntil } of others) {
         if (this.#room === 0) break;
-        const liveness = executors.liveness(executor);
-        const isLost = liveness === "gone" || leaseUntil === null && liveness === "unknown" ||
-          leaseUntil !== null && leaseUntil <= clock.now();
-        if (!isLost) continue;
+        if (!executors.isLost({ executor, leaseUntil }, clock.now())) continue;
         const found = await store.ownedBy(executor, serving, this.#room);
         // One may have been passed over because its process was alive then.
         for (const { workflowId } of found) this.#passedOver.delete(workflowId);

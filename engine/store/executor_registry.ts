@@ -74,6 +74,13 @@ export class ExecutorRegistry {
     this.database.holdLock(executor);
   }
 
+  /** Whether what an executor owns may be taken over: its process is gone, or does not renew its lease. */
+  isLost({ executor, leaseUntil }: { executor: number; leaseUntil: number | null }, now: number): boolean {
+    if (leaseUntil !== null && leaseUntil <= now) return true;
+    const liveness = this.liveness(executor);
+    return liveness === "gone" || leaseUntil === null && liveness === "unknown";
+  }
+
   /** Whether an executor's process lives. */
   liveness(executor: number): Liveness {
     return this.database.probeLock(executor);

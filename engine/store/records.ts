@@ -69,6 +69,17 @@ export interface DueWorkflow extends ReadyWorkflow {
   readonly dueAt: number;
 }
 
+/** Who owns a workflow, and with it who waits for it. */
+export interface Owned {
+  readonly status: WorkflowStatus;
+  /** Null where nobody does. */
+  readonly executor: number | null;
+  /** Null where it is not written down. */
+  readonly leaseUntil: number | null;
+  /** The workflow that it is a child of. */
+  readonly parentId: string | undefined;
+}
+
 /** How many completions are read at a time. */
 const PAGE = 1_000;
 
@@ -94,6 +105,20 @@ export class Records {
   async states(workflowIds: readonly string[]): Promise<ReadonlyMap<string, string>> {
     const rows = await this.database.read(workflows.selectStates(workflowIds));
     return new Map(rows.map(({ workflow_id: id, ...state }) => [String(id), JSON.stringify(state)]));
+  }
+
+  /** Who owns workflows, by the ids of those that there are. */
+  async owned(workflowIds: readonly string[]): Promise<ReadonlyMap<string, Owned>> {
+    const rows = await this.database.read(workflows.selectOwned(workflowIds));
+    return new Map(rows.map((row) => {
+      const owned = {
+        status: row.status as WorkflowStatus,
+        executor: row.executor as number | null,
+        leaseUntil: row.lease_until as number | null,
+        parentId: textOrNull(row.parent_id) ?? undefined,
+      };
+      return [String(row.workflow_id), owned];
+    }));
   }
 
   /** Workflows, the newest first. */

@@ -62,9 +62,12 @@ Deno.test("toJson() has a form for every value", () => {
     [circle, '{"name":"circle","self":"[Circular]"}'],
     [[shared, shared], '[{"a":1},{"a":1}]'],
     [JSON.parse('{"__proto__":{"a":1}}'), '{"__proto__":{"a":1}}'],
-    ["line\u2028\u0000", '"line\u2028\\u0000"'],
+    ["line\u2028\u0000", '"line\\u2028\\u0000"'],
   ];
   for (const [value, json] of cases) assertEquals(toJson(value), json);
+  const acting = "\u009b31m\u202e\x7f\x1b\u2028";
+  assertEquals(toJson([acting]), String.raw`["\u009b31m\u202e\u007f\u001b\u2028"]`);
+  assertEquals(JSON.parse(toJson([acting])), [acting]);
 });
 
 Deno.test("toJson() ends on a value that is very deep", () => {

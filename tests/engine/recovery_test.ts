@@ -9,6 +9,8 @@ import {
 import { assertEquals, assertRejects } from "@std/assert";
 import { Crash } from "../crash.ts";
 import { eventually } from "../eventually.ts";
+import { ManualClock } from "../manual_clock.ts";
+import { openMortal } from "../mortal_database.ts";
 import { query } from "../raw_sqlite.ts";
 import { temporaryFolder } from "../temporary_folder.ts";
 
@@ -174,3 +176,44 @@ Deno.test("run() goes on with a workflow that was blocked only because its code 
   await assertRejects(() => engine.resume("e"), UnknownWorkflowError, "only none at all");
   assertEquals(await engine.run(echo, { id: "e" }), "kept");
 });
+
+for (const end of ["lost", "closed"] as const) {
+  Deno.test(`run() takes a workflow over that another process was first to take up, once that is ${end}`, async () => {
+    await using folder = temporaryFolder();
+    const file = folder.file("a.db");
+    const by: string[] = [];
+    const begun = Promise.withResolvers<void>();
+    const napping = (name: string) =>
+      workflow("nap", async (ctx) => {
+        await ctx.sleep("1h");
+        return await ctx.step("work", () => {
+          by.push(name);
+          if (name === "second") return "done";
+          begun.resolve();
+          return new Promise<string>(() => {});
+        });
+      });
+    const parent = workflow("parent", (ctx) => ctx.child(napping("second"), { id: "child" }));
+    const clocks = { first: new ManualClock(), second: new ManualClock() };
+    const { engine: first, kill } = await openMortal(file, { clock: clocks.first, closeGrace: 0 });
+    await using second = await Engine.open(file, { clock: clocks.second });
+    const child = end === "lost";
+    const result = child
+      ? second.run(parent, { id: "parent" })
+      : second.run(napping("second"), { id: "child" });
+    await eventually(async () => {
+      clocks.second.advance(10);
+      return (await second.get("child"))?.status === "waiting";
+    });
+    void first.run(napping("first"), { id: "child" }).catch(() => {});
+    await eventually(() => (clocks.first.advance(1_000_000), by.length === 1));
+    await begun.promise;
+    // It is due here too by now, and another process runs it.
+    clocks.second.advance(3_600_000);
+    if (end === "lost") await kill();
+    else await first.close();
+    await eventually(() => (clocks.second.advance(300), by.length === 2));
+    assertEquals([await result, by], ["done", ["first", "second"]]);
+    if (end === "closed") await kill();
+  });
+}
