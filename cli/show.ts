@@ -89,8 +89,8 @@ function lines(detail: WorkflowDetail, ways: readonly string[]): string[] {
   if (status === "waiting") facts.push(["waits", waitsFor(detail)]);
   if (runId !== undefined) facts.push(["run", printableLine(runId)]);
   if (recoveries > 0) facts.push(["recovered", `${recoveries} ${recoveries === 1 ? "time" : "times"}`]);
-  if (input !== undefined) facts.push(["input", printableLine(toJson(input))]);
-  if (status === "completed") facts.push(["output", printableLine(toJson(output))]);
+  if (input !== undefined) facts.push(["input", toJson(input)]);
+  if (status === "completed") facts.push(["output", toJson(output)]);
   if (error !== undefined) {
     facts.push(["error", describeErrorInFull(error).replaceAll("\n", "\n             ")]);
   }
@@ -145,6 +145,6 @@ function resultOf(step: StepDetail): string {
   }
   if (step.nextAttemptAt !== undefined) return `until ${formatMoment(step.nextAttemptAt)}`;
   if (step.status !== "completed") return "";
-  const json = printableLine(toJson(step.output));
+  const json = toJson(step.output);
   return json.length <= EXCERPT_LENGTH ? json : json.slice(0, EXCERPT_LENGTH - 1) + "…";
 }

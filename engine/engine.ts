@@ -186,7 +186,7 @@ export class Engine implements AsyncDisposable {
   /**
    * Starts a workflow, or resumes it, and waits for its output.
    *
-   * @throws the workflow's error, if it fails or has failed
+   * @throws the workflow's error, if it fails or has failed: as it was thrown, or as it is stored where it failed before
    * @throws {ValidationError} if the input is not what the workflow takes
    * @throws {WorkflowConflictError} if the id belongs to another workflow, or to another input
    * @throws {WorkflowBusyError} if another process runs it

@@ -26,6 +26,9 @@ export interface OutboxServices {
   takeUp(workflow: Workflow, workflowId: string): void;
 }
 
+/** How many signals a transaction may send and workflows it may start, in all. */
+const MAX_SENT = 10_000;
+
 /** A statement, and what must be so once it has run. */
 interface Checked {
   readonly statement: Statement;
@@ -126,7 +129,11 @@ export class Outbox {
   }
 
   #next<T>(act: () => Promise<T>): Promise<T> {
-    const next = this.#last.then(act);
+    const next = this.#last.then(() => {
+      // Each takes two statements.
+      if (this.#checked.length < 2 * MAX_SENT) return act();
+      throw new LimitExceededError("signals and starts of a transaction", MAX_SENT, "send or start more");
+    });
     this.#last = next.catch(() => {});
     return next;
   }

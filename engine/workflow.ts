@@ -195,7 +195,10 @@ export type TransactionFunction<T> = (tx: Transaction) => T | Promise<T>;
 
 /** How a transaction of a workflow is run. */
 export interface TransactionOptions {
-  /** Whether and when a transaction that failed is tried again. By default it is not. */
+  /**
+   * Whether and when a transaction that failed is tried again: whose function threw, or ran out of time. By default it is not.
+   * One that the database refuses to commit, for a constraint that is deferred until then, has failed for good.
+   */
   retry?: RetryOptions;
   /** How long it may be open; the engine's `transactionTimeout` by default. Then it is rolled back, which counts as failed. */
   timeout?: Duration;

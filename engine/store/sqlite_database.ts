@@ -169,27 +169,23 @@ export function claimFile(path: string, location: string, sqlite: string): () =>
   };
 }
 
-/** The path of a file that may not be there yet: its folder's real path, and its name. */
+/**
+ * The path of a file by which all who open it know it, through whatever links: its log and the locks of its executors are
+ * beside it. Of one that is not there yet, its folder's real path, and its name.
+ */
 export function realPath(location: string): string {
   const [, folder = "", name = location] = /^(.*[/\\])?([^/\\]*)$/.exec(location) ?? [];
-  try {
-    return `${Deno.realPathSync(folder || ".")}/${name}`;
-  } catch (error) {
-    // Missing or out of reach: opening it will tell why, and until then its name as it was given must do.
-    if (error instanceof Error) return location;
-    throw error;
+  for (
+    const path of [() => Deno.realPathSync(location), () => `${Deno.realPathSync(folder || ".")}/${name}`]
+  ) {
+    try {
+      return path();
+    } catch (error) {
+      // Missing or out of reach: opening it will tell why, and until then its name as it was given must do.
+      if (!(error instanceof Error)) throw error;
+    }
   }
-}
-
-/** The path of a file that is open: SQLite has its log beside the file itself, not beside a link to it. */
-function linkedPath(path: string): string {
-  try {
-    return Deno.realPathSync(path);
-  } catch (error) {
-    // Removed just now: it will be found out when something is written.
-    if (error instanceof Deno.errors.NotFound) return path;
-    throw error;
-  }
+  return location;
 }
 
 /** Tells a file from another of the same name, where the system does; undefined for a database in memory. */
@@ -231,7 +227,7 @@ class SqliteDatabase implements Database {
     this.#locks = new ProcessLocks(path, openBuiltin);
     this.#watch = new CommitWatch({
       clock: options.clock,
-      log: `${linkedPath(path)}-wal`,
+      log: `${path}-wal`,
       version: () => pragma(driver, "data_version"),
       ownCommits: () => this.#queue.commits,
     });

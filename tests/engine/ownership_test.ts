@@ -80,6 +80,24 @@ Deno.test("a workflow whose process is gone is not busy while another process st
   assertGreaterOrEqual(database!.probes, 2);
 });
 
+Deno.test("a workflow whose process is gone is taken over at once, through whatever link its file was opened", async () => {
+  await using folder = temporaryFolder();
+  await using links = temporaryFolder();
+  const file = folder.file("a.db");
+  const link = links.file("link.db");
+  for (const [before, after] of [[file, link], [link, file]] as const) {
+    await Deno.remove(link).catch(() => {});
+    const crash = new Crash();
+    const id = before === file ? "one" : "two";
+    const lost = workflow("lost", (ctx) => ctx.step("wait", () => crash.here()).then(() => "done"));
+    await (await Engine.open(file)).close();
+    await Deno.symlink(file, link);
+    await crash.happens(before, lost, { id });
+    await using engine = await Engine.open(after);
+    assertEquals(await engine.run(lost, { id }), "done");
+  }
+});
+
 Deno.test("a workflow whose process has closed its engine is taken over at once", async () => {
   await using folder = temporaryFolder();
   const file = folder.file("a.db");

@@ -2,6 +2,7 @@ import {
   type Context,
   Engine,
   LeaseLostError,
+  LimitExceededError,
   SerializationError,
   StatementError,
   StoreError,
@@ -742,6 +743,21 @@ Deno.test("tx.signal() is of a workflow what engine.signal() is", async () => {
     { payload_json: '"first"', key: "k2" },
     { payload_json: '{"$devalue":[["Date","1970-01-01T00:00:00.000Z"]]}', key: null },
   ]);
+});
+
+Deno.test("a transaction sends and starts 10,000 at most, and none where it asks for more", async () => {
+  await using engine = await Engine.open(":memory:");
+  const send = (count: number) =>
+    engine.transaction(async (tx) => {
+      for (let i = 0; i < count; i++) await tx.signal(`w${i % 100}`, "name", i);
+    }, { timeout: "1h" });
+  await assertRejects(() => send(10_001), LimitExceededError, "10000");
+  await send(10_000);
+  const reader = workflow(
+    "reader",
+    async (ctx) => [await ctx.waitForSignal("name"), await ctx.waitForSignal("name")],
+  );
+  assertEquals(await engine.run(reader, { id: "w7" }), [7, 107]);
 });
 
 Deno.test("a workflow that a transaction started is there for the next process, if this one is lost", async () => {
