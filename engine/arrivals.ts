@@ -3,7 +3,7 @@ import { CANCEL_TOPIC, childTopic, type KeptMessage, type Mailbox } from "./stor
 import type { Checkpoint, WorkflowInput } from "./store/rows.ts";
 import { hasEnded } from "./store/records.ts";
 import type { ArrivedRow, Store } from "./store/store.ts";
-import { encodeError } from "./stored_error.ts";
+import { errorText } from "./stored_error.ts";
 
 /** The key of the completion by which a workflow is told that it is cancelled, or out of time. */
 const CANCEL_KEY = "cancel";
@@ -142,6 +142,6 @@ function interruption(at: number, error: Error, message: KeptMessage | undefined
     outputJson: null,
     errorJson: null,
   };
-  const errorJson = JSON.stringify(encodeError(error));
+  const errorJson = errorText(error);
   return { at, row, result: { status: "failed", outputJson: null, errorJson }, message };
 }

@@ -9,7 +9,7 @@ import type { Checkpoint, WorkflowInput } from "./store/rows.ts";
 import type { Ownership } from "./store/ownership.ts";
 import { hasEnded, type WorkflowRecord } from "./store/records.ts";
 import type { Store } from "./store/store.ts";
-import { encodeError, type StoredError } from "./stored_error.ts";
+import { errorText, type StoredError } from "./stored_error.ts";
 import type { Workflow } from "./workflow.ts";
 
 /** A child that is to be started, or waited for. */
@@ -163,7 +163,7 @@ async function tryAgain({ store, clock, workflowId }: ChildHost, record: Workflo
 }
 
 function failure(wait: Checkpoint, now: number, error: unknown): StepOutcome {
-  return outcome(wait, now, { outputJson: null, errorJson: JSON.stringify(encodeError(error)) });
+  return outcome(wait, now, { outputJson: null, errorJson: errorText(error) });
 }
 
 function outcome(

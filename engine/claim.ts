@@ -21,7 +21,7 @@ import { type Mailbox, PAUSE_TOPIC } from "./store/mailbox.ts";
 import type { Checkpoint, WorkflowInput } from "./store/rows.ts";
 import { hasEnded, type WorkflowRecord } from "./store/records.ts";
 import type { ArrivedRow, Store } from "./store/store.ts";
-import { decodeError, encodeError, type StoredError } from "./stored_error.ts";
+import { errorOf, errorText } from "./stored_error.ts";
 import { isCode, type Versions } from "./versions.ts";
 import type { Workflow } from "./workflow.ts";
 
@@ -307,7 +307,7 @@ export class Claims {
   /** Blocks a workflow that nobody runs. @returns the error to throw */
   async block(record: WorkflowRecord, error: WorkflowBlockedError): Promise<WorkflowBlockedError> {
     const { store, clock, onBlocked } = this.options;
-    const blocked = await store.blockUnowned(record, JSON.stringify(encodeError(error)), clock.now());
+    const blocked = await store.blockUnowned(record, errorText(error), clock.now());
     if (blocked) onBlocked(record, error);
     return error;
   }
@@ -327,5 +327,5 @@ export function blockedError(store: Store, record: WorkflowRecord): WorkflowBloc
     if (error instanceof CorruptCheckpointError) return error;
     throw error;
   }
-  return decodeError(JSON.parse(record.errorJson!) as StoredError) as WorkflowBlockedError;
+  return errorOf(record.errorJson!) as WorkflowBlockedError;
 }

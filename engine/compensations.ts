@@ -5,7 +5,7 @@ import { decodeValue } from "./serialize.ts";
 import { performStep, type StepHost, type StepOutcome } from "./step.ts";
 import type { StepKeys } from "./step_keys.ts";
 import type { Checkpoint } from "./store/rows.ts";
-import { decodeError, type StoredError } from "./stored_error.ts";
+import { errorOf } from "./stored_error.ts";
 import type { StepInfo } from "./workflow.ts";
 
 /** How a step is undone. */
@@ -96,7 +96,7 @@ export class Compensations {
       await asker.ask("compensation", ownKey, scope, async (row) => {
         const outcome = await performStep(host, task, row);
         if (outcome.errorJson === null) return outcome;
-        const thrown = decodeError(JSON.parse(outcome.errorJson) as StoredError);
+        const thrown = errorOf(outcome.errorJson);
         throw new CompensationError(host.workflowId, key, thrown, failure);
       });
     }

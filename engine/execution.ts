@@ -9,7 +9,7 @@ import { decodeValue } from "./serialize.ts";
 import type { StepHost, StepOutcome } from "./step.ts";
 import { StepKeys } from "./step_keys.ts";
 import type { Checkpoint, CheckpointKind, WorkflowInput } from "./store/rows.ts";
-import { decodeError, type StoredError } from "./stored_error.ts";
+import { errorOf } from "./stored_error.ts";
 import type { Turns } from "./turns.ts";
 
 /**
@@ -335,7 +335,7 @@ export class Execution {
 
   /** The workflow is told that it is cancelled, or out of time. */
   #interrupt({ key, completion, errorJson, startedAt, durationMs }: Checkpoint): void {
-    const error = decodeError(JSON.parse(errorJson!) as StoredError) as Error;
+    const error = errorOf(errorJson!) as Error;
     this.#seen++;
     this.#interruption = { error, isCancel: error instanceof CancelledError };
     (this.#failures ??= new WeakMap()).set(error, { step: key, completion: completion! });
@@ -439,7 +439,7 @@ export class Execution {
 
 /** The value of a completion, or the error. */
 function decode({ status, outputJson, errorJson }: Checkpoint): unknown {
-  return status === "failed" ? decodeError(JSON.parse(errorJson!) as StoredError) : decodeValue(outputJson);
+  return status === "failed" ? errorOf(errorJson!) : decodeValue(outputJson);
 }
 
 /** Gives the workflow an error; it is in the store and in the events, and need not be waited for. */

@@ -7,7 +7,7 @@
 import { StepAbandonedError, StoreError } from "./errors.ts";
 import { encodeValue } from "./serialize.ts";
 import type { Checkpoint, WorkflowOutcome } from "./store/rows.ts";
-import { encodeError, type StoredError } from "./stored_error.ts";
+import { encodeError, errorText, type StoredError } from "./stored_error.ts";
 
 /** How many errors are looked at, among the causes and parts of one, for the step that failed a workflow. */
 const MAX_ERRORS = 100;
@@ -148,6 +148,6 @@ export function abandonedStep(row: Checkpoint, completion: number, run: number, 
     durationMs: Math.max(0, at - row.startedAt),
     nextAttemptAt: null,
     run,
-    errorJson: JSON.stringify(encodeError(new StepAbandonedError(row.key))),
+    errorJson: errorText(new StepAbandonedError(row.key)),
   };
 }

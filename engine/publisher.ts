@@ -2,7 +2,7 @@ import { StoreError } from "./errors.ts";
 import type { Scope } from "./scope.ts";
 import { encodeValue } from "./serialize.ts";
 import type { StepOutcome } from "./step.ts";
-import { encodeError } from "./stored_error.ts";
+import { errorText } from "./stored_error.ts";
 
 /** What is to be shown to the outside. */
 export interface PublishTask {
@@ -69,7 +69,7 @@ export class Publisher {
     });
     const refused = (error: unknown): StepOutcome => {
       if (error instanceof StoreError) throw error;
-      return { ...ended(), errorJson: JSON.stringify(encodeError(error)) };
+      return { ...ended(), errorJson: errorText(error) };
     };
     const published = (valueJson: string | null): StepOutcome =>
       scope.aborted

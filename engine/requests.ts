@@ -13,7 +13,7 @@ import { retryObstacle } from "./outcome.ts";
 import { hasEnded, type WorkflowRecord } from "./store/records.ts";
 import type { WorkflowOutcome } from "./store/rows.ts";
 import type { Store } from "./store/store.ts";
-import { encodeError, type StoredError } from "./stored_error.ts";
+import { errorText, type StoredError } from "./stored_error.ts";
 import { isCode, type Versions } from "./versions.ts";
 import type { Workflow } from "./workflow.ts";
 
@@ -109,7 +109,7 @@ async function codeOf(
 }
 
 function ending({ clock }: RequestHost, error: Error, status: "cancelled" | "blocked"): WorkflowOutcome {
-  return { status, outputJson: null, errorJson: JSON.stringify(encodeError(error)), at: clock.now() };
+  return { status, outputJson: null, errorJson: errorText(error), at: clock.now() };
 }
 
 /** @param act returns the ids of the workflows that are to be told too; undefined if it could not be done */

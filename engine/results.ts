@@ -10,7 +10,7 @@ import { Parked, type Run } from "./run.ts";
 import { decodeStored } from "./serialize.ts";
 import { hasEnded, type WorkflowRecord } from "./store/records.ts";
 import type { Store } from "./store/store.ts";
-import { decodeError, type StoredError } from "./stored_error.ts";
+import { errorOf } from "./stored_error.ts";
 
 /** What it takes to wait for a workflow. */
 export interface ResultHost extends FollowHost {
@@ -35,7 +35,7 @@ export async function resultOf(host: ResultHost, id: string): Promise<unknown> {
       const record = await host.find(id);
       store.verifyOutcome(record);
       if (record.status === "completed") return await outputOf(store, record);
-      if (hasEnded(record.status)) throw decodeError(JSON.parse(record.errorJson!) as StoredError);
+      if (hasEnded(record.status)) throw errorOf(record.errorJson!);
       if (record.status === "blocked") throw blockedError(store, record);
       await changed;
     } finally {

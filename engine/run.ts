@@ -33,7 +33,7 @@ import {
   type WorkflowOutcome,
 } from "./store/rows.ts";
 import type { ArrivedRow, Store } from "./store/store.ts";
-import { decodeError, encodeError, type StoredError } from "./stored_error.ts";
+import { errorOf, errorText } from "./stored_error.ts";
 import type { TransactionHost } from "./transaction.ts";
 import type { Transactions } from "./transactions.ts";
 import type { Turns } from "./turns.ts";
@@ -396,7 +396,7 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost, Trans
     if (this.#over || this.#bodyEnded) return;
     this.#inFlight++;
     const durationMs = Math.max(0, this.clock.now() - startedAt);
-    const errorJson = JSON.stringify(encodeError(reason));
+    const errorJson = errorText(reason);
     this.#complete(kind, key, { attempt, startedAt, durationMs, outputJson: null, errorJson });
   }
 
@@ -496,7 +496,7 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost, Trans
   #tellOutcome({ key, attempt, durationMs, status, errorJson }: Checkpoint): void {
     const detail = { key, attempt, durationMs: durationMs ?? 0 };
     if (status === "completed") return this.tell({ type: "stepCompleted", ...detail });
-    this.tell({ type: "stepFailed", ...detail, error: decodeError(JSON.parse(errorJson!) as StoredError) });
+    this.tell({ type: "stepFailed", ...detail, error: errorOf(errorJson!) });
   }
 
   async saveRunning(row: Checkpoint): Promise<void> {
@@ -634,7 +634,7 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost, Trans
     const waits = this.#waits?.unwritten;
     this.#end(error);
     if (error instanceof WorkflowBlockedError && !this.services.replayOnly) {
-      const errorJson = JSON.stringify(encodeError(error));
+      const errorJson = errorText(error);
       const outcome: WorkflowOutcome = {
         status: "blocked",
         outputJson: null,

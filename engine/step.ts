@@ -7,7 +7,7 @@ import { Scope } from "./scope.ts";
 import { encodeValue } from "./serialize.ts";
 import type { Statement } from "./store/database.ts";
 import type { Checkpoint, CheckpointKind, Publication } from "./store/rows.ts";
-import { encodeError } from "./stored_error.ts";
+import { errorText } from "./stored_error.ts";
 import type { StepFunction, StepInfo } from "./workflow.ts";
 
 /** A step that is to be run. */
@@ -312,10 +312,6 @@ function failed(
 ): StepOutcome {
   const durationMs = Math.max(0, host.clock.now() - startedAt);
   return { attempt: number, startedAt, durationMs, outputJson: null, errorJson: errorText(error) };
-}
-
-function errorText(error: unknown): string {
-  return JSON.stringify(encodeError(error));
 }
 
 /** The row of a step that runs. */

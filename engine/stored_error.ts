@@ -61,6 +61,16 @@ export function encodeError(thrown: unknown): StoredError {
   return encode(thrown, { errors: MAX_ERRORS, characters: MAX_CHARACTERS }, 0);
 }
 
+/** The text that is stored of something thrown. */
+export function errorText(thrown: unknown): string {
+  return JSON.stringify(encodeError(thrown));
+}
+
+/** The error, or the other thing thrown, of which a text was stored. @throws {SyntaxError} if it is none of those */
+export function errorOf(text: string): unknown {
+  return decodeError(JSON.parse(text) as StoredError);
+}
+
 function encode(thrown: unknown, budget: Budget, depth: number): StoredError {
   budget.errors--;
   if (!read(() => thrown instanceof Error)) return encodeThrown(thrown, budget);

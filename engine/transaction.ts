@@ -6,7 +6,7 @@ import { performStep, type StepHost, type StepOutcome, type StepTask } from "./s
 import type { Checkpoint } from "./store/rows.ts";
 import type { Ownership } from "./store/ownership.ts";
 import type { Store } from "./store/store.ts";
-import { encodeError } from "./stored_error.ts";
+import { errorText } from "./stored_error.ts";
 import type { StartedTransaction, Transactions } from "./transactions.ts";
 import type { TransactionFunction } from "./workflow.ts";
 
@@ -126,7 +126,7 @@ function ending(
         failed(error) {
           if (isLost) host.loseLease(`record transaction "${key}"`);
           else if (error instanceof StoreError) void host.stopFor(error);
-          else failed(JSON.stringify(encodeError(error)));
+          else failed(errorText(error));
         },
       });
     },
