@@ -2,25 +2,15 @@ import type { Clock } from "../clock.ts";
 import { LimitExceededError, StoreBusyError, StoreError } from "../errors.ts";
 import { randomFraction, type RandomSource } from "../random.ts";
 import type { Turns } from "../turns.ts";
-import type {
-  Batch,
-  OpenTransaction,
-  Rider,
-  SqlValue,
-  Statement,
-  TransactionRequest,
-  Write,
-} from "./database.ts";
+import type { OpenTransaction, Rider, TransactionRequest, Write } from "./database.ts";
 import type { HeldConnection } from "./held_transaction.ts";
+import { isWorthMerging, type Results, runBatch, runMerged } from "./merged_batches.ts";
 import { isBusy, type SqliteDriver, storeError } from "./sqlite_driver.ts";
 
 /** How many batches may wait. */
 const MAX_WAITING = 200_000;
 /** How many batches share a transaction: more would not make it cheaper, and would hold the lock for longer. */
 const MAX_BATCHES_PER_COMMIT = 2_000;
-/** How many statements that can be made into one are, of the largest number there is: a row then takes half the time. */
-const MERGED = [40, 8];
-const LEAST_MERGED = MERGED.at(-1)!;
 /** How long it is taken for granted that the file is still the one that was opened, in milliseconds. */
 const FILE_CHECK_INTERVAL_MS = 100;
 /** How long a rider waits for somebody else's commit before it gets one of its own, in milliseconds. */
@@ -28,9 +18,6 @@ const RIDER_PATIENCE_MS = 100;
 /** The first and the longest pause before a locked file is tried again, in milliseconds. */
 const MIN_BUSY_PAUSE_MS = 1;
 const MAX_BUSY_PAUSE_MS = 50;
-
-/** The results of a batch's statements. */
-type Results = readonly number[];
 
 /** What a commit queue works with. */
 export interface CommitQueueOptions {
@@ -202,8 +189,11 @@ export class CommitQueue {
       clock,
       location,
       runInStream: (batch) => {
-        along = this.#inStream(place).map((write) => ({ write, results: this.#runAll(write.batch) }));
-        return this.#runAll(batch);
+        along = this.#inStream(place).map((write) => ({
+          write,
+          results: runBatch(this.driver, write.batch),
+        }));
+        return runBatch(this.driver, batch);
       },
       release: (isCommitted) => {
         this.#leave(place);
@@ -237,15 +227,16 @@ export class CommitQueue {
   }
 
   /** Commits a group in one transaction. @throws what SQLite throws; nothing is committed then */
-  #commit(group: readonly Write[], merge = group.length >= LEAST_MERGED): Results[] {
+  #commit(group: readonly Write[], merge = isWorthMerging(group.length)): Results[] {
     const { driver } = this;
     this.#checkFile();
     this.#commits++;
     const [first] = group;
-    if (group.length === 1 && first!.batch.length === 1) return [this.#runAll(first!.batch)];
+    if (group.length === 1 && first!.batch.length === 1) return [runBatch(driver, first!.batch)];
     driver.run("BEGIN IMMEDIATE", []);
     try {
-      const counts = merge ? this.#runMerged(group) : group.map(({ batch }) => this.#runAll(batch));
+      const batches = group.map(({ batch }) => batch);
+      const counts = merge ? runMerged(driver, batches) : batches.map((batch) => runBatch(driver, batch));
       if (counts !== undefined) {
         driver.run("COMMIT", []);
         return counts;
@@ -268,47 +259,6 @@ export class CommitQueue {
     if (Math.abs(now - this.#fileCheckedAt) < FILE_CHECK_INTERVAL_MS) return;
     this.options.checkFile();
     this.#fileCheckedAt = now;
-  }
-
-  /** Runs a group with as few statements as it takes. @returns undefined if it has to be told which row was not changed */
-  #runMerged(group: readonly Write[]): Results[] | undefined {
-    const results: Results[] = [];
-    for (let i = 0; i < group.length;) {
-      const count = countMergeable(group, i);
-      if (count === 1) {
-        results.push(this.#runAll(group[i++]!.batch));
-        continue;
-      }
-      const together = this.#runTogether(group, i, count);
-      if (together === undefined) return undefined;
-      for (const each of together) results.push(each);
-      i += count;
-    }
-    return results;
-  }
-
-  /** Runs the next batches of a group as one. @returns undefined if one of their statements has changed nothing */
-  #runTogether(group: readonly Write[], from: number, count: number): Results[] | undefined {
-    const results = Array.from({ length: count }, (): number[] => []);
-    const { batch } = group[from]!;
-    for (let place = 0; place < batch.length; place++) {
-      const { sql, params } = merged(group, place, { from, count });
-      if (this.driver.run(sql, params) !== count) return undefined;
-      const { givesKey } = batch[place]!;
-      // Rows that are inserted one after the other in a transaction get keys that follow each other.
-      const firstKey = givesKey ? this.driver.lastKey() - count + 1 : 0;
-      for (let i = 0; i < count; i++) results[i]!.push(givesKey ? firstKey + i : 1);
-    }
-    return results;
-  }
-
-  #runAll(batch: Batch): number[] {
-    const results: number[] = [];
-    for (const { sql, params, givesKey } of batch) {
-      const rows = this.driver.run(sql, params);
-      results.push(givesKey && rows > 0 ? this.driver.lastKey() : rows);
-    }
-    return results;
   }
 
   /**
@@ -381,40 +331,6 @@ interface WaitingTransaction {
 interface Along {
   readonly write: Write;
   readonly results: Results;
-}
-
-/** How many of the next batches of a group can be made into one, being of the same statements. */
-function countMergeable(group: readonly Write[], from: number): number {
-  const first = group[from]!.batch;
-  if (first.length === 0) return 1;
-  let alike = 0;
-  for (let i = from; i < group.length && alike < MERGED[0]!; i++, alike++) {
-    if (!isMergeable(first, group[i]!.batch)) break;
-  }
-  return MERGED.find((count) => count <= alike) ?? 1;
-}
-
-function isMergeable(one: Batch, other: Batch): boolean {
-  if (one.length !== other.length) return false;
-  for (let i = 0; i < one.length; i++) {
-    if (one[i]!.several === undefined || one[i]!.several !== other[i]!.several) return false;
-  }
-  return true;
-}
-
-/** One statement that does as much as those in the same place of the next batches. */
-function merged(
-  group: readonly Write[],
-  place: number,
-  { from, count }: { from: number; count: number },
-): Statement {
-  const { several, params: { length } } = group[from]!.batch[place]!;
-  const params: SqlValue[] = new Array(count * length);
-  for (let i = 0; i < count; i++) {
-    const ofOne = group[from + i]!.batch[place]!.params;
-    for (let j = 0; j < length; j++) params[i * length + j] = ofOne[j]!;
-  }
-  return { sql: several!(count), params };
 }
 
 /** Tells that a batch cannot even wait: later, as with one that fails. */
