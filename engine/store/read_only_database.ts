@@ -1,7 +1,8 @@
 import { StoreError, StoreOpenError } from "../errors.ts";
 import type { Database, Liveness, OpenTransaction, Row, Statement, Write } from "./database.ts";
 import { closedError, refuse } from "./commit_queue.ts";
-import { pragma, SCHEMA_VERSION, schemaVersion } from "./schema.ts";
+import { pragma, schemaVersion } from "./migrate.ts";
+import { SCHEMA_VERSION } from "./schema.ts";
 import { claimFile, loadSqlite, openError, realPath, type SqliteOptions } from "./sqlite_database.ts";
 import { type SqliteDriver, storeError } from "./sqlite_driver.ts";
 

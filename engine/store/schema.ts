@@ -1,15 +1,12 @@
-import { StoreOpenError } from "../errors.ts";
-import type { SqliteDriver } from "./sqlite_driver.ts";
-
 /**
- * The tables of a store, and how an older file is brought up to date. Times are milliseconds since 1970, durations
+ * The tables of a store, as they have come about version by version. Times are milliseconds since 1970, durations
  * milliseconds, ids of runs and executors random integers that are shown as `r_` and twelve hexadecimal digits.
  *
  * @module
  */
 
 /** "StpW": marks a SQLite file as one of ours (`PRAGMA application_id`). */
-const APPLICATION_ID = 0x53747057;
+export const APPLICATION_ID = 0x53747057;
 
 /** Whether a row of a trigger waits in its queue for a place: SQL. */
 function isInLine(row: "OLD" | "NEW"): string {
@@ -31,7 +28,7 @@ const HOLD_LAST = `
         SELECT partition_concurrency FROM queues WHERE queue = NEW.queue);`;
 
 /** The statements that lead from each version (`PRAGMA user_version`) to the next. Never changed, only added to. */
-const MIGRATIONS: readonly string[] = [
+export const MIGRATIONS: readonly string[] = [
   `
   CREATE TABLE workflows (
     workflow INTEGER PRIMARY KEY,      -- the short key that other tables use
@@ -327,71 +324,3 @@ export const OWN_NAMES: readonly string[] = [
 
 /** The version of the schema that this code reads and writes. */
 export const SCHEMA_VERSION = MIGRATIONS.length;
-
-/**
- * Brings the file to this code's schema, in one transaction.
- *
- * @throws {StoreOpenError} if the file's schema is newer, or if it is another application's
- */
-export function migrate(driver: SqliteDriver, location: string): void {
-  if (schemaVersion(driver, location) === SCHEMA_VERSION) return;
-  driver.exec("BEGIN IMMEDIATE");
-  try {
-    // Another process may have done it since.
-    const version = schemaVersion(driver, location);
-    for (const migration of MIGRATIONS.slice(version)) driver.exec(migration);
-    driver.exec(`PRAGMA user_version = ${SCHEMA_VERSION}`);
-    driver.exec(`PRAGMA application_id = ${APPLICATION_ID}`);
-    driver.exec("COMMIT");
-  } catch (error) {
-    try {
-      driver.exec("ROLLBACK");
-    } catch {
-      // SQLite has already rolled back by itself; the first error says why.
-    }
-    throw error;
-  }
-}
-
-/**
- * The version of the file's schema, 0 for a new one.
- *
- * @throws {StoreOpenError} if it is newer than this code's, or another application's
- */
-export function schemaVersion(driver: SqliteDriver, location: string): number {
-  const version = pragma(driver, "user_version") as number;
-  const application = pragma(driver, "application_id") as number;
-  if (application !== APPLICATION_ID && (application !== 0 || version !== 0)) {
-    throw new StoreOpenError(
-      `Cannot open "${location}": wanted a new file or a Stepwell store, found the SQLite file of another ` +
-        `application (application_id ${application}, user_version ${version})`,
-    );
-  }
-  if (version === 0) refuseClash(driver, location);
-  if (version > SCHEMA_VERSION) {
-    throw new StoreOpenError(
-      `Cannot open "${location}": wanted schema version ${SCHEMA_VERSION} or older, found ${version}, ` +
-        `which a newer Stepwell has written`,
-    );
-  }
-  return version;
-}
-
-/** Refuses a file that has a table of its own under a name that the store needs. */
-function refuseClash(driver: SqliteDriver, location: string): void {
-  const [clash] = driver.all(
-    `SELECT type, name FROM sqlite_master WHERE name IN (${OWN_NAMES.map(() => "?").join(", ")})`,
-    OWN_NAMES,
-  );
-  // Another process may have made the store since the version was read.
-  if (clash === undefined || pragma(driver, "user_version") !== 0) return;
-  throw new StoreOpenError(
-    `Cannot open "${location}": wanted a file in which the names ${OWN_NAMES.join(", ")} are free, ` +
-      `found the ${clash.type} "${clash.name}"`,
-  );
-}
-
-/** The value of a pragma. */
-export function pragma(driver: SqliteDriver, name: string): unknown {
-  return Object.values(driver.all(`PRAGMA ${name}`, [])[0] ?? {})[0];
-}

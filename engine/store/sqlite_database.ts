@@ -18,7 +18,7 @@ import { openBuiltin } from "./builtin_driver.ts";
 import { CommitWatch } from "./commit_watch.ts";
 import { closedError, CommitQueue, refuse } from "./commit_queue.ts";
 import { ProcessLocks } from "./process_lock.ts";
-import { migrate, pragma, schemaVersion } from "./schema.ts";
+import { migrate, pragma, schemaVersion } from "./migrate.ts";
 
 /** How a SQLite file is opened. */
 export interface SqliteOptions {

@@ -1,6 +1,7 @@
 import { StoreError, StoreOpenError } from "@stepwell/stepwell";
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { migrate, SCHEMA_VERSION, schemaVersion } from "../../engine/store/schema.ts";
+import { migrate, schemaVersion } from "../../engine/store/migrate.ts";
+import { SCHEMA_VERSION } from "../../engine/store/schema.ts";
 import type { SqliteDriver } from "../../engine/store/sqlite_driver.ts";
 import { startChild } from "../child_process.ts";
 import { query } from "../raw_sqlite.ts";
