@@ -1,22 +1,18 @@
-import { Engine, type ExecutorSummary } from "../mod.ts";
-import { requireDatabase } from "./database.ts";
-import { locationOf, sqliteOf } from "./execution_flags.ts";
+import type { ExecutorSummary } from "../mod.ts";
 import { ExitStatus } from "./exit_status.ts";
 import { formatMoment } from "./format_time.ts";
 import type { Invocation } from "./invocation.ts";
+import { openStored } from "./open_stored.ts";
 import { stdout } from "./output.ts";
 import { palette } from "./paint.ts";
-import { toJson } from "./plain_json.ts";
+import { printReport } from "./print_report.ts";
 import { table } from "./table.ts";
 
 /** `executors`: the processes that run workflows, or are ready to. */
 export async function executors({ flags }: Invocation): Promise<ExitStatus> {
-  const location = locationOf(flags);
-  await requireDatabase(location);
-  await using engine = await Engine.open(location, { sqlite: sqliteOf(flags) });
+  await using engine = await openStored(flags);
   const found = await engine.executors();
-  if (flags.has("json")) stdout.write(toJson({ executors: found.map(report) }) + "\n");
-  else for (const line of lines(found)) stdout.write(line + "\n");
+  printReport(flags, { json: { executors: found.map(report) }, lines: () => lines(found) });
   return ExitStatus.completed;
 }
 

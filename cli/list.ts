@@ -1,14 +1,13 @@
-import { Engine, type WorkflowStatus, type WorkflowSummary } from "../mod.ts";
+import type { WorkflowStatus, WorkflowSummary } from "../mod.ts";
 import { parseCount } from "./count_flag.ts";
-import { requireDatabase } from "./database.ts";
 import { describeError } from "./describe_error.ts";
-import { locationOf, sqliteOf } from "./execution_flags.ts";
 import { ExitStatus } from "./exit_status.ts";
 import { formatMoment } from "./format_time.ts";
 import type { Invocation } from "./invocation.ts";
+import { openStored } from "./open_stored.ts";
 import { stdout } from "./output.ts";
 import { palette } from "./paint.ts";
-import { toJson } from "./plain_json.ts";
+import { printReport } from "./print_report.ts";
 import { printableLine } from "./printable.ts";
 import { statusColour } from "./status_colour.ts";
 import { table } from "./table.ts";
@@ -20,15 +19,15 @@ const DEFAULT_LIMIT = 50;
 export async function list({ flags }: Invocation): Promise<ExitStatus> {
   const limit = parseCount("limit", flags.get("limit")?.[0]) ?? DEFAULT_LIMIT;
   const status = flags.get("status") as WorkflowStatus[] | undefined;
-  const location = locationOf(flags);
-  await requireDatabase(location);
-  await using engine = await Engine.open(location, { sqlite: sqliteOf(flags) });
+  await using engine = await openStored(flags);
   const found = await engine.list({ status, limit: limit + 1 });
   const more = found.length > limit;
   const workflows = found.slice(0, limit);
 
-  if (flags.has("json")) stdout.write(toJson({ workflows: workflows.map(summary), more }) + "\n");
-  else for (const line of lines(workflows, more)) stdout.write(line + "\n");
+  printReport(flags, {
+    json: { workflows: workflows.map(summary), more },
+    lines: () => lines(workflows, more),
+  });
   return ExitStatus.completed;
 }
 

@@ -1,26 +1,22 @@
-import { Engine, type QueueSummary } from "../mod.ts";
-import { requireDatabase } from "./database.ts";
-import { locationOf, sqliteOf } from "./execution_flags.ts";
+import type { QueueSummary } from "../mod.ts";
 import { ExitStatus } from "./exit_status.ts";
 import { formatDuration, formatMoment } from "./format_time.ts";
 import type { Invocation } from "./invocation.ts";
+import { openStored } from "./open_stored.ts";
 import { stdout } from "./output.ts";
 import { palette } from "./paint.ts";
-import { toJson } from "./plain_json.ts";
+import { printReport } from "./print_report.ts";
 import { printableLine } from "./printable.ts";
 import { refuse } from "./refuse.ts";
 import { table } from "./table.ts";
 
 /** `queues`: the queues with their limits, after pausing some and resuming others. */
 export async function queues({ flags }: Invocation): Promise<ExitStatus> {
-  const location = locationOf(flags);
-  await requireDatabase(location);
-  await using engine = await Engine.open(location, { sqlite: sqliteOf(flags) });
+  await using engine = await openStored(flags);
   for (const name of flags.get("pause") ?? []) await engine.pauseQueue(name).catch(refuse);
   for (const name of flags.get("resume") ?? []) await engine.resumeQueue(name).catch(refuse);
   const found = await engine.queues();
-  if (flags.has("json")) stdout.write(toJson({ queues: found.map(report) }) + "\n");
-  else for (const line of lines(found)) stdout.write(line + "\n");
+  printReport(flags, { json: { queues: found.map(report) }, lines: () => lines(found) });
   return ExitStatus.completed;
 }
 

@@ -1,9 +1,9 @@
-import { Engine, type WorkflowStatus } from "../mod.ts";
+import type { Engine, WorkflowStatus } from "../mod.ts";
 import { commandLine } from "./command_line.ts";
-import { requireDatabase } from "./database.ts";
-import { locationOf, sqliteOf } from "./execution_flags.ts";
+import { locationOf } from "./execution_flags.ts";
 import { ExitStatus } from "./exit_status.ts";
 import type { Invocation } from "./invocation.ts";
+import { openStored } from "./open_stored.ts";
 import { stdout } from "./output.ts";
 import { toJson } from "./plain_json.ts";
 import { printableLine } from "./printable.ts";
@@ -23,8 +23,7 @@ export async function request(
 ): Promise<ExitStatus> {
   const id = operands[0]!;
   const location = locationOf(flags);
-  await requireDatabase(location);
-  await using engine = await Engine.open(location, { sqlite: sqliteOf(flags) });
+  await using engine = await openStored(flags);
   await make(engine, id).catch(refuse);
   const status = await engine.handle(id).status();
   if (flags.has("json")) {

@@ -1,10 +1,9 @@
-import { Engine, type ScheduleSummary } from "../mod.ts";
+import type { ScheduleSummary } from "../mod.ts";
 import { nextTicks } from "../schedule.ts";
-import { requireDatabase } from "./database.ts";
-import { locationOf, sqliteOf } from "./execution_flags.ts";
 import { ExitStatus } from "./exit_status.ts";
 import { formatMoment } from "./format_time.ts";
 import type { Invocation } from "./invocation.ts";
+import { openStored } from "./open_stored.ts";
 import { stdout } from "./output.ts";
 import { palette } from "./paint.ts";
 import { toJson } from "./plain_json.ts";
@@ -17,9 +16,7 @@ const SHOWN_TICKS = 3;
 
 /** `schedules`: the schedules and their next ticks, after pausing some, resuming others and starting workflows of others. */
 export async function schedules({ flags }: Invocation): Promise<ExitStatus> {
-  const location = locationOf(flags);
-  await requireDatabase(location);
-  await using engine = await Engine.open(location, { sqlite: sqliteOf(flags) });
+  await using engine = await openStored(flags);
   for (const name of flags.get("pause") ?? []) await engine.pauseSchedule(name).catch(refuse);
   for (const name of flags.get("resume") ?? []) await engine.resumeSchedule(name).catch(refuse);
   const started: string[] = [];

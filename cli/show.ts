@@ -1,13 +1,14 @@
-import { Engine, type StepDetail, type WorkflowDetail } from "../mod.ts";
-import { requireDatabase } from "./database.ts";
+import type { StepDetail, WorkflowDetail } from "../mod.ts";
 import { describeError, describeErrorInFull } from "./describe_error.ts";
-import { locationOf, sqliteOf } from "./execution_flags.ts";
+import { locationOf } from "./execution_flags.ts";
 import { ExitStatus } from "./exit_status.ts";
 import { formatDuration, formatMoment } from "./format_time.ts";
 import type { Invocation } from "./invocation.ts";
+import { openStored } from "./open_stored.ts";
 import { stdout } from "./output.ts";
 import { palette } from "./paint.ts";
 import { toJson } from "./plain_json.ts";
+import { printReport } from "./print_report.ts";
 import { printableLine } from "./printable.ts";
 import { statusColour } from "./status_colour.ts";
 import { durationOf } from "./step_record.ts";
@@ -22,8 +23,7 @@ const EXCERPT_LENGTH = 60;
 export async function show({ operands, flags }: Invocation): Promise<ExitStatus> {
   const id = operands[0]!;
   const location = locationOf(flags);
-  await requireDatabase(location);
-  await using engine = await Engine.open(location, { sqlite: sqliteOf(flags) });
+  await using engine = await openStored(flags);
   const detail = await engine.get(id);
   if (detail === undefined) {
     throw new UsageError(
@@ -31,8 +31,7 @@ export async function show({ operands, flags }: Invocation): Promise<ExitStatus>
     );
   }
   const ways = waysOut(detail, { location, modules: [] });
-  if (flags.has("json")) stdout.write(toJson(report(detail, ways)) + "\n");
-  else for (const line of lines(detail, ways)) stdout.write(line + "\n");
+  printReport(flags, { json: report(detail, ways), lines: () => lines(detail, ways) });
   return ExitStatus.completed;
 }
 

@@ -1,9 +1,7 @@
-import { Engine } from "../mod.ts";
-import { requireDatabase } from "./database.ts";
-import { locationOf, sqliteOf } from "./execution_flags.ts";
 import { ExitStatus } from "./exit_status.ts";
 import type { Invocation } from "./invocation.ts";
 import { readJson } from "./json_flag.ts";
+import { openStored } from "./open_stored.ts";
 import { stdout } from "./output.ts";
 import { toJson } from "./plain_json.ts";
 import { printableLine } from "./printable.ts";
@@ -14,9 +12,7 @@ export async function signal({ operands: [id, name], flags }: Invocation): Promi
   const json = flags.get("payload")?.[0];
   const payload = json === undefined ? undefined : await readJson("payload", json);
   const idempotencyKey = flags.get("idempotency-key")?.[0];
-  const location = locationOf(flags);
-  await requireDatabase(location);
-  await using engine = await Engine.open(location, { sqlite: sqliteOf(flags) });
+  await using engine = await openStored(flags);
   await engine.signal(id!, name!, payload, { idempotencyKey }).catch(refuse);
   const status = (await engine.get(id!))?.status;
   if (flags.has("json")) {

@@ -1,24 +1,20 @@
-import { Engine, type Explanation, type Wait } from "../mod.ts";
-import { requireDatabase } from "./database.ts";
-import { locationOf, sqliteOf } from "./execution_flags.ts";
+import type { Explanation, Wait } from "../mod.ts";
 import { ExitStatus } from "./exit_status.ts";
 import { formatMoment } from "./format_time.ts";
 import type { Invocation } from "./invocation.ts";
+import { openStored } from "./open_stored.ts";
 import { stdout } from "./output.ts";
 import { palette } from "./paint.ts";
-import { toJson } from "./plain_json.ts";
+import { printReport } from "./print_report.ts";
 import { printableLine, printableText } from "./printable.ts";
 import { refuse } from "./refuse.ts";
 import { statusColour } from "./status_colour.ts";
 
 /** `why ID`: what a workflow waits for, since when and until when, who holds it, and what would move it on. */
 export async function why({ operands: [id], flags }: Invocation): Promise<ExitStatus> {
-  const location = locationOf(flags);
-  await requireDatabase(location);
-  await using engine = await Engine.open(location, { sqlite: sqliteOf(flags) });
+  await using engine = await openStored(flags);
   const explanation = await engine.why(id!).catch(refuse);
-  if (flags.has("json")) stdout.write(toJson(report(explanation)) + "\n");
-  else for (const line of lines(explanation)) stdout.write(line + "\n");
+  printReport(flags, { json: report(explanation), lines: () => lines(explanation) });
   return ExitStatus.completed;
 }
 
