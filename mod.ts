@@ -42,13 +42,18 @@ export type {
 export type { RetryOptions } from "./engine/retry.ts";
 export type { EngineEvent, EventBase, EventDetail, LogLevel } from "./engine/events.ts";
 export {
+  isWorkflow,
+  type ValidatedWorkflowOptions,
+  workflow,
+  type WorkflowOptions,
+} from "./engine/define_workflow.ts";
+export type { CannotBeStored, Unstorable, UnstorableResult } from "./engine/storable.ts";
+export {
   type AllOptions,
-  type CannotBeStored,
   type ChildOptions,
   type Compensate,
   type CompensateOptions,
   type Context,
-  isWorkflow,
   type Logger,
   type StartArguments,
   step,
@@ -59,13 +64,8 @@ export {
   type TransactionFunction,
   type TransactionOptions,
   type TransactionStartOptions,
-  type Unstorable,
-  type UnstorableResult,
-  type ValidatedWorkflowOptions,
   type WaitOptions,
   type Workflow,
-  workflow,
-  type WorkflowOptions,
 } from "./engine/workflow.ts";
 export type { SqlParameter } from "./engine/store/database.ts";
 export type { CheckpointKind, WorkflowStatus } from "./engine/store/rows.ts";

@@ -1,9 +1,10 @@
 import { Cron } from "croner";
+import { isWorkflow } from "./define_workflow.ts";
 import { refuseUnknown } from "./known_options.ts";
 import { checkName } from "./names.ts";
 import { asQueue, type Queue } from "./queue.ts";
 import { brandSchedule, type Schedule } from "./schedule.ts";
-import { isWorkflow, type Workflow } from "./workflow.ts";
+import type { Workflow } from "./workflow.ts";
 
 /** When a schedule ticks, and what it starts. */
 export interface ScheduleOptions<I> {

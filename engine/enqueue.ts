@@ -1,4 +1,5 @@
 import type { Clock } from "./clock.ts";
+import { isWorkflow } from "./define_workflow.ts";
 import { type Duration, durationMs } from "./duration.ts";
 import { LimitExceededError, QueueFullError } from "./errors.ts";
 import { refuseUnknown } from "./known_options.ts";
@@ -13,7 +14,7 @@ import type { WorkflowInput } from "./store/rows.ts";
 import type { Store } from "./store/store.ts";
 import { timeMs } from "./time.ts";
 import { inputText } from "./validation.ts";
-import { isWorkflow, type Workflow } from "./workflow.ts";
+import type { Workflow } from "./workflow.ts";
 
 /** How a workflow is put into a queue. */
 export interface EnqueueOptions<I = unknown> {

@@ -1,10 +1,11 @@
 import { type Clock, systemClock } from "./clock.ts";
+import { isWorkflow } from "./define_workflow.ts";
 import { type Duration, durationMs } from "./duration.ts";
 import type { EngineEvent } from "./events.ts";
 import { isQueue, type Queue } from "./queue.ts";
 import { type RandomSource, systemRandom } from "./random.ts";
 import { isSchedule, type Schedule } from "./schedule.ts";
-import { isWorkflow, type Workflow } from "./workflow.ts";
+import type { Workflow } from "./workflow.ts";
 
 /** How an engine is opened. */
 export interface EngineOptions {

@@ -1,3 +1,4 @@
+import { isWorkflow } from "./define_workflow.ts";
 import { LimitExceededError, WorkflowConflictError, WorkflowStateError } from "./errors.ts";
 import { durationMs } from "./duration.ts";
 import { checkName } from "./names.ts";
@@ -11,7 +12,7 @@ import { hasEnded } from "./store/records.ts";
 import type { WorkflowInput } from "./store/rows.ts";
 import type { Store } from "./store/store.ts";
 import { inputText } from "./validation.ts";
-import { isWorkflow, type TransactionStartOptions, type Workflow } from "./workflow.ts";
+import type { TransactionStartOptions, Workflow } from "./workflow.ts";
 
 /** What an outbox needs of its engine. */
 export interface OutboxServices {

@@ -1,3 +1,4 @@
+import { isWorkflow } from "./define_workflow.ts";
 import { callSite } from "./call_site.ts";
 import { performChild } from "./child.ts";
 import type { Compensation } from "./compensations.ts";
@@ -17,20 +18,19 @@ import { signalTopic } from "./store/mailbox.ts";
 import type { CheckpointKind } from "./store/rows.ts";
 import { timeMs } from "./time.ts";
 import { inputText as validInputText } from "./validation.ts";
-import {
-  type AllOptions,
-  type ChildOptions,
-  type Compensate,
-  type CompensateOptions,
-  type Context,
-  isWorkflow,
-  type Logger,
-  type StepFunction,
-  type StepOptions,
-  type TransactionFunction,
-  type TransactionOptions,
-  type WaitOptions,
-  type Workflow,
+import type {
+  AllOptions,
+  ChildOptions,
+  Compensate,
+  CompensateOptions,
+  Context,
+  Logger,
+  StepFunction,
+  StepOptions,
+  TransactionFunction,
+  TransactionOptions,
+  WaitOptions,
+  Workflow,
 } from "./workflow.ts";
 
 /** How often undoing a step is tried, where nothing else is said. */

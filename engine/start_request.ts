@@ -5,13 +5,14 @@
  */
 
 import type { Clock } from "./clock.ts";
+import { isWorkflow } from "./define_workflow.ts";
 import { type Duration, durationMs } from "./duration.ts";
 import { checkName } from "./names.ts";
 import { type RandomSource, randomUuid } from "./random.ts";
 import type { RunRequest } from "./runs.ts";
 import { encodeValue } from "./serialize.ts";
 import { inputText } from "./validation.ts";
-import { isWorkflow, type Workflow } from "./workflow.ts";
+import type { Workflow } from "./workflow.ts";
 
 /** How a workflow is started. */
 export interface StartOptions<I> {

@@ -1,16 +1,16 @@
 /**
- * What a user writes: workflows, and the steps in them.
+ * What a user writes: workflows, and the steps in them. How one is defined is in define_workflow.ts.
  *
  * @module
  */
 
 import type { LogLevel } from "./events.ts";
-import { checkName } from "./names.ts";
-import { type Duration, durationMs } from "./duration.ts";
+import type { Duration } from "./duration.ts";
 import type { RetryOptions } from "./retry.ts";
 import type { Signal } from "./signal.ts";
 import type { SqlParameter } from "./store/database.ts";
-import { isSchema, type SchemaInput, type SchemaOutput, type StandardSchema } from "./standard_schema.ts";
+import type { StandardSchema } from "./standard_schema.ts";
+import type { CannotBeStored, UnstorableResult } from "./storable.ts";
 
 /**
  * A workflow: a function that survives the end of its process, and the name by which the store knows it.
@@ -30,31 +30,6 @@ export interface Workflow<I = any, O = any, V = I> {
   readonly input?: StandardSchema<I, V>;
   /** The function. */
   readonly run: (ctx: Context, input: V) => Promise<O> | O;
-}
-
-/** How a workflow is defined, besides its name and its function. */
-export interface WorkflowOptions {
-  /**
-   * Which state of its code this is, such as `"2"`. It is stored with each workflow that is started, which then goes on
-   * with the code of that version, as long as the engine is given it in its `workflows`; otherwise it is `blocked` with
-   * `UnknownVersionError`. Code without a version is one of its own.
-   */
-  version?: string;
-  /**
-   * How long it may take from its start, waiting included: then it is told by `WorkflowTimeoutError` at all that it
-   * waits for, and fails with it. Stored with the workflow, and so not moved by a restart. Unlimited by default.
-   */
-  timeout?: Duration;
-}
-
-/** How a workflow is defined that says what its input must be. */
-export interface ValidatedWorkflowOptions<Schema extends StandardSchema> extends WorkflowOptions {
-  /**
-   * What the input must be: a schema of any library that speaks [Standard Schema](https://standardschema.dev), such as
-   * Zod, Valibot or ArkType. What it refuses is refused at the start, with `ValidationError`; what it makes of the rest
-   * is stored, and given to the function.
-   */
-  input: Schema;
 }
 
 /** What is named after the workflow where one is started: the input may be left out only where the workflow takes none. */
@@ -418,131 +393,6 @@ export interface Context {
   random(): number;
   /** A random UUID. The same in a replay. Not for secrets. */
   uuid(): string;
-}
-
-/** `unknown` for a result with a part that can never be stored, `never` for any other: it picks out step functions. */
-export type UnstorableResult<T> = Unstorable<T> extends false ? never : unknown;
-
-/** What the type checker makes of a step's result that cannot be stored, so that whoever uses it is told. */
-export interface CannotBeStored<T> {
-  /** The part of the result. */
-  readonly "this step's result cannot be stored": Unstorable<T>;
-}
-
-/** `false`, or the type inside `T` that cannot be stored. Four levels deep: TypeScript has better things to do. */
-export type Unstorable<T, Depth extends unknown[] = []> = 0 extends 1 & T ? false
-  : Depth["length"] extends 4 ? false
-  // deno-lint-ignore no-explicit-any -- any function at all
-  : T extends ((...args: any[]) => unknown) | symbol | WeakKey & { deref(): unknown } | PromiseLike<unknown>
-    ? T
-  : T extends WeakMap<WeakKey, unknown> | WeakSet<WeakKey>
-    ? T extends Map<unknown, unknown> | Set<unknown> ? false : T
-  : T extends
-    string | number | bigint | boolean | null | undefined | Date | RegExp | Error | URL | URLSearchParams
-    ? false
-  : T extends ArrayBuffer | ArrayBufferView | ReadonlyMap<unknown, unknown> | ReadonlySet<unknown>
-  // A Buffer would come back without its methods, and the match of a regular expression without its groups.
-    ? "readUInt8" extends keyof T ? T : false
-  : T extends readonly (infer Item)[] ? "input" extends keyof T ? T : Unstorable<Item, [...Depth, 0]>
-  : T extends object
-    ? { [K in keyof T]-?: Unstorable<T[K], [...Depth, 0]> }[keyof T] extends infer Found
-      ? [Exclude<Found, false>] extends [never] ? false : Exclude<Found, false>
-    : never
-  : false;
-
-/** Marks a workflow, also one that another copy of this module made. */
-const BRAND = Symbol.for("@stepwell/stepwell/workflow");
-
-/**
- * Defines a workflow.
- *
- * @param name by which the store knows it: keep it when the function is renamed
- * @param run the function; given the same outcomes of its steps, it must do the same
- * @throws {TypeError | RangeError} if the name is not one
- *
- * @example
- * ```ts
- * import { Engine, workflow } from "@stepwell/stepwell";
- * import { assertEquals } from "@std/assert";
- *
- * const greet = workflow("greet", async (ctx, name: string) => {
- *   const greeting = await ctx.step("compose", () => `Hello, ${name}`);
- *   await ctx.step("send", () => console.log(greeting));
- *   return greeting;
- * });
- *
- * await using engine = await Engine.open(":memory:", { workflows: [greet] });
- * assertEquals(await engine.run(greet, { id: "greet-ada", input: "Ada" }), "Hello, Ada");
- * ```
- */
-export function workflow<I = void, O = unknown>(
-  name: string,
-  run: (ctx: Context, input: I) => Promise<O> | O,
-): Workflow<I, O>;
-/**
- * Defines a workflow that says what its input must be. Its function gets what the schema makes of it.
- *
- * @throws {TypeError} if the schema is none
- *
- * @example
- * ```ts
- * import { Engine, ValidationError, workflow } from "@stepwell/stepwell";
- * import { assertEquals, assertRejects } from "@std/assert";
- * import { z } from "zod";
- *
- * const input = z.object({ sku: z.string(), count: z.coerce.number().default(1) });
- * const order = workflow("order", { input }, (ctx, { sku, count }) => ctx.step("pick", () => `${count} × ${sku}`));
- *
- * await using engine = await Engine.open(":memory:");
- * assertEquals(await engine.run(order, { input: { sku: "A1" } }), "1 × A1");
- * const wrong = { sku: 7 } as unknown as { sku: string };
- * const error = await assertRejects(() => engine.run(order, { input: wrong }), ValidationError);
- * assertEquals(error.issues[0]!.path, ["sku"]);
- * ```
- */
-export function workflow<Schema extends StandardSchema, O = unknown>(
-  name: string,
-  options: ValidatedWorkflowOptions<Schema>,
-  run: (ctx: Context, input: SchemaOutput<Schema>) => Promise<O> | O,
-): Workflow<SchemaInput<Schema>, O, SchemaOutput<Schema>>;
-/** Defines a workflow, with options. */
-export function workflow<I = void, O = unknown>(
-  name: string,
-  options: WorkflowOptions,
-  run: (ctx: Context, input: I) => Promise<O> | O,
-): Workflow<I, O>;
-export function workflow<I, O>(
-  name: string,
-  ...rest:
-    | readonly [WorkflowOptions & { input?: StandardSchema<I> }, WorkflowFunction<I, O>]
-    | readonly [WorkflowFunction<I, O>]
-): Workflow<I, O> {
-  const [options, run] = rest.length === 1 ? [{}, rest[0]] : rest;
-  checkName(name, "a workflow's name");
-  if (typeof run !== "function") {
-    throw new TypeError(`Cannot define workflow "${name}": wanted a function, found ${typeof run}`);
-  }
-  const { version, timeout, input } = options;
-  if (input !== undefined && !isSchema(input)) {
-    throw new TypeError(`Cannot define workflow "${name}": wanted a Standard Schema for its input`);
-  }
-  if (version !== undefined) checkName(version, `the version of workflow "${name}"`);
-  const timeoutMs = timeout === undefined ? undefined : durationMs(timeout, `timeout of workflow "${name}"`);
-  const definition = {
-    name,
-    run,
-    ...version !== undefined && { version },
-    ...timeoutMs !== undefined && { timeoutMs },
-    ...input !== undefined && { input },
-  };
-  return Object.freeze(Object.defineProperty(definition, BRAND, { value: true }));
-}
-
-type WorkflowFunction<I, O> = (ctx: Context, input: I) => Promise<O> | O;
-
-/** Whether a value is a workflow that {@linkcode workflow} made. */
-export function isWorkflow(value: unknown): value is Workflow {
-  return typeof value === "object" && value !== null && BRAND in value;
 }
 
 /** A step whose result cannot be stored: see the other {@linkcode Context.step}. */

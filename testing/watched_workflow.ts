@@ -9,7 +9,7 @@ import type {
   Transaction,
   Workflow,
 } from "../engine/workflow.ts";
-import { isWorkflow } from "../engine/workflow.ts";
+import { isWorkflow } from "../engine/define_workflow.ts";
 import type { StepMoment } from "./faults.ts";
 import { never } from "./life_database.ts";
 
