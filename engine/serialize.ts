@@ -9,7 +9,6 @@
  */
 
 import { LimitExceededError, SerializationError, StoreError } from "./errors.ts";
-import { findLossy } from "./lossy.ts";
 import { decodeError, encodeError, type StoredError } from "./stored_error.ts";
 
 const RICH_PREFIX = '{"$devalue":';
@@ -128,6 +127,7 @@ async function loadRich(): Promise<void> {
 
 async function encodeRich(value: unknown, what: string, maxBytes: number): Promise<string> {
   if (rich === undefined) await loadRich();
+  const { findLossy } = await import("./lossy.ts");
   const lossy = findLossy(value);
   if (lossy !== undefined) throw unstorable(what, lossy.path, lossy.found);
   let text: string;
