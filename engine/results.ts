@@ -6,7 +6,8 @@
 
 import { blockedError } from "./claim.ts";
 import type { FollowHost } from "./follow.ts";
-import { Parked, type Run } from "./run.ts";
+import type { Run } from "./run.ts";
+import { Parked } from "./run_result.ts";
 import { decodeStored } from "./serialize.ts";
 import { hasEnded, type WorkflowRecord } from "./store/records.ts";
 import type { Store } from "./store/store.ts";

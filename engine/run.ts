@@ -17,6 +17,7 @@ import { runName } from "./ids.ts";
 import { abandonedStep, type Ended, withStorableOutput, workflowOutcome } from "./outcome.ts";
 import { randomId, type RandomSource } from "./random.ts";
 import { Patches, type PatchesHost } from "./patches.ts";
+import { RunResult } from "./run_result.ts";
 import { RunningRows } from "./running_rows.ts";
 import { Scope } from "./scope.ts";
 import { decodeValue } from "./serialize.ts";
@@ -30,7 +31,6 @@ import {
   isPublication,
   type Publication,
   type WorkflowInput,
-  type WorkflowOutcome,
 } from "./store/rows.ts";
 import type { ArrivedRow, Store } from "./store/store.ts";
 import { errorOf, errorText } from "./stored_error.ts";
@@ -70,12 +70,6 @@ export interface RunHost extends ChildrenHost {
   linger(): (() => void) | undefined;
 }
 
-/** The end of a run whose workflow is let go while it waits. */
-export class Parked {
-  /** @param dueAt when it is taken up again at the latest; null for only when a message comes */
-  constructor(readonly dueAt: number | null) {}
-}
-
 /** What a run begins with. */
 export interface RunStart {
   readonly owner: Ownership;
@@ -111,11 +105,9 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost, Trans
   readonly rows: RunningRows;
   /** The workflow's children. */
   readonly children: Children;
-  readonly #result = Promise.withResolvers<unknown>();
-  #settled = false;
+  readonly #result: RunResult;
   /** Whether a write has found the run to own the workflow since the lease was checked last. */
   #heard = true;
-  #mustRelease = false;
   #over = false;
   #stopping = false;
   #execution: Execution;
@@ -145,6 +137,9 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost, Trans
     this.store = services.store;
     this.maxValueBytes = services.maxValueBytes;
     this.maxSteps = services.maxSteps;
+    this.#result = new RunResult((detail) => {
+      if (this.observed) this.tell(detail);
+    });
     if (services.alwaysReplay) this.#begun = new Map();
     this.rows = new RunningRows(services.store, start.owner, {
       lost: () => this.loseLease("record the running steps"),
@@ -169,9 +164,14 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost, Trans
     return this.#result.promise;
   }
 
-  /** Whether the run has ended without being able to release the workflow. */
+  /** See {@linkcode RunResult.ended}. */
+  get ended(): Promise<number | null | undefined> {
+    return this.#result.ended;
+  }
+
+  /** See {@linkcode RunResult.mustRelease}. */
   get mustRelease(): boolean {
-    return this.#mustRelease;
+    return this.#result.mustRelease;
   }
 
   get over(): boolean {
@@ -208,14 +208,6 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost, Trans
       runId: runName(this.run),
       ...detail,
     });
-  }
-
-  /** Settled when the run is over: when its workflow, let go to wait, is due; undefined if it is not let go to wait. */
-  get ended(): Promise<number | null | undefined> {
-    return this.#result.promise.then(
-      (result) => result instanceof Parked ? result.dueAt : undefined,
-      () => undefined,
-    );
   }
 
   /** What the run waits for: most have nothing. */
@@ -607,10 +599,10 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost, Trans
       const { parentId } = this.start.input;
       const ending = { abandoned, waited, children, ...parentId !== undefined && { parentId } };
       if (!await this.store.finish(this.start.owner, stored, ending)) {
-        return this.#reject(new LeaseLostError(this.workflowId, runName(this.run), "record the outcome"));
+        return this.#result.suspended(this.#leaseLost("record the outcome"));
       }
-      this.#settled = true;
-      this.#tellEnd(stored, error);
+      if (stored.status === "completed") this.#result.completed(decodeValue(stored.outputJson));
+      else this.#result.failed(stored.status === "cancelled" ? "cancelled" : "failed", error);
       if (parentId !== undefined) this.services.host.told(parentId);
       await this.children.tell(children);
     } catch (error) {
@@ -618,54 +610,33 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost, Trans
     }
   }
 
-  #tellEnd(stored: WorkflowOutcome, error: unknown): void {
-    if (stored.status === "completed") {
-      const output = decodeValue(stored.outputJson);
-      if (this.observed) this.tell({ type: "completed", output });
-      return this.#result.resolve(output);
-    }
-    if (this.observed) this.tell({ type: stored.status === "cancelled" ? "cancelled" : "failed", error });
-    this.#result.reject(error);
-  }
-
   /** Ends the run for an error that is not the workflow's: it is blocked, or left as its last checkpoint has it. */
   async stopFor(error: unknown): Promise<void> {
-    if (this.#over) return this.#leave(error);
+    if (this.#over) return this.#result.left(error);
     const waits = this.#waits?.unwritten;
     this.#end(error);
     if (error instanceof WorkflowBlockedError && !this.services.replayOnly) {
-      const errorJson = errorText(error);
-      const outcome: WorkflowOutcome = {
+      const { clock, store } = this;
+      const outcome = {
         status: "blocked",
         outputJson: null,
-        errorJson,
-        at: this.clock.now(),
-      };
+        errorJson: errorText(error),
+        at: clock.now(),
+      } as const;
       try {
-        if (await this.store.block(this.start.owner, outcome, waits)) {
-          this.#settled = true;
-          if (this.observed) this.tell({ type: "blocked", error });
-          return this.#result.reject(error);
-        }
-        error = new LeaseLostError(this.workflowId, runName(this.run), "block the replay");
+        if (await store.block(this.start.owner, outcome, waits)) return this.#result.blocked(error);
+        error = this.#leaseLost("block the replay");
       } catch (storeError) {
         error = storeError;
       }
     }
-    this.#leave(error);
+    this.#result.left(error);
   }
 
   /** Ends a run that only replays: it has got to where its workflow would go on. */
   #endReplay(): void {
-    this.#settled = true;
     this.#end(new EngineClosedError(`Cannot go on with workflow "${this.workflowId}": it was only replayed`));
-    this.#result.resolve(undefined);
-  }
-
-  /** Ends the run without an outcome, and with the workflow still in its name. */
-  #leave(error: unknown): void {
-    if (!this.#settled) this.#mustRelease = true;
-    this.#reject(error);
+    this.#result.replayed();
   }
 
   /** Finds out whether the lease has passed to another run, unless a write has told since the last time. */
@@ -683,26 +654,19 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost, Trans
 
   /** Ends the run: its workflow is let go to wait. */
   parked(dueAt: number | null): void {
-    this.#settled = true;
     this.#end(undefined);
-    if (this.observed) {
-      this.tell({ type: "waiting", ...dueAt !== null && { until: new Date(dueAt) } });
-    }
-    this.#result.resolve(new Parked(dueAt));
+    this.#result.parked(dueAt);
   }
 
   loseLease(doing: string): void {
     if (this.#over) return;
-    const error = new LeaseLostError(this.workflowId, runName(this.run), doing);
+    const error = this.#leaseLost(doing);
     this.#end(error, error);
-    this.#reject(error);
+    this.#result.suspended(error);
   }
 
-  #reject(error: unknown): void {
-    if (this.#settled) return;
-    this.#settled = true;
-    if (this.observed) this.tell({ type: "suspended", error });
-    this.#result.reject(error);
+  #leaseLost(doing: string): LeaseLostError {
+    return new LeaseLostError(this.workflowId, runName(this.run), doing);
   }
 
   /**
@@ -735,9 +699,9 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost, Trans
     this.#end(error);
     try {
       await this.store.release(this.start.owner, this.clock.now(), waits);
-      this.#reject(error);
+      this.#result.suspended(error);
     } catch (storeError) {
-      this.#leave(storeError);
+      this.#result.left(storeError);
     }
   }
 
