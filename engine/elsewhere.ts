@@ -10,14 +10,6 @@ const INTERVAL_MS = 300;
 /** How many workflows are looked at at a time. */
 const PAGE = 500;
 
-/** A workflow that another process runs. */
-interface Absent {
-  /** Its code. */
-  readonly workflow: Workflow;
-  /** Whether nobody waited for it at the last look. */
-  isForgotten: boolean;
-}
-
 /** What it takes to see to them. */
 export interface ElsewhereOptions {
   readonly store: Store;
@@ -29,8 +21,10 @@ export interface ElsewhereOptions {
   readonly waiting: ReadonlyMap<string, Workflow>;
   /** Whether anybody waits for a workflow here, or for its parent. */
   readonly isAwaited: (workflowId: string, parentId: string | undefined) => boolean;
-  /** A workflow waits no more, and is nothing for this process to take up. */
+  /** A workflow waits here no more. */
   readonly forget: (workflowId: string) => void;
+  /** A workflow waits again that another process had taken up. */
+  readonly waitFor: (workflow: Workflow, workflowId: string, dueAt: number | null) => void;
   /** Takes a workflow up that nobody runs. */
   readonly takeUp: (workflowId: string, workflow: Workflow) => void;
 }
@@ -38,48 +32,70 @@ export interface ElsewhereOptions {
 /**
  * The workflows that this process has let go while they wait, and that others may have taken up.
  *
- * Owns: those that others run, as long as anybody waits for them here. Does not own: who may run a workflow (claim.ts).
+ * Owns: those that others run. Does not own: who may run a workflow (claim.ts).
  *
- * 1. One whose process is lost, or has let it go, is taken up here, whether this engine works or not: who waits for it
- *    would wait for ever.
+ * 1. One whose process is lost, or has let it go, is this process's again, whether this engine works or not: who waits for
+ *    it would wait for ever.
  * 2. One that has ended, or was blocked, in another process is forgotten.
- * 3. While no other process commits, and none runs such a workflow, there is nothing to look for.
+ * 3. While no other process commits, and nobody here waits for what one runs, there is nothing to look for.
  */
 export class Elsewhere {
-  readonly #absent = new Map<string, Absent>();
+  /** Those that others run, with their code. */
+  readonly #absent = new Map<string, Workflow>();
   /** Those that are still to be looked at since the last commit of another process. */
   #left: string[] = [];
   #isNews = false;
+  /** Whether anybody waited, at the last look, for what another process runs. */
+  #isAwaited = false;
   #stopWatching: (() => void) | undefined;
   #cancelLook: (() => void) | undefined;
+  #looking = false;
+  #closed = false;
 
   constructor(private readonly options: ElsewhereOptions) {}
 
-  /** Whether there are none. */
-  get isEmpty(): boolean {
-    return this.#absent.size === 0;
-  }
-
   /** Begins to look, if it has not yet. */
   start(): void {
+    if (this.#closed) return;
     this.#stopWatching ??= this.options.store.watch(() => {
       this.#isNews = true;
       this.#lookLater();
     });
   }
 
+  /** Rests while there is nothing that others might run. */
+  rest(): void {
+    if (this.#absent.size > 0) return;
+    this.#stopWatching?.();
+    this.#stopWatching = undefined;
+    this.#cancelLook?.();
+    this.#cancelLook = undefined;
+    this.#left = [];
+    this.#isNews = false;
+  }
+
   /** Notes a workflow that another process runs. */
   add(workflowId: string, workflow: Workflow): void {
-    this.#absent.set(workflowId, { workflow, isForgotten: false });
+    if (this.#closed) return;
+    this.#absent.set(workflowId, workflow);
     this.start();
+    this.#isNews = true;
     this.#lookLater();
   }
 
+  /** Somebody begins to wait for a workflow. */
+  awaited(workflowId: string): void {
+    if (this.#absent.has(workflowId)) this.#lookLater();
+  }
+
   #lookLater(): void {
+    if (this.#closed || this.#looking) return;
     this.#cancelLook ??= this.options.clock.setTimer(INTERVAL_MS, async () => {
-      await this.#look();
       this.#cancelLook = undefined;
-      const isMore = this.#left.length > 0 || this.#isNews || !this.isEmpty;
+      this.#looking = true;
+      await this.#look();
+      this.#looking = false;
+      const isMore = this.#left.length > 0 || this.#isNews || this.#isAwaited || this.#absent.size > PAGE;
       if (isMore && this.#stopWatching !== undefined) this.#lookLater();
     }, { background: true });
   }
@@ -90,10 +106,12 @@ export class Elsewhere {
       this.#left = [...this.options.waiting.keys()];
     }
     const page = [...[...this.#absent.keys()].slice(0, PAGE), ...this.#left.splice(0, PAGE)];
+    this.#isAwaited = false;
+    const lost = new Map<number, boolean>();
     try {
       const found = await this.options.store.owned(page);
-      for (const id of page) {
-        if (this.#absent.has(id)) this.#seeToAbsent(id, found.get(id));
+      for (const id of this.#closed ? [] : page) {
+        if (this.#absent.has(id)) this.#seeToAbsent(id, found.get(id), lost);
         else this.#seeToWaiting(id, found.get(id));
       }
     } catch (error) {
@@ -107,41 +125,39 @@ export class Elsewhere {
     const workflow = waiting.get(workflowId);
     if (workflow === undefined || found?.status === "waiting" || found?.executor === self) return;
     if (found?.status === "pending") return takeUp(workflowId, workflow);
-    if (found?.status === "running") this.#absent.set(workflowId, { workflow, isForgotten: false });
+    if (found?.status === "running") {
+      this.#absent.set(workflowId, workflow);
+      this.#isNews = true;
+    }
     forget(workflowId);
   }
 
-  #seeToAbsent(workflowId: string, found: Owned | undefined): void {
-    const absent = this.#absent.get(workflowId)!;
-    if (found === undefined || hasEnded(found.status) || found.status === "blocked") {
-      this.#absent.delete(workflowId);
-    } else if (!this.options.isAwaited(workflowId, found.parentId)) {
-      // Who waits may be about to look, and wait again.
-      if (absent.isForgotten) this.#absent.delete(workflowId);
-      absent.isForgotten = true;
-    } else if (found.status !== "running" || this.#isLost(found)) {
-      this.#absent.delete(workflowId);
-      this.options.takeUp(workflowId, absent.workflow);
-    } else {
-      absent.isForgotten = false;
-      // To the end of the line, so that all come to be looked at.
-      this.#absent.delete(workflowId);
-      this.#absent.set(workflowId, absent);
-    }
+  /** @param lost what was found of executors in this look */
+  #seeToAbsent(workflowId: string, found: Owned | undefined, lost: Map<number, boolean>): void {
+    const { self, isAwaited, waitFor, takeUp } = this.options;
+    const workflow = this.#absent.get(workflowId)!;
+    this.#absent.delete(workflowId);
+    if (found === undefined || hasEnded(found.status) || found.status === "blocked") return;
+    if (found.executor === self) return;
+    if (found.status === "waiting") return waitFor(workflow, workflowId, found.dueAt);
+    if (found.status === "pending" || this.#isLost(found, lost)) return takeUp(workflowId, workflow);
+    // To the end of the line, so that all come to be looked at.
+    this.#absent.set(workflowId, workflow);
+    this.#isAwaited ||= isAwaited(workflowId, found.parentId);
   }
 
-  #isLost({ executor, leaseUntil }: Owned): boolean {
+  #isLost({ executor, leaseUntil }: Owned, lost: Map<number, boolean>): boolean {
+    if (executor === null) return true;
     const { executors, clock } = this.options;
-    return executor === null || executors.isLost({ executor, leaseUntil }, clock.now());
+    const known = lost.get(executor) ?? executors.isLost({ executor, leaseUntil }, clock.now());
+    lost.set(executor, known);
+    return known;
   }
 
   /** Looks no more. */
-  stop(): void {
-    this.#stopWatching?.();
-    this.#stopWatching = undefined;
-    this.#cancelLook?.();
-    this.#cancelLook = undefined;
+  close(): void {
     this.#absent.clear();
-    this.#left = [];
+    this.rest();
+    this.#closed = true;
   }
 }

@@ -552,13 +552,13 @@ export class Engine implements AsyncDisposable {
   enqueue<I, O>(
     // deno-lint-ignore no-explicit-any -- what its function is given does not matter here
     workflow: Workflow<I, O, any>,
-    options: EnqueueOptions<I> & { input: I },
+    options: EnqueueOptions<NoInfer<I>> & { input: NoInfer<I> },
   ): Promise<Handle<O>>;
   /** The same for a workflow that takes no input. */
   enqueue<I, O>(
     // deno-lint-ignore no-explicit-any -- what its function is given does not matter here
     workflow: Workflow<I, O, any>,
-    ...options: StartArguments<I, EnqueueOptions<I>>
+    ...options: StartArguments<NoInfer<I>, EnqueueOptions<NoInfer<I>>>
   ): Promise<Handle<O>>;
   /** The same for one that is given by its name: what it takes is not known here. */
   enqueue<I, O>(workflow: string, options?: EnqueueOptions<I>): Promise<Handle<O>>;
@@ -711,7 +711,9 @@ export class Engine implements AsyncDisposable {
 
   #changeOf(id: string): Following {
     if (this.#closing !== undefined) throw this.#closedError();
-    return this.#followers.follow(id);
+    const following = this.#followers.follow(id);
+    this.#runs.awaited(id);
+    return following;
   }
 
   #eventsOf(id: string): AsyncIterableIterator<EngineEvent> {

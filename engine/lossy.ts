@@ -49,7 +49,8 @@ export function findLossy(value: unknown): Lossy | undefined {
     const found = lossOf(each);
     if (found !== undefined) return { path, found };
     // The first of them is to be looked at first.
-    parts.push(...partsOf(each, path).reverse());
+    const inner = partsOf(each, path);
+    for (let i = inner.length - 1; i >= 0; i--) parts.push(inner[i]!);
   }
   return undefined;
 }
@@ -103,16 +104,26 @@ function partsOf(object: object, path: string): Part[] {
 
 /** Errors are stored by what all of them have, and are looked at no further. */
 function readParts(object: object, path: string): Part[] {
-  if (Array.isArray(object)) return object.map((item, index): Part => [item, `${path}[${index}]`]);
-  if (object instanceof Map) {
-    return [...object].flatMap((
-      [key, value],
-    ): Part[] => [[key, path], [value, `${path}.get(${label(key)})`]]);
+  const parts: Part[] = [];
+  // Most of what there is are numbers and texts, which have no parts, and need no path.
+  const add = (value: unknown, ofPart: () => string) => {
+    if (typeof value === "object" && value !== null) parts.push([value, path + ofPart()]);
+  };
+  if (Array.isArray(object)) {
+    for (const [index, item] of object.entries()) add(item, () => `[${index}]`);
+  } else if (object instanceof Map) {
+    for (const [key, value] of object) {
+      add(key, () => "");
+      add(value, () => `.get(${label(key)})`);
+    }
+  } else if (object instanceof Set) {
+    for (const item of object) add(item, () => "");
+  } else {
+    const prototype = Object.getPrototypeOf(object);
+    if (prototype !== Object.prototype && prototype !== null) return [];
+    for (const [key, value] of Object.entries(object)) add(value, () => property(key));
   }
-  if (object instanceof Set) return [...object].map((item): Part => [item, path]);
-  const prototype = Object.getPrototypeOf(object);
-  if (prototype !== Object.prototype && prototype !== null) return [];
-  return Object.entries(object).map(([key, value]): Part => [value, `${path}${property(key)}`]);
+  return parts;
 }
 
 function label(key: unknown): string {

@@ -107,6 +107,7 @@ export class Runs {
         this.#forget(workflowId);
         this.#listenNoMore();
       },
+      waitFor: (workflow, workflowId, dueAt) => this.#waitFor(workflow, workflowId, dueAt),
       takeUp: (workflowId, workflow) => void this.wake(workflowId, workflow),
     });
     this.#wakeups = new Wakeups({
@@ -248,7 +249,7 @@ export class Runs {
   #waitFor(workflow: Workflow, workflowId: string, dueAt: number | null): void {
     if (this.#closed) return;
     // The worker finds it in the store: there may be more of them than memory has room for.
-    if (this.#worker?.has(workflow.name) && !this.#waiting.has(workflowId)) {
+    if (this.#worker?.finds(workflow) && !this.#waiting.has(workflowId)) {
       if (dueAt !== null) this.#worker.expect(dueAt);
       return;
     }
@@ -334,7 +335,7 @@ export class Runs {
     } catch (error) {
       if (error instanceof WorkflowBusyError || error instanceof WorkflowBlockedError) {
         this.#forget(workflowId);
-        const isElsewhere = error instanceof WorkflowBusyError && !this.#worker?.has(workflow.name);
+        const isElsewhere = error instanceof WorkflowBusyError && !this.#worker?.finds(workflow);
         if (isElsewhere) this.#elsewhere.add(workflowId, workflow);
       } else if (error instanceof LimitExceededError || error instanceof StoreError) {
         this.#takeUpLater(workflowId, workflow);
@@ -377,7 +378,7 @@ export class Runs {
       this.#release = undefined;
     }
     if (this.#waiting.size + this.#runs.size === 0) this.#wakeups.stop();
-    if (this.#waiting.size === 0 && this.#elsewhere.isEmpty) this.#elsewhere.stop();
+    if (this.#waiting.size === 0) this.#elsewhere.rest();
   }
 
   /** Lets go of a workflow that waits: others look after it. */
@@ -403,6 +404,11 @@ export class Runs {
     });
   }
 
+  /** Somebody begins to wait for a workflow: where another process runs it, that may be lost. */
+  awaited(workflowId: string): void {
+    this.#elsewhere.awaited(workflowId);
+  }
+
   /** Has the worker look for more to do, if there is one. */
   look(): void {
     this.#worker?.look();
@@ -420,7 +426,7 @@ export class Runs {
   async close(graceMs: number): Promise<void> {
     this.#closed = true;
     this.#worker?.stop();
-    this.#elsewhere.stop();
+    this.#elsewhere.close();
     this.#cancelListening?.();
     this.#cancelRetry?.();
     this.#backlog.clear();

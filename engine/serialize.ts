@@ -9,6 +9,7 @@
  */
 
 import { LimitExceededError, SerializationError, StoreError } from "./errors.ts";
+import type { Lossy } from "./lossy.ts";
 import { decodeError, encodeError, type StoredError } from "./stored_error.ts";
 
 const RICH_PREFIX = '{"$devalue":';
@@ -128,20 +129,23 @@ async function loadRich(): Promise<void> {
 async function encodeRich(value: unknown, what: string, maxBytes: number): Promise<string> {
   if (rich === undefined) await loadRich();
   const { findLossy } = await import("./lossy.ts");
-  const lossy = findLossy(value);
-  if (lossy !== undefined) throw unstorable(what, lossy.path, lossy.found);
   let text: string;
+  let lossy: Lossy | undefined;
   try {
-    text = rich!.stringify(value, {
-      Error: (part: unknown) => part instanceof Error && encodeError(part),
-    });
+    lossy = findLossy(value);
+    text = lossy === undefined ? rich!.stringify(value, { Error: errorOrNot }) : "";
   } catch (cause) {
     const path = cause instanceof rich!.DevalueError ? cause.path : "";
     throw unstorable(what, path, refused(cause), { cause });
   }
+  if (lossy !== undefined) throw unstorable(what, lossy.path, lossy.found);
   // Half a character cannot be stored as it is; JSON has a way to write it, which the library does not use.
   const whole = text.replace(/\p{Cs}/gu, (half) => `\\u${half.charCodeAt(0).toString(16)}`);
   return bounded(`${RICH_PREFIX}${whole}}`, what, maxBytes);
+}
+
+function errorOrNot(part: unknown): StoredError | false {
+  return part instanceof Error && encodeError(part);
 }
 
 function unstorable(
@@ -173,32 +177,34 @@ function bounded(text: string, what: string, maxBytes: number): string {
   return text;
 }
 
-/** How many objects a value may have before it is found out whether it has one of them at several places. */
+/** How many objects a value may have before they are counted, and how often each may be in it, on average. */
 const MAX_OBJECTS = 10_000;
+const MAX_SHARING = 16;
 /** How many of them are left. */
 let objectsLeft = 0;
 
-/** Whether `JSON.parse(JSON.stringify(value))` is the same value; found out in no more time than the value has parts. */
+/** Whether `JSON.parse(JSON.stringify(value))` is the same value, and not many times as large. */
 function isPlainValue(value: unknown): boolean {
   objectsLeft = MAX_OBJECTS;
   if (isPlain(value, 0)) return true;
+  if (objectsLeft >= 0) return false;
   // Read as a tree, what is shared again and again would be read in as many ways as lead to it.
-  if (objectsLeft >= 0 || sharesParts(value)) return false;
-  objectsLeft = Infinity;
+  objectsLeft = MAX_SHARING * countObjects(value);
   return isPlain(value, 0);
 }
 
-function sharesParts(value: unknown): boolean {
+/** How many objects there are in a value, each counted once. */
+function countObjects(value: unknown): number {
   const seen = new Set<unknown>();
   const parts = [value];
-  for (let i = 0; i < parts.length; i++) {
-    const part = parts[i];
-    if (typeof part !== "object" || part === null) continue;
-    if (seen.has(part)) return true;
+  for (let part = parts.pop(); part !== undefined; part = parts.pop()) {
+    if (seen.has(part)) continue;
     seen.add(part);
-    for (const inner of Object.values(part)) if (typeof inner === "object") parts.push(inner);
+    for (const inner of Object.values(part as object)) {
+      if (typeof inner === "object" && inner !== null) parts.push(inner);
+    }
   }
-  return false;
+  return seen.size;
 }
 
 /** The same for a part of the value; false once there are too many objects. */

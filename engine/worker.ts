@@ -72,9 +72,10 @@ export class Worker {
     this.look();
   }
 
-  /** Whether it takes up workflows of this name. */
-  has(name: string): boolean {
-    return this.options.codes.some((code) => code.name === name);
+  /** Whether it takes up every workflow of this code, whatever queue it is in. */
+  finds({ name, version }: CodeName): boolean {
+    const { codes, queueNames } = this.options;
+    return queueNames === undefined && codes.some((code) => code.name === name && code.version === version);
   }
 
   /** Notes that a workflow waits until then. */

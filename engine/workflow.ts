@@ -145,13 +145,13 @@ export interface Transaction {
   start<I, O>(
     // deno-lint-ignore no-explicit-any -- what its function is given does not matter here
     workflow: Workflow<I, O, any>,
-    options: TransactionStartOptions<I> & { input: I },
+    options: TransactionStartOptions<NoInfer<I>> & { input: NoInfer<I> },
   ): Promise<string>;
   /** The same for a workflow that takes no input. */
   start<I, O>(
     // deno-lint-ignore no-explicit-any -- what its function is given does not matter here
     workflow: Workflow<I, O, any>,
-    ...options: StartArguments<I, TransactionStartOptions<I>>
+    ...options: StartArguments<NoInfer<I>, TransactionStartOptions<NoInfer<I>>>
   ): Promise<string>;
 }
 
@@ -302,11 +302,17 @@ export interface Context {
    * @throws {ValidationError} if its input is not what the child takes
    * @throws {CancelledError | WorkflowTimeoutError} if this workflow is told so meanwhile, or the child was
    */
-  // deno-lint-ignore no-explicit-any -- what its function is given does not matter here
-  child<I, O>(workflow: Workflow<I, O, any>, options: ChildOptions<I> & { input: I }): Promise<O>;
+  child<I, O>(
+    // deno-lint-ignore no-explicit-any -- what its function is given does not matter here
+    workflow: Workflow<I, O, any>,
+    options: ChildOptions<NoInfer<I>> & { input: NoInfer<I> },
+  ): Promise<O>;
   /** The same for a workflow that takes no input. */
-  // deno-lint-ignore no-explicit-any -- what its function is given does not matter here
-  child<I, O>(workflow: Workflow<I, O, any>, ...options: StartArguments<I, ChildOptions<I>>): Promise<O>;
+  child<I, O>(
+    // deno-lint-ignore no-explicit-any -- what its function is given does not matter here
+    workflow: Workflow<I, O, any>,
+    ...options: StartArguments<NoInfer<I>, ChildOptions<NoInfer<I>>>
+  ): Promise<O>;
 
   /**
    * Whether a change of the workflow's code applies: true for a workflow that comes to this place with the new code, false

@@ -101,7 +101,7 @@ function watchedContext(
         : branches;
       return context.all(watched as typeof branches, options);
     },
-    child: (child, options) => context.child(workflows.watch(child), options),
+    child: (child, options) => context.child(workflows.watch(child), options as never),
     random: () => random.fraction(),
     uuid: () => random.uuid(),
   };
@@ -120,7 +120,7 @@ function watchedContext(
 export function watchedTransaction(workflows: WatchedWorkflows, transaction: Transaction): Transaction {
   return {
     ...transaction,
-    start: (workflow, options) => transaction.start(workflows.watch(workflow), options),
+    start: (workflow, options) => transaction.start(workflows.watch(workflow), options as never),
   };
 }
 

@@ -72,6 +72,8 @@ export interface DueWorkflow extends ReadyWorkflow {
 /** Who owns a workflow, and with it who waits for it. */
 export interface Owned {
   readonly status: WorkflowStatus;
+  /** When it is due, if it waits; null where only a message can move it on. */
+  readonly dueAt: number | null;
   /** Null where nobody does. */
   readonly executor: number | null;
   /** Null where it is not written down. */
@@ -113,6 +115,7 @@ export class Records {
     return new Map(rows.map((row) => {
       const owned = {
         status: row.status as WorkflowStatus,
+        dueAt: row.due_at as number | null,
         executor: row.executor as number | null,
         leaseUntil: row.lease_until as number | null,
         parentId: textOrNull(row.parent_id) ?? undefined,

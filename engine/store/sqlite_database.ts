@@ -54,7 +54,14 @@ export async function openSqliteDatabase(location: string, options: SqliteOption
   const release = claimFile(path, location, options.sqlite);
   try {
     const driver = await openDriver(() => open(path), location, options);
-    return new SqliteDatabase(location, path, driver, options, release);
+    // Through a link to a file that was missing, it is only known by now.
+    return new SqliteDatabase(
+      location,
+      path === ":memory:" ? path : realPath(path),
+      driver,
+      options,
+      release,
+    );
   } catch (error) {
     release();
     throw error;
@@ -175,17 +182,27 @@ export function claimFile(path: string, location: string, sqlite: string): () =>
  */
 export function realPath(location: string): string {
   const [, folder = "", name = location] = /^(.*[/\\])?([^/\\]*)$/.exec(location) ?? [];
-  for (
-    const path of [() => Deno.realPathSync(location), () => `${Deno.realPathSync(folder || ".")}/${name}`]
-  ) {
-    try {
-      return path();
-    } catch (error) {
-      // Missing or out of reach: opening it will tell why, and until then its name as it was given must do.
-      if (!(error instanceof Error)) throw error;
-    }
+  const target = readPath(location);
+  if (target !== undefined && mayUse(target)) return target;
+  const inFolder = readPath(folder || ".");
+  // Missing or out of reach: opening it will tell why, and until then its name as it was given must do.
+  return inFolder === undefined ? location : `${inFolder}/${name}`;
+}
+
+function readPath(path: string): string | undefined {
+  try {
+    return Deno.realPathSync(path);
+  } catch (error) {
+    if (error instanceof Error) return undefined;
+    throw error;
   }
-  return location;
+}
+
+/** Whether what a link leads to may be used by its own name: the permission may be for the link alone. */
+function mayUse(path: string): boolean {
+  return (["read", "write"] as const).every((name) =>
+    Deno.permissions.querySync({ name, path }).state === "granted"
+  );
 }
 
 /** Tells a file from another of the same name, where the system does; undefined for a database in memory. */

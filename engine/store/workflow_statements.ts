@@ -382,7 +382,7 @@ export function selectStates(workflowIds: readonly string[]): Statement {
 /** Who owns workflows, and whose children they are. */
 export function selectOwned(workflowIds: readonly string[]): Statement {
   return {
-    sql: `SELECT w.workflow_id, w.status, w.executor, e.lease_until, i.parent_id
+    sql: `SELECT w.workflow_id, w.status, w.due_at, w.executor, e.lease_until, i.parent_id
       FROM json_each(?) asked CROSS JOIN workflows w ON w.workflow_id = asked.value
       LEFT JOIN executors e ON e.executor = w.executor LEFT JOIN inputs i ON i.workflow = w.workflow`,
     params: [JSON.stringify(workflowIds)],

@@ -28,6 +28,8 @@ Deno.test("the types have an input be given to what takes one, wherever a workfl
     const missing: string | undefined = await ctx.child(text, { id: "b" });
     // @ts-expect-error no input, and no options
     await ctx.child(text);
+    // @ts-expect-error no input, said aloud
+    await ctx.child(text, { input: undefined });
     // @ts-expect-error another input
     await ctx.child(text, { input: 1 });
     return [
@@ -50,7 +52,7 @@ Deno.test("the types have an input be given to what takes one, wherever a workfl
   await engine.enqueue("text", { queue: "q" });
   // @ts-expect-error no input
   await engine.enqueue(text, { queue: "q" });
-  assertEquals((await engine.list({ workflow: "text" })).length, 9);
+  assertEquals((await engine.list({ workflow: "text" })).length, 10);
 });
 
 Deno.test("child() gives the child's output, of any kind, and its error as it was thrown", async () => {

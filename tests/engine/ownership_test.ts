@@ -90,7 +90,9 @@ Deno.test("a workflow whose process is gone is taken over at once, through whate
     const crash = new Crash();
     const id = before === file ? "one" : "two";
     const lost = workflow("lost", (ctx) => ctx.step("wait", () => crash.here()).then(() => "done"));
-    await (await Engine.open(file)).close();
+    // The second time, the file is made through the link.
+    await Deno.remove(file).catch(() => {});
+    if (before === file) await (await Engine.open(file)).close();
     await Deno.symlink(file, link);
     await crash.happens(before, lost, { id });
     await using engine = await Engine.open(after);

@@ -217,3 +217,91 @@ for (const end of ["lost", "closed"] as const) {
     if (end === "closed") await kill();
   });
 }
+
+Deno.test("a workflow that another process was first to take up, and let go, is this one's again when it is due", async () => {
+  await using folder = temporaryFolder();
+  const file = folder.file("a.db");
+  const by: string[] = [];
+  const two = (name: string) =>
+    workflow("two", async (ctx) => {
+      await ctx.sleep("1h");
+      await ctx.step("first", () => void by.push(name));
+      await ctx.sleep("1h");
+      return await ctx.step("second", () => by.push(name));
+    });
+  const clocks = { first: new ManualClock(), second: new ManualClock() };
+  const first = await Engine.open(file, { clock: clocks.first });
+  await using second = await Engine.open(file, { clock: clocks.second });
+  const handle = await second.start(two("second"), { id: "w" });
+  await eventually(async () => (clocks.second.advance(10), (await handle.status()) === "waiting"));
+  void first.run(two("first"), { id: "w" }).catch(() => {});
+  await eventually(() => (clocks.first.advance(100_000), by.length === 1));
+  await eventually(async () => (clocks.first.advance(10), (await handle.status()) === "waiting"));
+  // Looked at while nobody waits for it.
+  clocks.second.advance(3_600_000);
+  for (let i = 0; i < 20; i++) await eventually(() => (clocks.second.advance(300), true));
+  await first.close();
+  const result = handle.result();
+  await eventually(() => (clocks.second.advance(100_000), by.length === 2));
+  assertEquals([await result, by], [2, ["first", "second"]]);
+});
+
+Deno.test("a workflow that is lost elsewhere is taken over once somebody waits for it, however late", async () => {
+  await using folder = temporaryFolder();
+  const file = folder.file("a.db");
+  const by: string[] = [];
+  const nap = (name: string) =>
+    workflow("nap", async (ctx) => {
+      await ctx.sleep("1h");
+      return await ctx.step("work", () => {
+        by.push(name);
+        return name === "second" ? "done" : new Promise<string>(() => {});
+      });
+    });
+  const clocks = { first: new ManualClock(), second: new ManualClock() };
+  const { engine: first, kill } = await openMortal(file, { clock: clocks.first, closeGrace: 0 });
+  await using second = await Engine.open(file, { clock: clocks.second });
+  const handle = await second.start(nap("second"), { id: "w" });
+  await eventually(async () => (clocks.second.advance(10), (await handle.status()) === "waiting"));
+  void first.run(nap("first"), { id: "w" }).catch(() => {});
+  await eventually(() => (clocks.first.advance(100_000), by.length === 1));
+  clocks.second.advance(3_600_000);
+  for (let i = 0; i < 20; i++) await eventually(() => (clocks.second.advance(300), true));
+  await kill();
+  for (let i = 0; i < 20; i++) await eventually(() => (clocks.second.advance(300), true));
+  const result = handle.result();
+  await eventually(() => (clocks.second.advance(300), by.length === 2));
+  assertEquals(await result, "done");
+});
+
+Deno.test("two processes that wait for one workflow do not take it from each other while it waits", async () => {
+  await using folder = temporaryFolder();
+  const file = folder.file("a.db");
+  const child = workflow("child", (ctx) => ctx.waitForSignal<string>("go"));
+  const parent = workflow("parent", (ctx) => ctx.child(child, { id: "child" }));
+  const clocks = [new ManualClock(), new ManualClock()];
+  const begun = [0, 0];
+  const engines = await Promise.all(
+    clocks.map((clock, i) =>
+      Engine.open(file, { clock, onEvent: ({ type }) => void (type === "started" && begun[i]!++) })
+    ),
+  );
+  await using _first = engines[0]!;
+  await using _second = engines[1]!;
+  const advance = () => clocks.forEach((clock) => clock.advance(300));
+  const waiting = (id: string) => async () => (advance(), (await engines[0]!.get(id))?.status === "waiting");
+  const results = [engines[0]!.run(parent, { id: "parent" })];
+  await eventually(waiting("parent"));
+  results.push(engines[1]!.run(parent, { id: "parent" }));
+  await eventually(waiting("parent"));
+  for (let i = 0; i < 30; i++) await eventually(() => (advance(), true));
+  const before = begun.reduce((sum, count) => sum + count);
+  for (let i = 0; i < 200; i++) await eventually(() => (advance(), true));
+  assertEquals(begun.reduce((sum, count) => sum + count), before);
+  await engines[0]!.signal("child", "go", "gone");
+  const ended = Promise.all(results);
+  let isEnded = false;
+  ended.then(() => isEnded = true);
+  await eventually(() => (advance(), isEnded));
+  assertEquals(await ended, ["gone", "gone"]);
+});

@@ -141,6 +141,17 @@ Deno.test("what would come back as something less is refused, and named", async 
   }
 });
 
+Deno.test("rich values of very many parts are stored", async () => {
+  const numbers = Array.from({ length: 300_000 }, (_, i) => i);
+  for (
+    const value of [{ at: new Date(0), numbers }, new Set(numbers), new Map(numbers.map((i) => [i, { i }]))]
+  ) {
+    const { replayed } = await keep(value);
+    assertEquals(String(replayed), String(value));
+    if (value instanceof Map) assertEquals((replayed as typeof value).get(299_999), { i: 299_999 });
+  }
+});
+
 Deno.test("a toJSON of a value's own has no part in what is stored", async () => {
   const sly = Object.defineProperty({ a: 1 }, "toJSON", { value: () => "HA" });
   const { live, replayed } = await keep([sly, Object.defineProperty([1], "toJSON", { value: () => "HA" })]);
@@ -156,7 +167,8 @@ Deno.test("a value whose parts are shared again and again takes no more time tha
     assert(part[0] === part[1]);
     part = part[0] as unknown[];
   }
-  const many = Array.from({ length: 50_000 }, (_, i) => ({ i }));
+  const eur = { currency: "EUR" };
+  const many = Array.from({ length: 50_000 }, (_, i) => ({ i, price: eur }));
   assertEquals(JSON.parse(String((await keep(many)).text)), many);
 });
 

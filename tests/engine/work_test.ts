@@ -1,4 +1,4 @@
-import { Engine, workflow } from "@stepwell/stepwell";
+import { Engine, queue, workflow } from "@stepwell/stepwell";
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { Crash } from "../crash.ts";
 import { eventually } from "../eventually.ts";
@@ -172,6 +172,32 @@ Deno.test("work() ends when its engine is closed, and refuses a concurrency that
   await engine.close();
   await working;
   await assertRejects(() => engine.work(), Error, "closed");
+});
+
+Deno.test("work() that sees to some queues, or has other versions, keeps nothing else from being awakened", async () => {
+  const clock = new ManualClock();
+  const nap = (version: string) =>
+    workflow("nap", { version }, async (ctx) => {
+      await ctx.sleep("1h");
+      return version;
+    });
+  const parent = workflow("parent", (ctx) => ctx.child(nap("1")));
+  const mail = queue("mail", { concurrency: 1 });
+  const options = { clock, workflows: [parent, nap("1")], queues: [mail] };
+  for (const queues of [[mail], undefined]) {
+    await using engine = await Engine.open(":memory:", options);
+    engine.work({ queues });
+    const handles = [
+      await engine.enqueue(parent, { queue: mail }),
+      await engine.start(nap("1")),
+      await engine.start(nap("2")),
+    ];
+    const results = Promise.all(handles.map((handle) => handle.result()));
+    let isEnded = false;
+    results.then(() => isEnded = true);
+    await eventually(() => (clock.advance(60_000), isEnded));
+    assertEquals(await results, ["1", "1", "2"]);
+  }
 });
 
 Deno.test("work() that fails rejects for all who have called it, and can be called again", async () => {
