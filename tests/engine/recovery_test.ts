@@ -177,6 +177,12 @@ Deno.test("run() goes on with a workflow that was blocked only because its code 
   assertEquals(await engine.run(echo, { id: "e" }), "kept");
 });
 
+/** Does something so many times, with some turns of the event loop after each. */
+async function looks(times: number, act: () => void): Promise<void> {
+  let left = times;
+  await eventually(() => (act(), --left === 0));
+}
+
 for (const end of ["lost", "closed"] as const) {
   Deno.test(`run() takes a workflow over that another process was first to take up, once that is ${end}`, async () => {
     await using folder = temporaryFolder();
@@ -195,8 +201,12 @@ for (const end of ["lost", "closed"] as const) {
       });
     const parent = workflow("parent", (ctx) => ctx.child(napping("second"), { id: "child" }));
     const clocks = { first: new ManualClock(), second: new ManualClock() };
-    const { engine: first, kill } = await openMortal(file, { clock: clocks.first, closeGrace: 0 });
-    await using second = await Engine.open(file, { clock: clocks.second });
+    const { engine: first, kill } = await openMortal(file, {
+      clock: clocks.first,
+      closeGrace: 0,
+      zombieTimeout: "10d",
+    });
+    await using second = await Engine.open(file, { clock: clocks.second, zombieTimeout: "10d" });
     const child = end === "lost";
     const result = child
       ? second.run(parent, { id: "parent" })
@@ -230,8 +240,8 @@ Deno.test("a workflow that another process was first to take up, and let go, is 
       return await ctx.step("second", () => by.push(name));
     });
   const clocks = { first: new ManualClock(), second: new ManualClock() };
-  const first = await Engine.open(file, { clock: clocks.first });
-  await using second = await Engine.open(file, { clock: clocks.second });
+  const first = await Engine.open(file, { clock: clocks.first, zombieTimeout: "10d" });
+  await using second = await Engine.open(file, { clock: clocks.second, zombieTimeout: "10d" });
   const handle = await second.start(two("second"), { id: "w" });
   await eventually(async () => (clocks.second.advance(10), (await handle.status()) === "waiting"));
   void first.run(two("first"), { id: "w" }).catch(() => {});
@@ -239,7 +249,7 @@ Deno.test("a workflow that another process was first to take up, and let go, is 
   await eventually(async () => (clocks.first.advance(10), (await handle.status()) === "waiting"));
   // Looked at while nobody waits for it.
   clocks.second.advance(3_600_000);
-  for (let i = 0; i < 20; i++) await eventually(() => (clocks.second.advance(300), true));
+  await looks(20, () => clocks.second.advance(300));
   await first.close();
   const result = handle.result();
   await eventually(() => (clocks.second.advance(100_000), by.length === 2));
@@ -259,16 +269,20 @@ Deno.test("a workflow that is lost elsewhere is taken over once somebody waits f
       });
     });
   const clocks = { first: new ManualClock(), second: new ManualClock() };
-  const { engine: first, kill } = await openMortal(file, { clock: clocks.first, closeGrace: 0 });
-  await using second = await Engine.open(file, { clock: clocks.second });
+  const { engine: first, kill } = await openMortal(file, {
+    clock: clocks.first,
+    closeGrace: 0,
+    zombieTimeout: "10d",
+  });
+  await using second = await Engine.open(file, { clock: clocks.second, zombieTimeout: "10d" });
   const handle = await second.start(nap("second"), { id: "w" });
   await eventually(async () => (clocks.second.advance(10), (await handle.status()) === "waiting"));
   void first.run(nap("first"), { id: "w" }).catch(() => {});
   await eventually(() => (clocks.first.advance(100_000), by.length === 1));
   clocks.second.advance(3_600_000);
-  for (let i = 0; i < 20; i++) await eventually(() => (clocks.second.advance(300), true));
+  await looks(20, () => clocks.second.advance(300));
   await kill();
-  for (let i = 0; i < 20; i++) await eventually(() => (clocks.second.advance(300), true));
+  await looks(20, () => clocks.second.advance(300));
   const result = handle.result();
   await eventually(() => (clocks.second.advance(300), by.length === 2));
   assertEquals(await result, "done");
@@ -283,7 +297,11 @@ Deno.test("two processes that wait for one workflow do not take it from each oth
   const begun = [0, 0];
   const engines = await Promise.all(
     clocks.map((clock, i) =>
-      Engine.open(file, { clock, onEvent: ({ type }) => void (type === "started" && begun[i]!++) })
+      Engine.open(file, {
+        clock,
+        zombieTimeout: "10d",
+        onEvent: ({ type }) => void (type === "started" && begun[i]!++),
+      })
     ),
   );
   await using _first = engines[0]!;
@@ -294,9 +312,9 @@ Deno.test("two processes that wait for one workflow do not take it from each oth
   await eventually(waiting("parent"));
   results.push(engines[1]!.run(parent, { id: "parent" }));
   await eventually(waiting("parent"));
-  for (let i = 0; i < 30; i++) await eventually(() => (advance(), true));
+  await looks(30, advance);
   const before = begun.reduce((sum, count) => sum + count);
-  for (let i = 0; i < 200; i++) await eventually(() => (advance(), true));
+  await looks(200, advance);
   assertEquals(begun.reduce((sum, count) => sum + count), before);
   await engines[0]!.signal("child", "go", "gone");
   const ended = Promise.all(results);

@@ -212,5 +212,6 @@ Deno.test("step() fails with what looking at its function's result throws, the s
   await crash.happens(file, lazy, { id: "l" });
   await using engine = await Engine.open(file);
   await engine.run(lazy, { id: "l" });
-  assertEquals(seen, ["RangeError", "RangeError"]);
+  assertEquals([...new Set(seen)], ["RangeError"]);
+  assert(seen.length >= 2);
 });
