@@ -71,8 +71,11 @@ function setLongTimeout(delayMs: number, wake: () => void, adjust?: (timer: numb
   isLoaded = true;
   const until = Date.now() + delayMs;
   let timer: ReturnType<typeof setTimeout>;
+  let isCancelled = false;
   const arm = (restMs: number) => {
     timer = setTimeout(() => {
+      // Deno 2.4 rings one that was called off when it was due already.
+      if (isCancelled) return;
       const leftMs = delayMs > MAX_PART_MS ? until - Date.now() : 0;
       if (leftMs > 0) arm(leftMs);
       else wake();
@@ -80,5 +83,8 @@ function setLongTimeout(delayMs: number, wake: () => void, adjust?: (timer: numb
     adjust?.(timer as unknown as number);
   };
   arm(delayMs);
-  return () => clearTimeout(timer);
+  return () => {
+    isCancelled = true;
+    clearTimeout(timer);
+  };
 }

@@ -42,6 +42,40 @@ for (const background of [false, true]) {
   });
 }
 
+Deno.test("systemClock does not call a timer that was called off when it was due already", async () => {
+  /** In a task of its own, as most of the engine's work is done. */
+  const nextTask = () => {
+    const { port1, port2 } = new MessageChannel();
+    return new Promise<void>((resolve) => {
+      port1.onmessage = () => {
+        port1.close();
+        port2.close();
+        resolve();
+      };
+      port2.postMessage(undefined);
+    });
+  };
+  const calledOff = new Set<number>();
+  const rung: number[] = [];
+  for (let round = 0; round < 20; round++) {
+    const cancels = Array.from({ length: 200 }, (_, i) => {
+      const number = round * 200 + i;
+      const cancel = systemClock.setTimer(5 + i % 7, () => calledOff.has(number) && rung.push(number));
+      return () => {
+        calledOff.add(number);
+        cancel();
+      };
+    });
+    for (let i = 0; i < cancels.length; i += 5) {
+      const until = performance.now() + 1;
+      while (performance.now() < until);
+      for (const cancel of cancels.slice(i, i + 5)) cancel();
+      await nextTask();
+    }
+  }
+  assertEquals(rung, []);
+});
+
 Deno.test("a background timer of systemClock does not keep a process alive, a foreground one does", async () => {
   const run = async (background: boolean, delayMs: number) => {
     const script = `import { systemClock } from "${import.meta.resolve("../../engine/clock.ts")}";
