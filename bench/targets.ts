@@ -7,6 +7,7 @@
  */
 import { cpus } from "node:os";
 import { parseArgs } from "@std/cli/parse-args";
+import { commits } from "./targets/commits.ts";
 import { disk } from "./targets/disk.ts";
 import { fanOutOfMany } from "./targets/fan_out.ts";
 import type { Figure, Target } from "./targets/figure.ts";
@@ -32,6 +33,7 @@ const TARGETS: readonly Target[] = [
   disk,
   sleepers,
   queues,
+  commits,
 ];
 
 if (import.meta.main) await main();
