@@ -302,6 +302,9 @@ export const MIGRATIONS: readonly string[] = [
     ) END;
   END;
   `,
+  `
+  -- Begun after version 3, and amended until it is released.
+  `,
 ];
 
 /** What the store calls its own in a file that it may share with its user's tables. */

@@ -8,6 +8,7 @@ import { temporaryFolder } from "../temporary_folder.ts";
 
 const VERSION_1 = await Deno.readTextFile(new URL("./version_1.sql", import.meta.url));
 const VERSION_2 = await Deno.readTextFile(new URL("./version_2.sql", import.meta.url));
+const VERSION_3 = await Deno.readTextFile(new URL("./version_3.sql", import.meta.url));
 /** An hour after the file was written. */
 const LATER = Date.UTC(2026, 0, 1, 1);
 
@@ -105,7 +106,82 @@ Deno.test("a file of schema version 2 is brought up to date, and what waits in i
   assertEquals(await engine.handle("new").result(), [2, 4, undefined]);
 });
 
-for (const [version, text] of [[1, VERSION_1], [2, VERSION_2]] as const) {
+Deno.test("a file of schema version 3 is brought up to date, and its queues, schedules and waits go on", async () => {
+  await using folder = temporaryFolder();
+  const file = folder.file("a.db");
+  execute(file, VERSION_3);
+  const two = workflow("two", { version: "1" }, async (ctx, n: number) => {
+    const first = await ctx.step("first", () => -1);
+    return [first, n, await ctx.waitForSignal<string>("go")];
+  });
+  const sleeper = workflow("sleeper", async (ctx) => {
+    await ctx.step("before", () => {});
+    await ctx.sleep("1h");
+    return await ctx.step("after", () => "a");
+  });
+  const done = workflow("done", async (ctx) => {
+    await ctx.publish("state", "x");
+    await ctx.emit("s", 1);
+    return await ctx.step("a", () => new Map([[1, 2]]));
+  });
+  const broken = workflow("broken", (ctx) => ctx.step("a", () => "mended"));
+  const held = workflow("held", async (ctx, name: string) => {
+    const first = await ctx.step("first", () => name);
+    await ctx.step("held", () => {});
+    return first;
+  });
+  const clock = new ManualClock(LATER);
+  await using engine = await Engine.open(file, { clock, workflows: [two, sleeper, done, broken, held] });
+  assertEquals(query(file, "PRAGMA user_version"), [{ user_version: SCHEMA_VERSION }]);
+  assertEquals((await engine.queues()).map(({ name, depth, underWay }) => [name, depth, underWay]), [
+    ["plain", 2, 1],
+    ["rated", 1, 0],
+    ["schedule:own", 0, 0],
+    ["tenants", 2, 2],
+  ]);
+  assertEquals((await engine.schedules()).map(({ name, overlap }) => [name, overlap]), [
+    ["hourly", "skip"],
+    ["own", "queue"],
+  ]);
+  assertEquals(await engine.handle("done").result(), new Map([[1, 2]]));
+  await assertRejects(() => engine.handle("broken").result(), RangeError, "broken");
+  engine.work();
+  await engine.signal("two", "go", "on");
+  await engine.signal("deduplicated", "go", "on");
+  await engine.retry("broken");
+  await engine.resume("paused");
+  const ids = [
+    "two",
+    "deduplicated",
+    "a1",
+    "a2",
+    "a3",
+    "b1",
+    "broken",
+    "paused",
+    "sleeper",
+    "delayed",
+    "rated3",
+  ];
+  await eventually(async () => {
+    clock.advance(60_000);
+    const statuses = await Promise.all(ids.map((id) => engine.handle(id).status()));
+    return statuses.every((status) => status === "completed");
+  });
+  assertEquals(await engine.handle("two").result(), [2, 2, "on"]);
+  assertEquals(await engine.handle("deduplicated").result(), [5, 5, "on"]);
+  for (const id of ["a1", "a2", "a3", "b1"]) assertEquals(await engine.handle(id).result(), id);
+  assertEquals(await engine.handle("broken").result(), "mended");
+  assertEquals(await engine.handle("foreign").status(), "pending");
+  assertEquals((await engine.queues()).map(({ depth, underWay }) => [depth, underWay]), [
+    [1, 0],
+    [0, 0],
+    [0, 0],
+    [0, 0],
+  ]);
+});
+
+for (const [version, text] of [[1, VERSION_1], [2, VERSION_2], [3, VERSION_3]] as const) {
   Deno.test(`a file of schema version ${version} that was brought up to date has the tables of a new one`, async () => {
     await using folder = temporaryFolder();
     const [old, fresh] = [folder.file("old.db"), folder.file("new.db")];
