@@ -40,7 +40,14 @@ export type {
   StandardSchemaTypes,
 } from "./engine/standard_schema.ts";
 export type { RetryOptions } from "./engine/retry.ts";
-export type { EngineEvent, EventBase, EventDetail, LogLevel } from "./engine/events.ts";
+export type {
+  EngineEvent,
+  EventBase,
+  EventDetail,
+  LogLevel,
+  StoreEvent,
+  WorkflowEvent,
+} from "./engine/events.ts";
 export {
   isWorkflow,
   type ValidatedWorkflowOptions,

@@ -28,7 +28,7 @@ export class WorkerLog {
   }
 
   observe(event: EngineEvent): void {
-    const { type, workflowId } = event;
+    const { type, workflowId = "" } = event;
     if (type === "started") this.#begun.set(workflowId, performance.now());
     if (isEnd(type)) this.ends[type]++;
     const line = this.json ? asJson(event) : this.#line(event);
@@ -73,7 +73,7 @@ export class WorkerLog {
       printableLine(`${workflow}  ${workflowId}  ${detail}`).trimEnd();
   }
 
-  #time({ workflowId }: EngineEvent): string {
+  #time({ workflowId = "" }: EngineEvent): string {
     const begun = this.#begun.get(workflowId);
     return begun === undefined ? "" : formatDuration(performance.now() - begun);
   }

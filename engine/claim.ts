@@ -110,6 +110,14 @@ export class Claims {
     throw new LimitExceededError("tries of a claim", MAX_TRIES, `claim workflow "${request.workflowId}"`);
   }
 
+  /** Blocks a workflow that no process runs, if what it was started with is not as it was written. */
+  async inspect(workflowId: string): Promise<void> {
+    const record = await this.options.store.find(workflowId);
+    if (record === undefined || record.status !== "pending" && record.status !== "waiting") return;
+    const input = await this.#input(record);
+    if (input instanceof CorruptCheckpointError) await this.block(record, input);
+  }
+
   /** @returns undefined if there is one by now */
   async #create(
     { workflowId, workflow, inputIfNew, inputJson = inputIfNew?.() ?? null, deadlineAt }: ClaimRequest,
@@ -261,7 +269,7 @@ export class Claims {
     // Its run has ended here without being able to say so; otherwise the engine would have joined it.
     if (executor === self.id) return "own";
     if (executor === null) return "gone";
-    const liveness = executors.liveness(executor);
+    const liveness = executors.ownerLiveness(executor);
     if (liveness === "gone" || leaseUntil === null && liveness === "unknown") return "gone";
     // It lives, and its lease is not written down: it will be with its next heartbeat.
     if (leaseUntil === null) {
@@ -312,10 +320,16 @@ export class Claims {
     return error;
   }
 
-  /** Writes a claim, and the lease with it. */
+  /**
+   * Writes a claim, and the lease with it. A lease that could not be written does not undo the claim: the lock says
+   * meanwhile that this process lives, and the executor writes the lease as soon as it can.
+   */
   #write<T>(write: () => Promise<T>): Promise<T> {
     const renewing = this.options.executor.prepareClaim();
-    return renewing === undefined ? write() : Promise.all([write(), renewing]).then(([result]) => result);
+    return renewing === undefined ? write() : Promise.allSettled([write(), renewing]).then(([written]) => {
+      if (written.status === "rejected") throw written.reason;
+      return written.value;
+    });
   }
 }
 

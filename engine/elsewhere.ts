@@ -1,5 +1,5 @@
 import type { Clock } from "./clock.ts";
-import { StoreError } from "./errors.ts";
+import type { StorageHealth } from "./storage_health.ts";
 import type { ExecutorRegistry } from "./store/executor_registry.ts";
 import { hasEnded, type Owned } from "./store/records.ts";
 import type { Store } from "./store/store.ts";
@@ -13,6 +13,7 @@ const PAGE = 500;
 /** What it takes to see to them. */
 export interface ElsewhereOptions {
   readonly store: Store;
+  readonly health: StorageHealth;
   readonly executors: ExecutorRegistry;
   /** This process. */
   readonly self: number;
@@ -108,16 +109,14 @@ export class Elsewhere {
     const page = [...[...this.#absent.keys()].slice(0, PAGE), ...this.#left.splice(0, PAGE)];
     this.#isAwaited = false;
     const lost = new Map<number, boolean>();
-    try {
+    const done = await this.options.health.attempt("look for workflows of other processes", async () => {
       const found = await this.options.store.owned(page);
       for (const id of this.#closed ? [] : page) {
         if (this.#absent.has(id)) this.#seeToAbsent(id, found.get(id), lost);
         else this.#seeToWaiting(id, found.get(id));
       }
-    } catch (error) {
-      if (!(error instanceof StoreError)) throw error;
-      this.#isNews = true;
-    }
+    });
+    if (!done) this.#isNews = true;
   }
 
   #seeToWaiting(workflowId: string, found: Owned | undefined): void {

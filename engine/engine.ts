@@ -8,13 +8,14 @@ import {
   WorkflowNotFoundError,
   WorkflowStateError,
 } from "./errors.ts";
-import { type EngineEvent, Events } from "./events.ts";
+import { Events, type StoreEvent, type WorkflowEvent } from "./events.ts";
 import { Executor } from "./executor.ts";
 import type { ExecutorSummary } from "./executors.ts";
 import { Followers, type Following } from "./followers.ts";
 import type { ForkOptions } from "./fork.ts";
 import { Handle, type HandleSource, type SignalOptions } from "./handle.ts";
 import type { ListFilter, WorkflowDetail, WorkflowSummary } from "./inspect.ts";
+import { refuseUnknown } from "./known_options.ts";
 import { checkName } from "./names.ts";
 import { type EngineOptions, type EngineSettings, engineSettings } from "./options.ts";
 import type { EnqueueOptions } from "./enqueue.ts";
@@ -39,6 +40,8 @@ import { hasEnded, type WorkflowRecord } from "./store/records.ts";
 import { Publications } from "./store/publications.ts";
 import { Store } from "./store/store.ts";
 import { type StartOptions, startRequest } from "./start_request.ts";
+import { codesParam } from "./store/workflow_statements.ts";
+import { StorageHealth } from "./storage_health.ts";
 import { StreamReader } from "./stream_reader.ts";
 import type { Transactions } from "./transactions.ts";
 import { Turns } from "./turns.ts";
@@ -55,7 +58,16 @@ export interface WorkOptions {
    * engine's `schedules`.
    */
   queues?: readonly (Queue | string)[];
+  /**
+   * After what time in which the store could not be read or written without a break `engine.work()` gives up, and rejects with
+   * the error. By default it never does: a disk that was full for an hour and has room again goes on. What fails meanwhile is
+   * told by the event `storageFailed`.
+   */
+  giveUpAfter?: Duration;
 }
+
+/** How long after an error of the store it is tried again, in milliseconds. */
+const STORE_PAUSE_MS = 1_000;
 
 /**
  * Runs workflows on one store.
@@ -78,6 +90,7 @@ export class Engine implements AsyncDisposable {
   readonly #followers: Followers;
   readonly #database: Database;
   readonly #executors: ExecutorRegistry;
+  readonly #health: StorageHealth;
   #queueing: Queueing | undefined;
   #scheduling: Scheduling | undefined;
   #transactions: Transactions | undefined;
@@ -99,7 +112,19 @@ export class Engine implements AsyncDisposable {
     this.#events = new Events();
     if (settings.onEvent !== undefined) this.#events.observe(settings.onEvent);
     const onBeat = () => this.#runs.checkLeases();
-    this.#executor = new Executor({ store: this.#store, executors, clock, random, leaseMs, onBeat });
+    const emit = (event: StoreEvent) => this.#events.emit(event);
+    const health = this.#health = new StorageHealth({ clock, emit });
+    this.#executor = new Executor({
+      store: this.#store,
+      executors,
+      health,
+      clock,
+      random,
+      leaseMs,
+      codes: codesParam(this.#versions.codes),
+      onBeat,
+      onReleased: (owner) => this.#runs.released(owner),
+    });
     this.#claims = new Claims({
       store: this.#store,
       mailbox: this.#mailbox,
@@ -128,7 +153,9 @@ export class Engine implements AsyncDisposable {
       claims: this.#claims,
       executor: this.#executor,
       executors,
+      health,
       maxRunning,
+      emit,
       onChange: (workflowId) => this.#followers.wake(workflowId),
       isAwaited: (workflowId) => this.#followers.has(workflowId),
     });
@@ -256,7 +283,14 @@ export class Engine implements AsyncDisposable {
       const { explain } = await import("./why.ts");
       const { queues } = await this.#loadQueueing();
       const { clock } = this.#settings;
-      return await explain({ store: this.#store, queues, executors: this.#executors, clock }, record);
+      return await explain({
+        store: this.#store,
+        queues,
+        executors: this.#executors,
+        clock,
+        self: this.#executor.id,
+        runsHere: (workflowId) => this.#runs.get(workflowId) !== undefined,
+      }, record);
     });
   }
 
@@ -488,7 +522,9 @@ export class Engine implements AsyncDisposable {
    * @param options.concurrency how many at a time; one that is let go while it waits does not count. 100 by default
    * @returns settled once the engine is closed; what is called while it works settles likewise, whatever its options
    */
-  async work({ concurrency = 100, queues }: WorkOptions = {}): Promise<void> {
+  async work(options: WorkOptions = {}): Promise<void> {
+    refuseUnknown(options, ["concurrency", "queues", "giveUpAfter"], "work");
+    const { concurrency = 100, queues, giveUpAfter } = options;
     if (!(Number.isSafeInteger(concurrency) && concurrency >= 1)) {
       throw new RangeError(`Cannot work: wanted a concurrency of 1 or more, found ${concurrency}`);
     }
@@ -496,14 +532,19 @@ export class Engine implements AsyncDisposable {
     if (queues !== undefined && !Array.isArray(queues)) {
       throw new TypeError(`Cannot work: wanted an array of queues, found ${queues}`);
     }
+    const giveUpMs = giveUpAfter === undefined ? undefined : durationMs(giveUpAfter, "option giveUpAfter");
     if (this.#working === undefined) {
       const working = this.#working = Promise.withResolvers<void>();
-      this.#work(concurrency, queues).catch((error) => {
-        if (this.#closing !== undefined) return working.resolve();
+      const stop = giveUpMs === undefined
+        ? () => {}
+        : this.#health.giveUpAfter(giveUpMs, (error) => working.reject(error));
+      this.#work(concurrency, queues).catch((error) => working.reject(error));
+      working.promise.catch(() => {
         // So that it can be called again.
         this.#working = undefined;
-        working.reject(error);
-      });
+        this.#runs.stopWork();
+        this.#scheduling?.rest();
+      }).finally(stop);
     }
     await this.#working.promise;
   }
@@ -515,13 +556,27 @@ export class Engine implements AsyncDisposable {
     const definitions = [...this.#settings.queues, ...given ?? []].filter((queue) =>
       typeof queue === "object"
     );
-    await Promise.all(definitions.map((queue) => queueing.define(queue)));
-    await this.#runs.work({ versions: this.#versions, queues: queueing.queues, queueNames, concurrency });
-    // Who sees to some queues only does nothing else.
-    if (this.#settings.schedules.length > 0 && given === undefined && this.#closing === undefined) {
-      const scheduling = await this.#loadScheduling();
+    const working = this.#working;
+    const isOn = () => this.#closing === undefined && this.#working === working;
+    // A store that cannot be written to now is waited for, as later.
+    await this.#begin("begin to work", isOn, async () => {
+      await Promise.all(definitions.map((queue) => queueing.define(queue)));
+      if (!isOn()) return;
+      await this.#runs.work({ versions: this.#versions, queues: queueing.queues, queueNames, concurrency });
+    });
+    // Who works on some queues only does nothing else.
+    if (this.#settings.schedules.length === 0 || given !== undefined || !isOn()) return;
+    const scheduling = await this.#loadScheduling();
+    await this.#begin("store the schedules", isOn, async () => {
       // Not where the engine was closed while that was loaded.
-      if (this.#closing === undefined) await scheduling.work();
+      if (isOn()) await scheduling.work();
+    });
+  }
+
+  /** Does something once the store lets it be done. */
+  async #begin(doing: string, isOn: () => boolean, act: () => Promise<void>): Promise<void> {
+    while (isOn() && !await this.#health.attempt(doing, act)) {
+      await new Promise<void>((wake) => this.#settings.clock.setTimer(STORE_PAUSE_MS, wake));
     }
   }
 
@@ -646,6 +701,7 @@ export class Engine implements AsyncDisposable {
       ...this.#settings,
       definitions: this.#settings.schedules,
       executors: this.#executors,
+      health: this.#health,
       self: this.#executor.id,
       database: this.#database,
       store: this.#store,
@@ -683,6 +739,7 @@ export class Engine implements AsyncDisposable {
   async #close(): Promise<void> {
     this.#scheduling?.stop();
     await this.#runs.close(this.#settings.closeGraceMs);
+    this.#health.close();
     this.#followers.wakeAll();
     this.#events.close();
     try {
@@ -716,7 +773,7 @@ export class Engine implements AsyncDisposable {
     return following;
   }
 
-  #eventsOf(id: string): AsyncIterableIterator<EngineEvent> {
+  #eventsOf(id: string): AsyncIterableIterator<WorkflowEvent> {
     const events = this.#events.ofWorkflow(id);
     // Of a workflow that has ended there is nothing more to come.
     this.#store.find(id).then((record) => {

@@ -83,7 +83,60 @@ export type EventDetail =
   };
 
 /** One thing that happened to a workflow. */
-export type EngineEvent = EventBase & EventDetail;
+export type WorkflowEvent = EventBase & EventDetail;
+
+/** One thing that happened to an engine, and to no single workflow, by its `type`. */
+export type StoreEvent =
+  & {
+    /** When it happened, by the engine's clock. */
+    readonly at: Date;
+    /** It is about no single workflow. */
+    readonly workflowId?: undefined;
+    /** Likewise. */
+    readonly runId?: undefined;
+  }
+  & (
+    /**
+     * The store cannot be read or written, and the engine has met that in something that it does by itself, such as `look for
+     * work`. It is tried again until it works. Told at the first failure, and again each minute while it lasts.
+     */
+    | {
+      readonly type: "storageFailed";
+      readonly workflow?: undefined;
+      readonly doing: string;
+      readonly error: unknown;
+      readonly since: Date;
+    }
+    /** What had failed works again. `since`: when it first failed. */
+    | {
+      readonly type: "storageRecovered";
+      readonly workflow?: undefined;
+      readonly doing: string;
+      readonly error: unknown;
+      readonly since: Date;
+    }
+    /**
+     * Workflows wait to be run, and no process that lives has their code, as far as is known. `version` is undefined for
+     * code without one. Told once while it is so.
+     */
+    | {
+      readonly type: "codeMissing";
+      readonly workflow: string;
+      readonly version?: string;
+    }
+    /**
+     * The rare sweep has found workflows that this process could have run and had not noticed. They are run now; that there
+     * were any means a mistake in Stepwell: please report it.
+     */
+    | {
+      readonly type: "overlooked";
+      readonly workflow?: undefined;
+      readonly workflowIds: readonly string[];
+    }
+  );
+
+/** One thing that happened. */
+export type EngineEvent = WorkflowEvent | StoreEvent;
 
 /** How many events an iterator keeps for a reader that is slow. */
 const MAX_BUFFERED_EVENTS = 100_000;
@@ -120,6 +173,7 @@ export class Events {
         reportError(error);
       }
     }
+    if (event.workflowId === undefined) return;
     for (const queue of [...this.#queues.get(event.workflowId) ?? []]) {
       queue.push(event);
       if (isLast(event)) queue.end();
@@ -151,17 +205,17 @@ export class Events {
 }
 
 /** Events that wait for their reader. */
-export class EventQueue implements AsyncIterableIterator<EngineEvent> {
-  #events: EngineEvent[] = [];
+export class EventQueue implements AsyncIterableIterator<WorkflowEvent> {
+  #events: WorkflowEvent[] = [];
   /** The place of the first event that was not read. */
   #first = 0;
-  readonly #readers: PromiseWithResolvers<IteratorResult<EngineEvent>>[] = [];
+  readonly #readers: PromiseWithResolvers<IteratorResult<WorkflowEvent>>[] = [];
   #error: { readonly error: unknown } | undefined;
   #ended = false;
   /** Called once, when nothing more is wanted. */
   onend: (() => void) | undefined;
 
-  push(event: EngineEvent): void {
+  push(event: WorkflowEvent): void {
     if (this.#ended) return;
     const reader = this.#readers.shift();
     if (reader !== undefined) {
@@ -193,7 +247,7 @@ export class EventQueue implements AsyncIterableIterator<EngineEvent> {
     for (const reader of this.#readers.splice(0)) reader.resolve({ done: true, value: undefined });
   }
 
-  next(): Promise<IteratorResult<EngineEvent>> {
+  next(): Promise<IteratorResult<WorkflowEvent>> {
     if (this.#first < this.#events.length) {
       const value = this.#events[this.#first++]!;
       // Taking each off the front would move all the others each time.
@@ -209,24 +263,24 @@ export class EventQueue implements AsyncIterableIterator<EngineEvent> {
       return Promise.reject(error);
     }
     if (this.#ended) return Promise.resolve({ done: true, value: undefined });
-    const reader = Promise.withResolvers<IteratorResult<EngineEvent>>();
+    const reader = Promise.withResolvers<IteratorResult<WorkflowEvent>>();
     this.#readers.push(reader);
     return reader.promise;
   }
 
-  return(): Promise<IteratorResult<EngineEvent>> {
+  return(): Promise<IteratorResult<WorkflowEvent>> {
     this.#events = [];
     this.#first = 0;
     this.end();
     return Promise.resolve({ done: true, value: undefined });
   }
 
-  [Symbol.asyncIterator](): AsyncIterableIterator<EngineEvent> {
+  [Symbol.asyncIterator](): AsyncIterableIterator<WorkflowEvent> {
     return this;
   }
 }
 
-function isLast({ type }: EngineEvent): boolean {
+function isLast({ type }: WorkflowEvent): boolean {
   return type === "completed" || type === "failed" || type === "cancelled" || type === "blocked" ||
     type === "suspended";
 }

@@ -1,9 +1,24 @@
 import type { Clock } from "./clock.ts";
 import { StoreError } from "./errors.ts";
+import { Agenda } from "./agenda.ts";
+import type { StorageHealth } from "./storage_health.ts";
 import { randomId, type RandomSource } from "./random.ts";
 import type { Ownership } from "./store/ownership.ts";
 import type { ExecutorRegistry } from "./store/executor_registry.ts";
 import type { Store } from "./store/store.ts";
+
+/** How long after an error of the store it is tried again, in milliseconds. */
+const STORE_PAUSE_MS = 1_000;
+
+/** What of an executor the others can see, besides its lease. */
+export interface ExecutorProfile {
+  /** The names and versions of the code that it has, as JSON. */
+  readonly codes: string;
+  /** The names of the queues that it works on, if it works on some alone. */
+  queues: readonly string[] | undefined;
+  /** Whether it claims what no process runs. */
+  isWorking: boolean;
+}
 
 /**
  * This process, as the others on the store know it.
@@ -13,31 +28,41 @@ import type { Store } from "./store/store.ts";
  *
  * 1. The lock is held before the first workflow is claimed, until the engine is closed or the process ends.
  * 2. The lease is renewed while a workflow runs, each third of its length. It is long enough at every claim.
+ * 3. What could not be written, a lease or a release, is tried again each second until it is.
  */
 export class Executor {
   readonly id: number;
+  readonly profile: ExecutorProfile;
   #registered = false;
   #startedAt: number | undefined;
   #leaseUntil = 0;
   #renewing: Promise<void> | undefined;
   #cancelHeartbeat: (() => void) | undefined;
   #busy = false;
+  #retired = false;
   /** The removal of what executors have left behind that are gone. */
   #sweep: Promise<void> | undefined;
   readonly #dropped = new Set<Ownership>();
+  readonly #agenda: Agenda;
 
-  /** @param options.onBeat called when the lease was renewed: the time to see who has lost a workflow nevertheless */
   constructor(
     private readonly options: {
       store: Store;
       executors: ExecutorRegistry;
+      health: StorageHealth;
       clock: Clock;
       random: RandomSource;
       leaseMs: number;
+      codes: string;
+      /** Called when the lease was renewed: the time to see who has lost a workflow nevertheless. */
       onBeat: () => void;
+      /** Called when a workflow that was dropped has been released. */
+      onReleased: (owner: Ownership) => void;
     },
   ) {
     this.id = randomId(options.random);
+    this.profile = { codes: options.codes, queues: undefined, isWorking: false };
+    this.#agenda = new Agenda(options.clock, () => void this.#mend());
   }
 
   /**
@@ -53,6 +78,11 @@ export class Executor {
       this.#registered = true;
     }
     if (this.#leaseUntil - clock.now() >= leaseMs * 2 / 3) return undefined;
+    return this.#renewNow();
+  }
+
+  /** Writes the lease, and what others can see of this process. */
+  #renewNow(): Promise<void> {
     this.#renewing ??= this.#renew().finally(() => this.#renewing = undefined);
     return this.#renewing;
   }
@@ -61,11 +91,31 @@ export class Executor {
     const { executors, clock, leaseMs } = this.options;
     const now = clock.now();
     const leaseUntil = now + leaseMs;
-    await executors.renew(
-      { executor: this.id, pid: Deno.pid, startedAt: this.#startedAt ??= now },
-      leaseUntil,
-    );
+    const { codes, queues, isWorking } = this.profile;
+    const entry = {
+      executor: this.id,
+      pid: Deno.pid,
+      startedAt: this.#startedAt ??= now,
+      host: hostName(),
+      codes,
+      isWorking,
+      queues: queues === undefined ? null : JSON.stringify(queues),
+    };
+    try {
+      await executors.renew(entry, leaseUntil);
+    } catch (error) {
+      this.#mendLater();
+      throw error;
+    }
     this.#leaseUntil = leaseUntil;
+  }
+
+  /** Says that this process claims what no process runs. @param queues of these queues alone, if so */
+  async work(queues: readonly string[] | undefined): Promise<void> {
+    this.profile.isWorking = true;
+    this.profile.queues = queues;
+    this.#leaseUntil = 0;
+    await this.prepareClaim();
   }
 
   /** Says whether a workflow runs: the lease is renewed for as long as one does. */
@@ -77,54 +127,88 @@ export class Executor {
       this.#sweep ??= this.options.executors.removeGone(this.id).catch((error) => {
         if (!(error instanceof StoreError)) throw error;
       });
-    } else if (this.#dropped.size === 0) {
+    } else {
       this.#cancelHeartbeat?.();
       this.#cancelHeartbeat = undefined;
     }
   }
 
-  /** Takes over a workflow whose run has ended without being able to release it, to release it later. */
+  /** Takes over a workflow whose run has ended without being able to release it, and releases it as soon as it can. */
   drop(owner: Ownership): void {
     this.#dropped.add(owner);
-    this.#cancelHeartbeat ??= this.#beatLater();
+    this.#mendLater();
+  }
+
+  /** Whether a workflow is to be released. */
+  hasDropped({ workflow, run }: Ownership): boolean {
+    return [...this.#dropped].some((owner) => owner.workflow === workflow && owner.run === run);
+  }
+
+  /** How many workflows are to be released. */
+  get dropped(): number {
+    return this.#dropped.size;
   }
 
   #beatLater(): () => void {
     const { clock, leaseMs } = this.options;
     return clock.setTimer(leaseMs / 3, () => {
-      this.#cancelHeartbeat = undefined;
-      this.#beat().catch((error) => {
-        // A store that cannot be written to now is tried again at the next beat; if it stays so until the lease
-        // ends, others may take the workflows over, and the fence in every write keeps this process out.
-        if (!(error instanceof StoreError)) throw error;
-      });
-      if (this.#busy || this.#dropped.size > 0) this.#cancelHeartbeat ??= this.#beatLater();
+      this.#cancelHeartbeat = this.#busy ? this.#beatLater() : undefined;
+      void this.#beat();
     }, { background: true });
   }
 
+  /**
+   * Renews the lease. If the store stays as it is until the lease ends, others may take the workflows over, and the fence
+   * in every write keeps this process out.
+   */
   async #beat(): Promise<void> {
-    if (this.#busy) {
-      await this.#renew();
-      this.options.onBeat();
-    }
-    await this.#releaseDropped();
+    if (!this.#busy) return;
+    if (await this.options.health.attempt("renew the lease", () => this.#renewNow())) this.options.onBeat();
+  }
+
+  #mendLater(): void {
+    if (!this.#retired && !this.#agenda.isPaused("mend")) this.#agenda.pause("mend", STORE_PAUSE_MS);
+  }
+
+  /** Writes what could not be written. */
+  async #mend(): Promise<void> {
+    if (this.#retired) return;
+    const { health, clock } = this.options;
+    if (this.#busy && this.#leaseUntil - clock.now() < this.options.leaseMs * 2 / 3) await this.#beat();
+    if (this.#dropped.size === 0) return;
+    const done = await health.attempt("release workflows", () => this.#releaseDropped());
+    if (!done) this.#mendLater();
   }
 
   async #releaseDropped(): Promise<void> {
-    const { store, clock } = this.options;
+    const { store, clock, onReleased } = this.options;
     for (const owner of this.#dropped) {
       await store.release(owner, clock.now());
       this.#dropped.delete(owner);
+      onReleased(owner);
     }
   }
 
   /** Gives up the lease and the lock. */
   async retire(): Promise<void> {
+    this.#retired = true;
     this.#cancelHeartbeat?.();
+    this.#agenda.clear();
     this.#busy = false;
     if (!this.#registered) return;
     await this.#sweep;
     await this.#releaseDropped();
     await this.options.executors.retire(this.id);
+  }
+}
+
+/** The name of this machine; null where it would take a permission that was not given. */
+function hostName(): string | null {
+  try {
+    return Deno.permissions.querySync({ name: "sys", kind: "hostname" }).state === "granted"
+      ? Deno.hostname()
+      : null;
+  } catch {
+    return null;
   }
 }

@@ -1,4 +1,4 @@
-import type { EngineEvent } from "./events.ts";
+import type { WorkflowEvent } from "./events.ts";
 import type { ReadOptions } from "./read_published.ts";
 import type { Signal } from "./signal.ts";
 import type { WorkflowStatus } from "./store/rows.ts";
@@ -32,7 +32,7 @@ export interface HandleSource {
   /** See {@linkcode Handle.stream}. */
   streamOf(id: string, name: string, options?: StreamOptions): AsyncIterableIterator<StreamEntry>;
   /** See {@linkcode Handle.events}. */
-  eventsOf(id: string): AsyncIterableIterator<EngineEvent>;
+  eventsOf(id: string): AsyncIterableIterator<WorkflowEvent>;
 }
 
 /** A workflow, by its id; whether it runs here, in another process, or not at all. */
@@ -108,12 +108,12 @@ export class Handle<O = unknown> {
   }
 
   /** What happens to the workflow in this engine, from now to the end of its run. */
-  events(): AsyncIterableIterator<EngineEvent> {
+  events(): AsyncIterableIterator<WorkflowEvent> {
     return this.#source.eventsOf(this.id);
   }
 
   /** {@linkcode Handle.events}. */
-  [Symbol.asyncIterator](): AsyncIterableIterator<EngineEvent> {
+  [Symbol.asyncIterator](): AsyncIterableIterator<WorkflowEvent> {
     return this.events();
   }
 }

@@ -83,7 +83,7 @@ export class Queueing {
 
   async #define(queue: Queue): Promise<void> {
     const { name } = queue;
-    if (await this.queues.define(name, completeLimits(queue))) return;
+    if (await this.queues.define(name, completeLimits(queue))) return this.options.look();
     throw new LimitExceededError("queues", MAX_QUEUES, `make queue "${name}"`);
   }
 

@@ -20,17 +20,19 @@ import type { ExecutorRegistry } from "./store/executor_registry.ts";
 import type { Queues } from "./store/queues.ts";
 import type { Versions } from "./versions.ts";
 import { Wakeups } from "./wakeups.ts";
-import type { Worker } from "./worker.ts";
+import type { StoreEvent } from "./events.ts";
+import type { StorageHealth } from "./storage_health.ts";
+import type { Sweep } from "./sweep.ts";
+import type { Ownership } from "./store/ownership.ts";
+import type { Attempted, Worker } from "./worker.ts";
 import type { Workflow } from "./workflow.ts";
 
 /** After what time of running what other processes send is looked for, in milliseconds. */
 const LISTEN_AFTER_MS = 200;
-/** For how long the worker leaves a workflow alone that could not be taken up, in milliseconds. */
-const WORK_PAUSE_MS = 1_000;
-/** And one that was to begin, or go on, when there was no place for it in its queue: there may be soon. */
-const PLACE_PAUSE_MS = 50;
 /** How long after an error of the store a workflow is taken up again that was to be, in milliseconds. */
 const STORE_PAUSE_MS = 1_000;
+/** How many workflows are looked at that this process owns and does not run, beside those that it runs. */
+const MAX_STRAYS = 1_000;
 /** How many runs that only wait for a message are kept in memory a while, in case it comes soon. */
 const MAX_LINGERING = 1_000;
 
@@ -57,6 +59,8 @@ export class Runs {
   readonly #starting = new Map<string, Promise<Run | WorkflowRecord>>();
   /** The workflows that were started here and wait, with the code of their version. */
   readonly #waiting = new Map<string, Workflow>();
+  /** Those whose run has ended without being able to release them, with their code. */
+  readonly #left = new Map<string, Workflow>();
   /** Those that are to be taken up, and could not yet, with their code. */
   readonly #backlog = new Map<string, Workflow>();
   #cancelRetry: (() => void) | undefined;
@@ -65,6 +69,7 @@ export class Runs {
   readonly #elsewhere: Elsewhere;
   #cancelListening: (() => void) | undefined;
   #worker: Worker | undefined;
+  #sweep: Sweep | undefined;
   /** Lets the process end, which is held alive while workflows wait. */
   #release: (() => void) | undefined;
   #lingering = 0;
@@ -76,7 +81,9 @@ export class Runs {
       claims: Claims;
       executor: Executor;
       executors: ExecutorRegistry;
+      health: StorageHealth;
       maxRunning: number;
+      emit: (event: StoreEvent) => void;
       /** Called when a run of a workflow has begun or ended here, or there is news of it. */
       onChange: (workflowId: string) => void;
       /** Whether somebody waits for a workflow here. */
@@ -96,6 +103,7 @@ export class Runs {
     };
     this.#elsewhere = new Elsewhere({
       store: services.store,
+      health: options.health,
       executors: options.executors,
       self: options.executor.id,
       clock: services.clock,
@@ -113,8 +121,8 @@ export class Runs {
     this.#wakeups = new Wakeups({
       store: services.store,
       mailbox: services.mailbox,
+      health: options.health,
       clock: services.clock,
-      wants: ({ workflowId }) => this.#waiting.has(workflowId),
       wake: (workflowId) => this.wake(workflowId),
       told: (workflowId) => this.told(workflowId),
     });
@@ -130,9 +138,42 @@ export class Runs {
     return this.#runs.get(workflowId);
   }
 
-  /** Has the runs find out which of them have lost their lease: while this process did not run, or by another clock. */
+  /**
+   * Has the runs find out which of them have lost their lease, while this process did not run or by another clock; and finds
+   * what this process owns and has no run of.
+   */
   checkLeases(): void {
     for (const run of this.#runs.values()) void run.checkLease();
+    void this.#dropStrays();
+  }
+
+  /** Finds workflows that are stored as run by this process and are not: no other would take them while it lives. */
+  async #dropStrays(): Promise<void> {
+    const { executor, health } = this.options;
+    const { store } = this.#services;
+    await health.attempt("look for workflows without a run", async () => {
+      const known = this.#runs.size + this.#starting.size + executor.dropped;
+      if (this.#closed || await store.ownedCount(executor.id) <= known) return;
+      for (const owner of await store.ownedRuns(executor.id, known + MAX_STRAYS)) {
+        const { workflowId } = owner;
+        const isKnown = this.#runs.has(workflowId) || this.#starting.has(workflowId);
+        if (!isKnown && !this.#closed && !executor.hasDropped(owner)) executor.drop(owner);
+      }
+    });
+  }
+
+  /** A workflow that this process had dropped is released: it goes on here, as it had begun here. */
+  released({ workflowId }: Ownership): void {
+    const workflow = this.#left.get(workflowId);
+    this.#left.delete(workflowId);
+    if (workflow !== undefined && !this.#worker?.finds(workflow)) void this.wake(workflowId, workflow);
+    this.#roomMade();
+  }
+
+  /** Something that others may wait for has been given back, or freed: whatever can begin now does. */
+  #roomMade(): void {
+    this.#takeUpBacklog();
+    this.#worker?.look();
   }
 
   /**
@@ -172,9 +213,13 @@ export class Runs {
   async #claimAndRun(request: RunRequest): Promise<Run | WorkflowRecord> {
     const { claims, executor, onChange } = this.options;
     const { workflowId, insists } = request;
-    const result = await claims.claim({ ...request, known: this.#waiting.has(workflowId) });
+    const result = await claims.claim({ ...request, known: this.#waiting.has(workflowId) }).catch((error) => {
+      // It may have been stored nevertheless.
+      if (error instanceof StoreError) void this.#dropStraysLater();
+      throw error;
+    });
     if ("ended" in result) {
-      this.#waiting.delete(workflowId);
+      this.#waitNoMore(workflowId);
       this.#listenNoMore();
       return result.ended;
     }
@@ -192,12 +237,12 @@ export class Runs {
     try {
       input = await readInput(this.#services, workflow, result.claimed);
     } catch (error) {
-      executor.drop(owner);
+      this.#drop(owner, workflow);
       throw error;
     }
     const run = this.#newRun(workflow, input);
     this.#runs.set(workflowId, run);
-    this.#waiting.delete(workflowId);
+    this.#waitNoMore(workflowId);
     run.ended.then((parkedUntil) => this.#ended(workflow, run, parkedUntil));
     this.#services.turns.next(() => {
       void ("corrupt" in input ? run.stopFor(input.corrupt) : run.begin());
@@ -225,12 +270,24 @@ export class Runs {
   #ended(workflow: Workflow, run: Run, parkedUntil: number | null | undefined): void {
     const { executor, onChange } = this.options;
     this.#runs.delete(run.workflowId);
-    if (run.mustRelease) executor.drop(run.owner);
+    if (run.mustRelease) this.#drop(run.owner, workflow);
     executor.busy = this.#runs.size > 0;
     if (parkedUntil !== undefined) this.#waitFor(workflow, run.workflowId, parkedUntil);
-    this.#takeUpBacklog();
+    this.#roomMade();
     this.#listenNoMore();
     onChange(run.workflowId);
+  }
+
+  /** Has a workflow be released whose run could not. */
+  #drop(owner: Ownership, workflow: Workflow): void {
+    this.#left.set(owner.workflowId, workflow);
+    this.options.executor.drop(owner);
+  }
+
+  /** Once the claim that has failed is not under way any more. */
+  async #dropStraysLater(): Promise<void> {
+    await Promise.allSettled(this.#starting.values());
+    if (!this.#closed) await this.#dropStrays();
   }
 
   // --- Workflows that wait ---
@@ -257,7 +314,11 @@ export class Runs {
     this.#release ??= holdProcess(this.#services.clock);
     this.#wakeups.start();
     this.#elsewhere.start();
-    if (dueAt !== null) this.#wakeups.expect(dueAt);
+    this.#wakeups.expect(workflowId, dueAt);
+  }
+
+  #waitNoMore(workflowId: string): void {
+    if (this.#waiting.delete(workflowId)) this.#wakeups.forget(workflowId);
   }
 
   /** Tells a workflow that it was sent something, if it runs or waits here. */
@@ -291,34 +352,59 @@ export class Runs {
     queueNames: ReadonlySet<string> | undefined;
     concurrency: number;
   }): Promise<void> {
-    const { services, executors, executor } = this.options;
-    const { versions, ...rest } = options;
+    const { services, claims, executors, executor, health, maxRunning, emit } = this.options;
+    const { versions, queueNames, ...rest } = options;
     const { Worker } = await import("./worker.ts");
+    const { Sweep } = await import("./sweep.ts");
     if (this.#closed) return;
     // So that it is known to be there, before it has anything to run.
-    await executor.prepareClaim();
+    await executor.work(queueNames && [...queueNames]);
     if (this.#closed) return;
     this.#worker = new Worker({
       ...rest,
+      queueNames,
       store: services.store,
       executors,
+      health,
       clock: services.clock,
       self: executor.id,
       codes: versions.codes,
-      run: ({ workflowId, name }) => this.#work(versions.named(name)!, workflowId),
+      vacancies: () => maxRunning - this.#runs.size - this.#starting.size,
+      run: ({ workflowId, name }, claimed) => this.#work(versions.named(name)!, workflowId, claimed),
+    });
+    this.#sweep = new Sweep({
+      store: services.store,
+      executors,
+      health,
+      clock: services.clock,
+      worker: this.#worker,
+      codes: versions.codes,
+      emit,
+      inspect: (workflowId) => claims.inspect(workflowId),
+      dropStrays: () => this.#dropStrays(),
     });
   }
 
-  /** Runs a workflow for the worker. @returns how long it is to be left alone, if it was not run, in milliseconds */
-  async #work(workflow: Workflow, workflowId: string): Promise<number> {
+  /** Claims no more. */
+  stopWork(): void {
+    this.#sweep?.stop();
+    this.#worker?.stop();
+    this.#worker = undefined;
+  }
+
+  /** Runs a workflow for the worker. */
+  async #work(workflow: Workflow, workflowId: string, claimed: () => void): Promise<Attempted> {
     try {
       const started = await this.takeUp(workflow, workflowId);
-      if (started instanceof Run) await started.ended;
-      else if (started.queue !== null && !hasEnded(started.status)) return PLACE_PAUSE_MS;
-      return 0;
+      claimed();
+      if (started instanceof Run) {
+        await started.ended;
+        return "ran";
+      }
+      return hasEnded(started.status) ? "ran" : started.queue === null ? "failed" : "noSlot";
     } catch (error) {
       if (!(error instanceof StepwellError)) throw error;
-      return error instanceof WorkflowBlockedError ? 0 : WORK_PAUSE_MS;
+      return "failed";
     }
   }
 
@@ -383,7 +469,7 @@ export class Runs {
 
   /** Lets go of a workflow that waits: others look after it. */
   #forget(workflowId: string): void {
-    this.#waiting.delete(workflowId);
+    this.#waitNoMore(workflowId);
     this.options.onChange(workflowId);
   }
 
@@ -425,11 +511,13 @@ export class Runs {
   /** Has all runs stop at a checkpoint, and lets go of all that wait. */
   async close(graceMs: number): Promise<void> {
     this.#closed = true;
+    this.#sweep?.stop();
     this.#worker?.stop();
     this.#elsewhere.close();
     this.#cancelListening?.();
     this.#cancelRetry?.();
     this.#backlog.clear();
+    this.#left.clear();
     this.#wakeups.stop();
     await Promise.allSettled(this.#starting.values());
     await Promise.all([...this.#runs.values()].map((run) => run.stop(graceMs)));

@@ -1,10 +1,10 @@
 import { Again } from "./again.ts";
-import { Alarm } from "./alarm.ts";
+import { Agenda } from "./agenda.ts";
 import type { Clock } from "./clock.ts";
-import { StoreError } from "./errors.ts";
 import { randomId, type RandomSource } from "./random.ts";
 import type { Schedule } from "./schedule.ts";
 import { isStored, tickId, tickInput } from "./schedule_entry.ts";
+import type { StorageHealth } from "./storage_health.ts";
 import type { WorkflowInput } from "./store/rows.ts";
 import type { ExecutorRegistry } from "./store/executor_registry.ts";
 import type { ScheduleRecord, Schedules } from "./store/schedules.ts";
@@ -17,6 +17,10 @@ const MISSED_MS = 60_000;
 const MAX_TICKS = 20;
 /** How long after a tick that could not be seen to it is tried again, in milliseconds. */
 const PAUSE_MS = 1_000;
+/** For how long after a look the commits of other processes have no look of their own, in milliseconds. */
+const COMMIT_PAUSE_MS = 1_000;
+/** How many schedules are seen to at a time: what they start shares commits. */
+const AT_A_TIME = 100;
 
 /**
  * Starts the workflows of schedules at their ticks.
@@ -28,9 +32,10 @@ const PAUSE_MS = 1_000;
  * 2. A tick stays due in the store until somebody has seen to it: none is lost with a process.
  * 3. A process sees to a schedule only while its definition is the one that is stored. Where another one is, and the
  *    process that has stored that is gone, its own is stored again.
+ * 4. What is not due costs one statement for all schedules, and that a second at most, however many others commit.
  */
 export class Scheduler {
-  readonly #alarm: Alarm;
+  readonly #agenda: Agenda;
   readonly #stopWatching: () => void;
   /** When each schedule ticks next, with up to where its ticks had been seen to: there is nothing to do for it until then. */
   readonly #next = new Map<string, { fromAt: number; at: number }>();
@@ -41,6 +46,7 @@ export class Scheduler {
     private readonly options: {
       store: Store;
       schedules: Schedules;
+      health: StorageHealth;
       definitions: readonly Schedule[];
       clock: Clock;
       random: RandomSource;
@@ -54,8 +60,10 @@ export class Scheduler {
       told: (workflowId: string) => void;
     },
   ) {
-    this.#alarm = new Alarm(options.clock, () => this.look());
-    this.#stopWatching = options.store.watch(() => this.look());
+    this.#agenda = new Agenda(options.clock, () => this.look());
+    this.#stopWatching = options.store.watch(() => {
+      if (!this.#stopped && !this.#agenda.isPaused("commit")) this.#agenda.pause("commit", COMMIT_PAUSE_MS);
+    });
     this.look();
   }
 
@@ -65,25 +73,37 @@ export class Scheduler {
   }
 
   async #look(): Promise<void> {
-    for (const schedule of this.options.definitions) {
-      if (this.#stopped) return;
-      // One that cannot be seen to keeps none of the others from it.
-      await this.#seeTo(schedule).catch((error) => {
-        if (!(error instanceof StoreError)) throw error;
-        this.#expect(this.options.clock.now() + PAUSE_MS);
-      });
+    const { schedules, health, definitions } = this.options;
+    let records: ReadonlyMap<string, ScheduleRecord> | undefined;
+    await health.attempt("look for ticks that are due", async () => {
+      records = await schedules.states(definitions.map(({ name }) => name));
+    });
+    if (records === undefined && !this.#stopped) this.#agenda.pause("store", PAUSE_MS);
+    for (let from = 0; records !== undefined && from < definitions.length; from += AT_A_TIME) {
+      const some = definitions.slice(from, from + AT_A_TIME);
+      await Promise.all(some.map((schedule) => this.#attempt(schedule, records!.get(schedule.name))));
     }
   }
 
-  async #seeTo(schedule: Schedule): Promise<void> {
+  /** One that cannot be seen to keeps none of the others from it. */
+  async #attempt(schedule: Schedule, record: ScheduleRecord | undefined): Promise<void> {
+    if (this.#stopped) return;
+    const { name } = schedule;
+    const done = await this.options.health.attempt(
+      `start the workflows of schedule "${name}"`,
+      () => this.#seeTo(schedule, record),
+    );
+    if (!done) this.#tryLater(name);
+  }
+
+  async #seeTo(schedule: Schedule, record: ScheduleRecord | undefined): Promise<void> {
     const { schedules, clock, define } = this.options;
-    const record = await schedules.find(schedule.name);
     if (record === undefined || record.pausedAt !== null) return;
     if (!isStored(schedule, record)) return this.#isAbandoned(record) ? await define(schedule) : undefined;
     const { name, fromAt, nextTickAt } = record;
     const now = clock.now();
     const known = this.#next.get(name);
-    if (known !== undefined && known.fromAt === fromAt && now < known.at) return this.#expect(known.at);
+    if (known !== undefined && known.fromAt === fromAt && now < known.at) return this.#expect(name, known.at);
     const next = schedule.next(now);
     const last = schedule.previous(now);
     if (fromAt > now + MISSED_MS) {
@@ -95,7 +115,7 @@ export class Scheduler {
       if (nextTickAt === null || nextTickAt <= now) await schedules.noteNext(record, next);
       this.#next.set(name, { fromAt, at: next });
     }
-    if (next !== undefined) this.#expect(next);
+    if (next !== undefined) this.#expect(name, next);
   }
 
   /** Whether the process that has stored another definition is gone. */
@@ -107,10 +127,13 @@ export class Scheduler {
   /** Sees to the ticks that are due. @param times.last the last of them */
   async #catchUp(
     schedule: Schedule,
-    record: ScheduleRecord,
+    state: ScheduleRecord,
     { now, last }: { now: number; last: number },
   ): Promise<void> {
     const { schedules } = this.options;
+    // With what its workflows are given, too.
+    const record = await schedules.find(schedule.name);
+    if (record === undefined || record.fromAt !== state.fromAt) return this.look();
     let seenFrom = record.fromAt;
     const isMissed = last < now - MISSED_MS;
     if (schedule.missed === "skip" && isMissed) {
@@ -124,7 +147,7 @@ export class Scheduler {
     for (let at = first; at !== undefined && at <= last && !this.#stopped; at = schedule.next(at)) {
       if (ticks++ === MAX_TICKS) return this.look();
       if (!await this.#start(schedule, record, { at, seenFrom })) {
-        return this.#expect(this.options.clock.now() + PAUSE_MS);
+        return this.#tryLater(schedule.name);
       }
       seenFrom = at;
     }
@@ -177,14 +200,18 @@ export class Scheduler {
     }
   }
 
-  #expect(at: number): void {
-    if (!this.#stopped) this.#alarm.set(at);
+  #expect(schedule: string, at: number): void {
+    if (!this.#stopped) this.#agenda.setTime(schedule, at);
+  }
+
+  #tryLater(schedule: string): void {
+    if (!this.#stopped) this.#agenda.pause(schedule, PAUSE_MS);
   }
 
   /** Sees to no more ticks. */
   stop(): void {
     this.#stopped = true;
-    this.#alarm.clear();
+    this.#agenda.clear();
     this.#stopWatching();
   }
 }

@@ -6,6 +6,7 @@ import { randomFraction, randomId, type RandomSource } from "./random.ts";
 import type { Schedule } from "./schedule.ts";
 import { describeSchedule, fixedInput, isStored, queueOf, tickId, tickInput } from "./schedule_entry.ts";
 import { Scheduler } from "./scheduler.ts";
+import type { StorageHealth } from "./storage_health.ts";
 import type { Database } from "./store/database.ts";
 import type { ExecutorRegistry } from "./store/executor_registry.ts";
 import type { WorkflowInput } from "./store/rows.ts";
@@ -60,6 +61,7 @@ export class Scheduling {
       queueing: Queueing;
       definitions: readonly Schedule[];
       executors: ExecutorRegistry;
+      health: StorageHealth;
       /** This process. */
       self: number;
       clock: Clock;
@@ -179,6 +181,12 @@ export class Scheduling {
   async #refuseFull({ queue: name }: ScheduleRecord): Promise<never> {
     const { depth = 0, maxDepth = 0 } = await this.options.queueing.queues.find(name!) ?? {};
     throw new QueueFullError(name!, depth, maxDepth);
+  }
+
+  /** Sees to no ticks until it works again. */
+  rest(): void {
+    this.#scheduler?.stop();
+    this.#scheduler = undefined;
   }
 
   /** Sees to no more ticks. */

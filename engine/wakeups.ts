@@ -1,7 +1,7 @@
 import { Again } from "./again.ts";
-import { Alarm } from "./alarm.ts";
+import { Agenda } from "./agenda.ts";
 import type { Clock } from "./clock.ts";
-import { StoreError } from "./errors.ts";
+import type { StorageHealth } from "./storage_health.ts";
 import type { Mailbox } from "./store/mailbox.ts";
 import type { Store } from "./store/store.ts";
 
@@ -11,18 +11,21 @@ const PAGE = 1_000;
 const STORE_PAUSE_MS = 1_000;
 
 /**
- * Finds out which waiting workflows are due, or have been sent something, by this process or another.
+ * Finds out which of the workflows that wait here are due, or have been sent something, by this process or another.
  *
- * Owns: the alarm for the next time at which one is due, and how far the messages have been looked through. Does not
- * own: which workflows this process is to wake, and how.
+ * Owns: when each of them is due, and how far the messages have been looked through. Does not own: which workflows wait
+ * here, and how one is woken.
  *
- * 1. Nothing is polled: the alarm is set to the time at which the next workflow is due by the store; messages of other
- *    processes are looked for when the store has seen a commit of theirs.
- * 2. A workflow that is due stays so in the store until somebody has claimed it: no wake-up is lost with a process.
+ * 1. Nothing is polled: a workflow is woken at its own time; messages of other processes are looked for when the store has
+ *    seen a commit of theirs.
+ * 2. A workflow that is due stays so in the store until a process has claimed it: no wake-up is lost with this one.
+ * 3. What waits in other processes, and is due there, is not looked at, however much of it there is.
  */
 export class Wakeups {
   #stopWatching: (() => void) | undefined;
-  readonly #alarm: Alarm;
+  /** When each is due. */
+  readonly #agenda: Agenda;
+  readonly #retries: Agenda;
   /** The last of the messages that have been looked through. */
   #lastMessage: number | undefined;
   readonly #looking = new Again(() => this.#look());
@@ -31,16 +34,18 @@ export class Wakeups {
     private readonly options: {
       store: Store;
       mailbox: Mailbox;
+      health: StorageHealth;
       clock: Clock;
-      /** Whether a workflow that is due is to be woken here. */
-      wants: (workflow: { workflowId: string; name: string }) => boolean;
-      /** Takes a workflow up that is due, or was sent something. Must not reject. */
+      /** Claims a workflow that is due, or was sent something. Must not reject. */
       wake: (workflowId: string) => Promise<void>;
-      /** Hears of everybody who was sent something. */
+      /** Is told of every workflow that was sent something. */
       told: (workflowId: string) => void;
     },
   ) {
-    this.#alarm = new Alarm(options.clock, () => this.look());
+    this.#agenda = new Agenda(options.clock, (due) => {
+      for (const workflowId of due) void options.wake(workflowId);
+    });
+    this.#retries = new Agenda(options.clock, () => this.look());
   }
 
   /** Begins to look, if it has not yet. */
@@ -54,13 +59,19 @@ export class Wakeups {
   stop(): void {
     this.#stopWatching?.();
     this.#stopWatching = undefined;
-    this.#alarm.clear();
+    this.#agenda.clear();
+    this.#retries.clear();
     this.#lastMessage = undefined;
   }
 
-  /** Notes that a workflow waits until then. */
-  expect(dueAt: number): void {
-    if (this.#stopWatching !== undefined) this.#alarm.set(dueAt);
+  /** Notes until when a workflow waits here; null for only until a message comes. */
+  expect(workflowId: string, dueAt: number | null): void {
+    this.#agenda.setTime(workflowId, dueAt ?? undefined);
+  }
+
+  /** A workflow does not wait here any more. */
+  forget(workflowId: string): void {
+    this.#agenda.setTime(workflowId, undefined);
   }
 
   /** Looks now; if it is looking already, once more after that. */
@@ -70,17 +81,8 @@ export class Wakeups {
 
   async #look(): Promise<void> {
     if (this.#stopWatching === undefined) return;
-    const { store, clock } = this.options;
-    try {
-      await this.#lookForMessages();
-      const now = clock.now();
-      await this.#wakeDue(now);
-      const next = await store.nextDue(now);
-      if (next !== undefined) this.expect(next);
-    } catch (error) {
-      if (!(error instanceof StoreError)) throw error;
-      if (this.#stopWatching !== undefined) this.#alarm.set(clock.now() + STORE_PAUSE_MS);
-    }
+    const done = await this.options.health.attempt("look for messages", () => this.#lookForMessages());
+    if (!done && this.#stopWatching !== undefined) this.#retries.pause("store", STORE_PAUSE_MS);
   }
 
   async #lookForMessages(): Promise<void> {
@@ -92,17 +94,6 @@ export class Wakeups {
       more = count === PAGE;
       after = this.#lastMessage = last;
       for (const workflowId of workflowIds) told(workflowId);
-    }
-  }
-
-  async #wakeDue(now: number): Promise<void> {
-    const { store, wants, wake } = this.options;
-    let after = { dueAt: -1, workflow: 0 };
-    while (this.#stopWatching !== undefined) {
-      const page = await store.due(now, after, PAGE);
-      await Promise.all(page.filter(wants).map(({ workflowId }) => wake(workflowId)));
-      if (page.length < PAGE) return;
-      after = page.at(-1)!;
     }
   }
 }

@@ -1,7 +1,7 @@
 import { CorruptCheckpointError } from "./errors.ts";
 import { executorName, runName } from "./ids.ts";
 import { retryObstacle } from "./outcome.ts";
-import type { ExecutorRegistry } from "./store/executor_registry.ts";
+import { type ExecutorRecord, type ExecutorRegistry, hasCode } from "./store/executor_registry.ts";
 import type { QueueRecord, Queues } from "./store/queues.ts";
 import { hasEnded, type WorkflowRecord } from "./store/records.ts";
 import type { Checkpoint, WorkflowStatus } from "./store/rows.ts";
@@ -69,6 +69,10 @@ export interface WhyHost {
   readonly queues: Queues;
   readonly executors: ExecutorRegistry;
   readonly clock: { now(): number };
+  /** This process. */
+  readonly self: number;
+  /** Whether a workflow has a run in this process. */
+  readonly runsHere: (workflowId: string) => boolean;
 }
 
 /** Says why a workflow is where it is: see `engine.why()`. */
@@ -122,23 +126,41 @@ type Found = Pick<Explanation, "reason" | "waitsFor" | "movesOn"> & Partial<Pick
 
 async function explainRunning(host: WhyHost, record: WorkflowRecord): Promise<Found> {
   const { run, executor, leaseUntil } = record;
+  const since = new Date(record.updatedAt);
+  if (run === null || executor === null) {
+    return {
+      reason: "It is stored as running, and by no process",
+      waitsFor: [{ kind: "process", since }],
+      movesOn: [await claimed(host, record)],
+    };
+  }
   const owner = (await host.executors.list()).find((each) => each.executor === executor);
-  const state = host.executors.liveness(executor!);
+  const state = host.executors.liveness(executor);
   const rows = await readRunning(host, record);
-  const isLost = host.executors.isLost({ executor: executor!, leaseUntil }, host.clock.now());
-  const who = `run ${runName(run!)} of process ${owner?.pid ?? "unknown"}`;
+  const isStray = executor === host.self && !host.runsHere(record.workflowId);
+  const isLost = isStray ||
+    executor !== host.self && host.executors.isLost({ executor, leaseUntil }, host.clock.now());
+  const who = `run ${runName(run)} of process ${owner?.pid ?? "unknown"}`;
   return {
-    reason: isLost ? `It was run by ${who}, which is gone` : `It is run by ${who}`,
+    reason: isStray
+      ? `It is stored as run by this process, which has no run of it (${runName(run)}), and releases it`
+      : isLost
+      ? `It was run by ${who}, which is gone`
+      : state === "unknown"
+      ? `It was run by ${who}, of which there is no sign but a lease, as in a copy of the file`
+      : `It is run by ${who}`,
     heldBy: {
-      runId: runName(run!),
-      executorId: executorName(executor!),
+      runId: runName(run),
+      executorId: executorName(executor),
       ...owner?.pid != null && { pid: owner.pid },
       state,
       ...leaseUntil !== null && { leaseUntil: new Date(leaseUntil) },
     },
-    waitsFor: isLost ? [{ kind: "process", since: new Date(record.updatedAt) }] : rows.map(waitOf),
+    waitsFor: isLost || state === "unknown" ? [{ kind: "process", since }] : rows.map(waitOf),
     movesOn: isLost
-      ? [takenUp(await workers(host))]
+      ? [await claimed(host, record)]
+      : state === "unknown" && leaseUntil !== null
+      ? [`${await claimed(host, record)}, from ${new Date(leaseUntil).toISOString()} on, when the lease ends`]
       : rows.length === 0
       ? ["Its code goes on by itself"]
       : rows.map(movesOnBy),
@@ -150,9 +172,13 @@ async function explainWaiting(host: WhyHost, record: WorkflowRecord): Promise<Fo
   const { dueAt } = record;
   if (dueAt !== null && dueAt <= host.clock.now()) {
     return {
-      reason: "What it waited for is there, and nobody has taken it up yet",
+      reason: `What it waited for is there${await andNoCode(
+        host,
+        record,
+        "and no process has claimed it yet",
+      )}`,
       waitsFor: [{ kind: "process", since: new Date(dueAt) }],
-      movesOn: [takenUp(await workers(host))],
+      movesOn: [await claimed(host, record)],
     };
   }
   const deadlineAt = await readDeadline(host, record);
@@ -172,12 +198,13 @@ async function explainPending(
   queue: QueueRecord | undefined,
 ): Promise<Found> {
   const since = new Date(record.updatedAt);
-  const count = await workers(host);
   if (queue === undefined || record.isPlaced) {
+    const state = record.run === null ? "It has not begun" : "It was stopped at a checkpoint";
+    const other = record.run === null ? "" : "and no process runs it";
     return {
-      reason: record.run === null ? "It has not begun" : "It was stopped at a checkpoint, and nobody runs it",
+      reason: state + await andNoCode(host, record, other),
       waitsFor: [{ kind: "process", since }],
-      movesOn: [takenUp(count)],
+      movesOn: [await claimed(host, record)],
     };
   }
   const { name } = queue;
@@ -194,9 +221,9 @@ async function explainPending(
   const limit = await host.queues.limitOn(record.workflow, host.clock.now());
   if (limit === undefined) {
     return {
-      reason: `It waits in queue "${name}" for its turn`,
+      reason: `It waits in queue "${name}" for its turn${await andNoCode(host, record, "")}`,
       waitsFor: [turn],
-      movesOn: [takenUp(count)],
+      movesOn: [await claimed(host, record)],
     };
   }
   return {
@@ -250,16 +277,46 @@ async function readDeadline({ store }: WhyHost, record: WorkflowRecord): Promise
   }
 }
 
-/** How many processes live, as far as can be told, that run workflows or are ready to. */
-async function workers({ executors }: WhyHost): Promise<number> {
-  return (await executors.list()).filter(({ liveness }) => liveness !== "gone").length;
+/** The processes that live, as far as can be told. */
+async function living({ executors }: WhyHost): Promise<ExecutorRecord[]> {
+  return (await executors.list()).filter(({ liveness }) => liveness !== "gone");
 }
 
-function takenUp(count: number): string {
-  if (count === 0) return "A process that works and has its code: none runs now";
-  return `A process that works and has its code: ${count} ${
-    count === 1 ? "process has" : "processes have"
-  } the file open to run workflows`;
+/** The code of a workflow, for people. */
+function codeOf({ name, version }: WorkflowRecord): string {
+  return `workflow "${name}"${version === undefined ? "" : `, version "${version}"`}`;
+}
+
+/** What a sentence goes on with: that no living process has the code of a workflow, if that is so, or else something other. */
+async function andNoCode(host: WhyHost, record: WorkflowRecord, other: string): Promise<string> {
+  const executors = await living(host);
+  if (executors.length > 0 && !hasCode(executors, record)) {
+    return `, and no living process has the code of ${codeOf(record)}`;
+  }
+  return other === "" ? "" : `, ${other}`;
+}
+
+/** What would have a process claim a workflow. */
+async function claimed(host: WhyHost, record: WorkflowRecord): Promise<string> {
+  const wanted = `A process that works and has the code of ${codeOf(record)}`;
+  const executors = await living(host);
+  if (executors.length === 0) return `${wanted}: none runs now`;
+  const able = executors.filter((executor) => hasCode([executor], record));
+  if (able.length === 0) {
+    return `${wanted}: none of the ${executors.length} that live has it`;
+  }
+  const working = able.filter(({ isWorking, codes }) => isWorking || codes === undefined);
+  const serving = working.filter(({ queues }) =>
+    queues === undefined || record.queueName !== null && queues.includes(record.queueName)
+  );
+  if (working.length === 0) return `${wanted}: ${processes(able.length)} the code, and none works`;
+  if (serving.length > 0) return `${wanted}: ${processes(serving.length)} it`;
+  const queue = record.queueName === null ? "what is in no queue" : `queue "${record.queueName}"`;
+  return `${wanted}: ${processes(working.length)} it, and none works on ${queue}`;
+}
+
+function processes(count: number): string {
+  return count === 1 ? "1 process has" : `${count} processes have`;
 }
 
 function kindOf({ kind, nextAttemptAt }: Checkpoint): Wait["kind"] {

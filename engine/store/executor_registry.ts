@@ -7,6 +7,8 @@ import {
   selectExecutors,
   selectExecutorUse,
 } from "./executor_statements.ts";
+import { textOrNull } from "./rows.ts";
+import type { CodeName } from "./workflow_statements.ts";
 
 /** An executor as the store has it. */
 export interface ExecutorRecord {
@@ -15,6 +17,13 @@ export interface ExecutorRecord {
   /** Null for one of an older version, likewise below. */
   readonly pid: number | null;
   readonly startedAt: number | null;
+  readonly host: string | null;
+  /** The code that it has; undefined for one of an older version. */
+  readonly codes: readonly CodeName[] | undefined;
+  /** Whether it claims what no process runs. */
+  readonly isWorking: boolean;
+  /** The names of the queues that it works on, and on nothing else; undefined for all that there is. */
+  readonly queues: readonly string[] | undefined;
   /** How many workflows it runs. */
   readonly running: number;
   readonly liveness: Liveness;
@@ -25,6 +34,9 @@ const MAX_EXECUTORS = 1_000;
 
 /** The executors of a store: their leases, which are written down, and their locks, which tell whether they live. */
 export class ExecutorRegistry {
+  /** Owners that were found to be gone. They held their lock before they owned anything, so they never come back. */
+  readonly #gone = new Set<number>();
+
   constructor(private readonly database: Database) {}
 
   /** Registers an executor, or renews its lease. */
@@ -40,6 +52,10 @@ export class ExecutorRegistry {
       leaseUntil: row.lease_until as number,
       pid: row.pid as number | null,
       startedAt: row.started_at as number | null,
+      host: textOrNull(row.host),
+      codes: readCodes(row.codes),
+      isWorking: row.is_working === 1,
+      queues: readTexts(row.queues),
       running: row.running as number,
       liveness: this.liveness(row.executor as number),
     }));
@@ -77,12 +93,52 @@ export class ExecutorRegistry {
   /** Whether what an executor owns may be taken over: its process is gone, or does not renew its lease. */
   isLost({ executor, leaseUntil }: { executor: number; leaseUntil: number | null }, now: number): boolean {
     if (leaseUntil !== null && leaseUntil <= now) return true;
-    const liveness = this.liveness(executor);
+    const liveness = this.ownerLiveness(executor);
     return liveness === "gone" || leaseUntil === null && liveness === "unknown";
+  }
+
+  /** Whether the process of an executor that owns workflows lives: asked once, where it is gone. */
+  ownerLiveness(executor: number): Liveness {
+    if (this.#gone.has(executor)) return "gone";
+    const liveness = this.liveness(executor);
+    if (liveness === "gone" && this.#gone.size < MAX_EXECUTORS) this.#gone.add(executor);
+    return liveness;
   }
 
   /** Whether an executor's process lives. */
   liveness(executor: number): Liveness {
     return this.database.probeLock(executor);
+  }
+}
+
+/** Whether one of some executors has code, as far as is known: one of an older version does not say. */
+export function hasCode(executors: readonly ExecutorRecord[], code: CodeName): boolean {
+  return executors.some(({ codes }) =>
+    codes === undefined ||
+    codes.some(({ name, version }) => name === code.name && version === code.version)
+  );
+}
+
+/** The names and versions of code; undefined where nothing of the kind is stored. */
+function readCodes(json: unknown): CodeName[] | undefined {
+  const codes = readJson(json);
+  if (!Array.isArray(codes)) return undefined;
+  return codes.flatMap((code) => {
+    const [name, version] = Array.isArray(code) ? code : [];
+    if (typeof name !== "string") return [];
+    return typeof version === "string" && version !== "" ? { name, version } : { name };
+  });
+}
+
+function readTexts(json: unknown): string[] | undefined {
+  const texts = readJson(json);
+  return Array.isArray(texts) ? texts.filter((text) => typeof text === "string") : undefined;
+}
+
+function readJson(json: unknown): unknown {
+  try {
+    return typeof json === "string" ? JSON.parse(json) : undefined;
+  } catch {
+    return undefined;
   }
 }

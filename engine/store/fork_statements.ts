@@ -14,6 +14,7 @@ import {
   patchChecksum,
   publicationChecksum,
   type ShownPublication,
+  versionColumn,
   type WorkflowInput,
 } from "./rows.ts";
 
@@ -31,8 +32,8 @@ function ofThisFork({ workflowId, run }: Forking): SqlValue[] {
   return [workflowId, run];
 }
 
-const CREATE_FORK = `INSERT INTO workflows (workflow_id, name, status, run, created_at, updated_at)
-  VALUES (?, ?, 'pending', ?, ?, ?) ON CONFLICT (workflow_id) DO NOTHING`;
+const CREATE_FORK = `INSERT INTO workflows (workflow_id, name, version, status, run, created_at, updated_at)
+  VALUES (?, ?, ?, 'pending', ?, ?, ?) ON CONFLICT (workflow_id) DO NOTHING`;
 const CREATE_FORK_INPUT =
   `INSERT INTO inputs (workflow, seed, input_json, version, deadline_at, forked_from, forked_at, checksum)
   SELECT workflow, ?, ?, ?, ?, ?, ?, ? ${OF_THIS_FORK}`;
@@ -43,7 +44,7 @@ export function createFork(fork: Forking, input: WorkflowInput, now: number): St
   const { version = null, deadlineAt = null, forkedFrom = null, forkedAt = null } = input;
   const columns = [seed, inputJson, version, deadlineAt, forkedFrom, forkedAt, inputChecksum(input)];
   return [
-    { sql: CREATE_FORK, params: [workflowId, name, fork.run, createdAt, now] },
+    { sql: CREATE_FORK, params: [workflowId, name, versionColumn(input), fork.run, createdAt, now] },
     { sql: CREATE_FORK_INPUT, params: [...columns, ...ofThisFork(fork)] },
   ];
 }

@@ -6,6 +6,8 @@ export interface Ownership {
   /** The short key of the workflow. */
   readonly workflow: number;
   readonly run: number;
+  /** Whether it belongs to a partition of a queue: others of that may begin when it gives its slot back. */
+  readonly isPartitioned?: boolean;
 }
 
 /** What a workflow looked like when it was decided to take it over. */
@@ -13,6 +15,14 @@ export interface Seen {
   readonly workflow: number;
   readonly status: WorkflowStatus;
   readonly run: number | null;
+}
+
+/** The same, with what it takes to bring the lines of its queue up to date. */
+export interface SeenInQueue extends Seen {
+  /** The short key of the queue that it was put into. */
+  readonly queue: number | null;
+  /** The part of it that it belongs to. */
+  readonly partition: string | null;
 }
 
 /** On what terms a workflow is taken over. */

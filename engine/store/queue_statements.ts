@@ -5,9 +5,10 @@
  */
 
 import type { Statement } from "./database.ts";
+import { joinLine, withdrawFromLine } from "./line_statements.ts";
 import type { Seen, Takeover } from "./ownership.ts";
-import { codeText, inputChecksum, type WorkflowInput } from "./rows.ts";
-import { createMissingInput } from "./workflow_statements.ts";
+import { inputChecksum, versionColumn, type WorkflowInput } from "./rows.ts";
+import { type CodeName, codesParam, createMissingInput } from "./workflow_statements.ts";
 
 /** The limits of a queue; null is none. */
 export interface QueueLimits {
@@ -21,6 +22,8 @@ export interface QueueLimits {
 
 /** How many queues there may be. */
 export const MAX_QUEUES = 1_000;
+/** For how long after its period a slot is counted still: a claim that is committed late may have read the clock before. */
+const PLACEMENTS_KEPT_MS = 60_000;
 
 const IS_ROOM =
   `((SELECT count(*) FROM queues) < ${MAX_QUEUES} OR EXISTS (SELECT 1 FROM queues WHERE name = ?))`;
@@ -40,16 +43,6 @@ const DEFINE =
     executor_concurrency = excluded.executor_concurrency, partition_concurrency = excluded.partition_concurrency,
     rate_limit = excluded.rate_limit, rate_period_ms = excluded.rate_period_ms, max_depth = excluded.max_depth,
     ageing_ms = excluded.ageing_ms`;
-const LET_IN =
-  `UPDATE workflows SET held = NULL WHERE held = 1 AND status = 'pending' AND partition IS NOT NULL
-  AND queue = (SELECT queue FROM queues WHERE name = ?)`;
-const HOLD = `UPDATE workflows SET held = 1 WHERE workflow IN (
-    SELECT workflow FROM (
-      SELECT w.workflow, row_number() OVER (PARTITION BY w.partition, w.code ORDER BY w.rank, w.workflow) AS place
-      FROM workflows w WHERE w.partition IS NOT NULL AND w.status = 'pending' AND w.placed IS NULL
-        AND w.queue = (SELECT queue FROM queues WHERE name = ?))
-    WHERE place > (SELECT partition_concurrency FROM queues WHERE name = ?))`;
-
 /** Gives a queue its limits. It is made if there is none of this name and room for one. */
 export function defineQueue(name: string, limits: QueueLimits): Statement {
   const { concurrency, executorConcurrency, partitionConcurrency, rate, maxDepth, ageingMs } = limits;
@@ -67,11 +60,6 @@ export function defineQueue(name: string, limits: QueueLimits): Statement {
       name,
     ],
   };
-}
-
-/** Has as many of each partition of a queue be candidates as its limits say now. */
-export function orderPartitions(name: string): Statement[] {
-  return [{ sql: LET_IN, params: [name] }, { sql: HOLD, params: [name, name] }];
 }
 
 /** Has none of a queue's workflows get a place. @param at since when; null to go on */
@@ -137,33 +125,58 @@ export function selectQueues(): Statement {
   };
 }
 
-/** Of each queue: how many of its workflows are under way, run in one process, and got a place in its period, if that is limited. */
-export function selectUsage(executor: number, now: number): Statement {
+/** Of some queues: how many of their workflows are under way, run in one process, and got a slot in their period, if that is limited. */
+export function selectUsage(queues: readonly number[], executor: number, now: number): Statement {
   return {
     sql: `SELECT ${LIMITS},
         CASE WHEN q.concurrency IS NULL THEN 0 ELSE (${UNDER_WAY}) END AS under_way,
         CASE WHEN q.executor_concurrency IS NULL THEN 0 ELSE (${RUNS_HERE}) END AS runs_here,
         CASE WHEN q.rate_limit IS NULL THEN 0 ELSE (${BEGUN}) END AS begun,
         CASE WHEN q.rate_limit IS NULL THEN NULL ELSE (SELECT min(p.at) ${GIVEN}) END AS first_counted
-      FROM queues q ORDER BY q.queue LIMIT ${MAX_QUEUES}`,
-    params: [executor, now, now, now, now],
+      FROM json_each(?) s CROSS JOIN queues q ON q.queue = s.value`,
+    params: [executor, now, now, now, now, JSON.stringify(queues)],
   };
 }
 
-/** Those of a queue's workflows of one code that get a place next: none of a partition that is full. */
-export function selectCandidates(
-  queue: number,
-  code: { name: string; version?: string },
-  limit: number,
-): Statement {
+const READY = "l.head_rank IS NOT NULL AND l.is_full = 0";
+
+/**
+ * The queues in which workflows of these codes may begin, as far as their partitions have room: one step through an index
+ * for each code and each queue that is found, whatever else there is.
+ */
+export function selectReadyQueues(codes: readonly CodeName[]): Statement {
+  const next = (name: string, version: string, after: string) =>
+    `(SELECT l.queue FROM lines l INDEXED BY lines_ready
+      WHERE l.name = ${name} AND l.version = ${version} AND ${READY}${after} ORDER BY l.queue LIMIT 1)`;
   return {
-    sql: `SELECT w.workflow_id, w.name, w.rank FROM workflows w INDEXED BY workflows_in_line
-      JOIN queues q ON q.queue = w.queue
-      WHERE w.queue = ? AND w.code = ? AND w.status = 'pending' AND w.placed IS NULL AND w.held IS NULL
-        AND (w.partition IS NULL OR q.partition_concurrency IS NULL OR
-          (${UNDER_WAY} AND u.partition = w.partition) < q.partition_concurrency)
-      ORDER BY w.rank, w.workflow LIMIT ?`,
-    params: [queue, codeText(code), limit],
+    sql: `WITH RECURSIVE found (name, version, queue) AS (
+        SELECT c.value->>0, c.value->>1, ${next("c.value->>0", "c.value->>1", "")} FROM json_each(?) c
+        UNION ALL
+        SELECT f.name, f.version, ${
+      next("f.name", "f.version", " AND l.queue > f.queue")
+    } FROM found f WHERE f.queue IS NOT NULL)
+      SELECT DISTINCT queue FROM found WHERE queue IS NOT NULL ORDER BY queue LIMIT ${MAX_QUEUES}`,
+    params: [codesParam(codes)],
+  };
+}
+
+/** Those of a queue's workflows of these codes that get a slot next: none of a partition that is full. */
+export function selectCandidates(queue: number, codes: readonly CodeName[], limit: number): Statement {
+  // Of each line no more than there may be of its partition: the least of many lines are found without reading the lines.
+  return {
+    sql: `SELECT w.workflow, w.workflow_id, w.name, w.version, w.rank, w.partition,
+        CASE WHEN l.partition <> '' THEN q.partition_concurrency -
+          (${UNDER_WAY} AND u.partition = l.partition) END AS partition_room
+      FROM queues q CROSS JOIN json_each(?) c
+      CROSS JOIN lines l ON l.line IN (
+        SELECT r.line FROM lines r INDEXED BY lines_ready
+        WHERE r.name = c.value->>0 AND r.version = c.value->>1 AND r.queue = q.queue
+          AND r.head_rank IS NOT NULL AND r.is_full = 0 ORDER BY r.head_rank LIMIT ?)
+      CROSS JOIN workflows w ON w.workflow IN (
+        SELECT i.workflow FROM workflows i INDEXED BY workflows_in_line
+        WHERE i.line = l.line AND i.line IS NOT NULL AND i.status = 'pending' ORDER BY i.rank, i.workflow LIMIT ?)
+      WHERE q.queue = ? ORDER BY w.rank, w.workflow LIMIT ?`,
+    params: [codesParam(codes), limit, limit, queue, limit],
   };
 }
 
@@ -181,9 +194,9 @@ export interface Placing {
 }
 
 const ENQUEUE =
-  `INSERT INTO workflows (workflow_id, name, status, created_at, updated_at, due_at, queue, code, partition,
+  `INSERT INTO workflows (workflow_id, name, version, status, created_at, updated_at, due_at, queue, partition,
     ready_at, rank, deduplication_key, debounce_key, throttle_key)
-  SELECT ?, ?, ?, ?, ?, ?, q.queue, ?, ?, ?, ? - ? * q.ageing_ms, ?, ?, ? FROM queues q
+  SELECT ?, ?, ?, ?, ?, ?, ?, q.queue, ?, ?, ? - ? * q.ageing_ms, ?, ?, ? FROM queues q
   WHERE q.name = ? AND q.depth < q.max_depth AND NOT EXISTS (
     SELECT 1 FROM workflows t WHERE t.queue = q.queue AND t.throttle_key = ? AND t.created_at > ?)
   ON CONFLICT DO NOTHING`;
@@ -199,11 +212,11 @@ export function enqueueWorkflow(input: WorkflowInput, placing: Placing): Stateme
       params: [
         workflowId,
         name,
+        versionColumn(input),
         isDelayed ? "waiting" : "pending",
         createdAt,
         createdAt,
         isDelayed ? readyAt : null,
-        codeText(input),
         partition,
         readyAt,
         readyAt,
@@ -217,6 +230,7 @@ export function enqueueWorkflow(input: WorkflowInput, placing: Placing): Stateme
       ],
     },
     createMissingInput(input),
+    ...joinLine({ workflowId }),
   ];
 }
 
@@ -244,7 +258,8 @@ export function selectStandIn({ queue, deduplicationKey, debounceKey, throttle }
   };
 }
 
-const POSTPONE = `UPDATE workflows SET status = 'waiting', due_at = ?, ready_at = ?, partition = ?, code = ?,
+const POSTPONE =
+  `UPDATE workflows SET status = 'waiting', due_at = ?, ready_at = ?, partition = ?, version = ?,
     rank = ? - ? * (SELECT q.ageing_ms FROM queues q WHERE q.queue = workflows.queue), updated_at = ?
   WHERE workflow = ? AND run IS NULL AND status IN ('pending', 'waiting')`;
 const REPLACE_INPUT =
@@ -262,9 +277,10 @@ export function postponeWorkflow(
 ): Statement[] {
   const { inputJson, version = null, deadlineAt = null, unchecked = false } = input;
   return [
+    ...withdrawFromLine(workflow),
     {
       sql: POSTPONE,
-      params: [readyAt, readyAt, partition, codeText(input), readyAt, priority, now, workflow],
+      params: [readyAt, readyAt, partition, versionColumn(input), readyAt, priority, now, workflow],
     },
     {
       sql: REPLACE_INPUT,
@@ -278,11 +294,18 @@ export function postponeWorkflow(
         workflow,
       ],
     },
+    ...joinLine(workflow),
   ];
 }
 
-const DUE_IN_QUEUES = `SELECT workflow FROM workflows INDEXED BY workflows_due
-  WHERE status = 'waiting' AND due_at IS NOT NULL AND due_at <= ? AND queue IS NOT NULL AND run IS NULL LIMIT ?`;
+/** Which of the results of {@linkcode postponeWorkflow} tells whether the workflow had not begun. */
+export const POSTPONED_AT = withdrawFromLine(0).length;
+
+const DUE_IN_QUEUES = `SELECT workflow FROM workflows INDEXED BY workflows_delayed
+  WHERE line IS NOT NULL AND status = 'waiting' AND due_at IS NOT NULL AND due_at <= ? ORDER BY due_at LIMIT ?`;
+const HEADS_OF_DUE = `UPDATE lines SET head_rank = d.least FROM (
+    SELECT w.line AS line, min(w.rank) AS least FROM workflows w WHERE w.workflow IN (${DUE_IN_QUEUES}) GROUP BY w.line) d
+  WHERE lines.line = d.line AND (lines.head_rank IS NULL OR lines.head_rank > d.least)`;
 
 /** The workflows whose delay is over. */
 export function selectDelayedDue(now: number, limit: number): Statement {
@@ -290,12 +313,15 @@ export function selectDelayedDue(now: number, limit: number): Statement {
 }
 
 /** Has the workflows whose delay is over wait for their turn. */
-export function readyDelayed(now: number, limit: number): Statement {
-  return {
-    sql:
-      `UPDATE workflows SET status = 'pending', due_at = NULL, updated_at = ? WHERE workflow IN (${DUE_IN_QUEUES})`,
-    params: [now, now, limit],
-  };
+export function readyDelayed(now: number, limit: number): Statement[] {
+  return [
+    { sql: HEADS_OF_DUE, params: [now, limit] },
+    {
+      sql:
+        `UPDATE workflows SET status = 'pending', due_at = NULL, updated_at = ? WHERE workflow IN (${DUE_IN_QUEUES})`,
+      params: [now, now, limit],
+    },
+  ];
 }
 
 const CLAIM = `UPDATE workflows SET status = 'running', run = ?, executor = ?, recoveries = ?,
@@ -335,6 +361,25 @@ export function claimPlace(seen: Seen, takeover: Takeover): Statement {
       now,
     ],
   };
+}
+
+const FORGET_PLACEMENTS = `DELETE FROM placements
+  WHERE queue = (SELECT w.queue FROM workflows w WHERE w.workflow = ? AND w.placed = 1 AND w.begun_at = ?)
+    AND at <= ? - ${PLACEMENTS_KEPT_MS} - (SELECT q.rate_period_ms FROM queues q WHERE q.queue = placements.queue)`;
+const NOTE_PLACEMENT = `INSERT INTO placements (queue, at)
+  SELECT q.queue, w.begun_at FROM workflows w JOIN queues q ON q.queue = w.queue
+  WHERE w.workflow = ? AND w.run = ? AND w.placed = 1 AND w.begun_at = ? AND q.rate_limit IS NOT NULL`;
+
+/**
+ * Counts the slot that a workflow was given, where its queue has a rate; for a batch that has given it one.
+ *
+ * @param run the run that has it, or had it last
+ */
+export function notePlacement(workflow: number, run: number, now: number): Statement[] {
+  return [
+    { sql: FORGET_PLACEMENTS, params: [workflow, now, now] },
+    { sql: NOTE_PLACEMENT, params: [workflow, run, now] },
+  ];
 }
 
 const PLACE = `UPDATE workflows SET placed = 1, begun_at = ?

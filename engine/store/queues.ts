@@ -1,7 +1,8 @@
 import type { Database, Row } from "./database.ts";
+import { orderLines } from "./line_statements.ts";
 import * as statements from "./queue_statements.ts";
 import type { Placing, QueueLimits } from "./queue_statements.ts";
-import type { ReadyWorkflow } from "./records.ts";
+import { readReady, type ReadyWorkflow } from "./records.ts";
 import type { WorkflowInput } from "./rows.ts";
 import type { CodeName } from "./workflow_statements.ts";
 
@@ -21,17 +22,12 @@ export interface QueueRecord extends QueueLimits {
 export interface QueueRoom {
   readonly queue: number;
   readonly name: string;
-  /** How many more may get a place. */
-  readonly places: number;
+  /** How many more may get a slot. */
+  readonly slots: number;
   /** How many more may run in this process. */
   readonly here: number;
-  /** When one more may get a place by its rate, where that is what keeps it; undefined otherwise. */
+  /** When one more may get a slot by its rate, where that is what keeps it; undefined otherwise. */
   readonly opensAt: number | undefined;
-}
-
-/** A workflow that may get a place, with where it stands in line. */
-export interface Candidate extends ReadyWorkflow {
-  readonly rank: number;
 }
 
 /** How many workflows whose delay is over are put in line at a time. */
@@ -48,7 +44,7 @@ export class Queues {
     const batch = [statements.defineQueue(name, limits)];
     // Who waits is looked through only where it matters: there may be very many.
     if (found !== undefined && found.partitionConcurrency !== limits.partitionConcurrency) {
-      batch.push(...statements.orderPartitions(name));
+      batch.push(...orderLines(name));
     }
     return (await this.database.write(batch))[0] === 1;
   }
@@ -105,7 +101,7 @@ export class Queues {
   }
 
   /** The workflow that stands for all with one of these keys, if there is one. */
-  async standIn(placing: Placing): Promise<ReadyWorkflow | undefined> {
+  async standIn(placing: Placing): Promise<{ workflowId: string; name: string } | undefined> {
     const [row] = await this.database.read(statements.selectStandIn(placing));
     return row && { workflowId: String(row.workflow_id), name: String(row.name) };
   }
@@ -117,37 +113,34 @@ export class Queues {
     placing: Pick<Placing, "readyAt" | "priority" | "partition"> & { now: number },
   ): Promise<boolean> {
     const results = await this.database.write(statements.postponeWorkflow(workflow, input, placing));
-    return results[0] === 1;
+    return results[statements.POSTPONED_AT] === 1;
   }
 
   /** Has the workflows whose delay is over wait for their turn. */
   async readyDelayed(now: number): Promise<void> {
     for (let more = true; more;) {
       more = (await this.database.read(statements.selectDelayedDue(now, PAGE))).length > 0;
-      if (more) await this.database.write([statements.readyDelayed(now, PAGE)]);
+      if (more) await this.database.write(statements.readyDelayed(now, PAGE));
     }
   }
 
-  /** What the queues have room for in a process. */
-  async room(executor: number, now: number): Promise<QueueRoom[]> {
-    const rows = await this.database.read(statements.selectUsage(executor, now));
+  /** The queues in which workflows of these codes may begin, as far as their partitions have room. */
+  async ready(codes: readonly CodeName[]): Promise<number[]> {
+    const rows = await this.database.read(statements.selectReadyQueues(codes));
+    return rows.map((row) => row.queue as number);
+  }
+
+  /** What some queues have room for in a process. */
+  async room(queues: readonly number[], executor: number, now: number): Promise<QueueRoom[]> {
+    if (queues.length === 0) return [];
+    const rows = await this.database.read(statements.selectUsage(queues, executor, now));
     return rows.map((row) => roomOf(row));
   }
 
-  /** The workflows of these codes that get a place next in a queue, in their order. @param limit how many, at most */
-  async candidates(queue: number, codes: readonly CodeName[], limit: number): Promise<Candidate[]> {
-    const found: Candidate[] = [];
-    for (const code of codes) {
-      const rows = await this.database.read(statements.selectCandidates(queue, code, limit));
-      for (const row of rows) {
-        found.push({
-          workflowId: String(row.workflow_id),
-          name: String(row.name),
-          rank: row.rank as number,
-        });
-      }
-    }
-    return found.sort((a, b) => a.rank - b.rank).slice(0, limit);
+  /** The workflows of these codes that get a slot next in a queue, in their order. @param limit how many, at most */
+  async candidates(queue: number, codes: readonly CodeName[], limit: number): Promise<ReadyWorkflow[]> {
+    const rows = await this.database.read(statements.selectCandidates(queue, codes, limit));
+    return rows.map((row) => readReady({ ...row, queue }));
   }
 }
 
@@ -184,7 +177,7 @@ function roomOf(row: Row): QueueRoom {
   return {
     queue,
     name,
-    places: pausedAt === null ? Math.min(byConcurrency, byRate) : 0,
+    slots: pausedAt === null ? Math.min(byConcurrency, byRate) : 0,
     here: executorConcurrency === null ? Infinity : executorConcurrency - (row.runs_here as number),
     opensAt: byRate > 0 ? undefined : row.first_counted as number + rate!.periodMs,
   };

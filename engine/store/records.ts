@@ -1,7 +1,7 @@
 import { CorruptCheckpointError } from "../errors.ts";
 import * as checkpoints from "./checkpoint_statements.ts";
 import type { Database, Row, Statement } from "./database.ts";
-import type { Ownership, Seen } from "./ownership.ts";
+import type { Ownership, Seen, SeenInQueue } from "./ownership.ts";
 import * as patches from "./patch_statements.ts";
 import { selectPublications } from "./publication_statements.ts";
 import {
@@ -19,10 +19,10 @@ import {
   type WorkflowStatus,
 } from "./rows.ts";
 import * as workflows from "./workflow_statements.ts";
-import type { CodeName, Serving, WorkflowFilter } from "./workflow_statements.ts";
+import type { CodeName, WorkflowFilter } from "./workflow_statements.ts";
 
 /** A workflow as the store has it. */
-export interface WorkflowRecord extends Seen {
+export interface WorkflowRecord extends SeenInQueue {
   readonly workflowId: string;
   readonly name: string;
   /** The process that owns it; null when nobody does. */
@@ -38,12 +38,10 @@ export interface WorkflowRecord extends Seen {
   readonly retriedAt: number | null;
   /** Waiting: when it is to be looked at; null where only a message can move it on. */
   readonly dueAt: number | null;
-  /** The short key of the queue that it was put into. */
-  readonly queue: number | null;
   readonly queueName: string | null;
-  /** The part of it that it belongs to. */
-  readonly partition: string | null;
-  /** Whether it has its place there. */
+  /** Of its code, as the workers find it. */
+  readonly version: string | undefined;
+  /** Whether it has its slot in its queue. */
   readonly isPlaced: boolean;
   readonly outputJson: string | null;
   readonly errorJson: string | null;
@@ -57,16 +55,18 @@ export interface InspectedCheckpoint {
   readonly corrupt: CorruptCheckpointError | undefined;
 }
 
-/** A workflow that can be taken up. */
+/** A workflow that a worker can claim, as an index has it. */
 export interface ReadyWorkflow {
+  /** Its short key. */
+  readonly workflow: number;
   readonly workflowId: string;
   readonly name: string;
-}
-
-/** A workflow that is waiting and due. */
-export interface DueWorkflow extends ReadyWorkflow {
-  readonly workflow: number;
-  readonly dueAt: number;
+  readonly version: string | undefined;
+  /** The short key of its queue; null where it is in none. */
+  readonly queue: number | null;
+  readonly partition: string | null;
+  /** How many more of its partition may get a slot, where its queue limits that. */
+  readonly partitionRoom: number | undefined;
 }
 
 /** Who owns a workflow, and with it who waits for it. */
@@ -292,38 +292,42 @@ export class Records {
     return new CorruptCheckpointError(this.location, workflowId, key, found, { cause });
   }
 
-  /**
-   * The workflows that are waiting and due, the longest due first.
-   *
-   * @param after the last one of the page before this one
-   */
-  async due(
-    now: number,
-    after: { dueAt: number; workflow: number },
-    limit: number,
-  ): Promise<DueWorkflow[]> {
-    const rows = await this.database.read(workflows.selectDue(now, after, limit));
-    return rows.map((row) => ({
-      workflow: row.workflow as number,
-      workflowId: String(row.workflow_id),
-      name: String(row.name),
-      dueAt: row.due_at as number,
-    }));
+  /** Workflows of these codes, in no queue, that wait and are due, the longest due first. */
+  async dueOf(codes: readonly CodeName[], now: number, limit: number): Promise<ReadyWorkflow[]> {
+    return (await this.database.read(workflows.selectDueOf(codes, now, limit))).map(readReady);
   }
 
-  /** Workflows that have been waiting, and are due; none that waits in a queue to begin. */
-  async dueOf(serving: Serving, now: number, limit: number): Promise<ReadyWorkflow[]> {
-    return (await this.database.read(workflows.selectDueOf(serving, now, limit))).map(readReady);
+  /** The queues of which workflows of these codes have their slot, and are due or were stopped at a checkpoint. */
+  async resumableQueues(codes: readonly CodeName[], now: number): Promise<number[]> {
+    const rows = await this.database.read(workflows.selectResumableQueues(codes, now));
+    return rows.map((row) => row.queue as number);
   }
 
-  /** Workflows that have their place in a queue, and were stopped at a checkpoint. */
-  async releasedOf(serving: Serving, limit: number): Promise<ReadyWorkflow[]> {
-    return (await this.database.read(workflows.selectReleasedOf(serving, limit))).map(readReady);
+  /** The workflows of a queue that are so. */
+  async resumableOf(
+    queue: number,
+    codes: readonly CodeName[],
+    options: { now: number; limit: number },
+  ): Promise<ReadyWorkflow[]> {
+    return (await this.database.read(workflows.selectResumableOf(queue, codes, options))).map(readReady);
   }
 
-  /** Workflows of these codes, in no queue, that nobody runs and that can be taken up at once. */
+  /** Workflows of these codes, in no queue, that no process runs and that can be claimed at once. */
   async pendingOf(codes: readonly CodeName[], limit: number): Promise<ReadyWorkflow[]> {
     return (await this.database.read(workflows.selectPendingOf(codes, limit))).map(readReady);
+  }
+
+  /** The codes of workflows that could be claimed, each once, with one of the workflows. @param limit how many, about */
+  async claimableCodes(limit: number): Promise<(CodeName & { readonly workflowId: string })[]> {
+    const found = new Map<string, CodeName & { readonly workflowId: string }>();
+    for (const statement of workflows.selectClaimableCodes(limit)) {
+      for (const row of await this.database.read(statement)) {
+        const [name, version] = [String(row.name), String(row.version)];
+        const code = { name, ...version !== "" && { version }, workflowId: String(row.workflow_id) };
+        found.set(JSON.stringify([name, version]), code);
+      }
+    }
+    return [...found.values()];
   }
 
   /** The executors that own workflows, with the end of their leases; null for one that is not registered (any more). */
@@ -335,16 +339,43 @@ export class Records {
     }));
   }
 
-  /** Workflows that an executor owns. */
-  async ownedBy(executor: number, serving: Serving, limit: number): Promise<ReadyWorkflow[]> {
-    const rows = await this.database.read(workflows.selectOwnedBy(executor, serving, limit));
-    return rows.map(readReady);
+  /** The queues of which an executor runs workflows; null among them if it runs some that are in none. */
+  async ownedQueues(executor: number): Promise<(number | null)[]> {
+    const rows = await this.database.read(workflows.selectOwnedQueues(executor));
+    return rows.map((row) => row.queue as number | null);
   }
 
-  /** When the next workflow is due that is waiting, and is not due yet. */
-  async nextDue(now: number): Promise<number | undefined> {
-    const [row] = await this.database.read(workflows.selectNextDue(now));
-    return row!.due_at as number | null ?? undefined;
+  /** Workflows of these codes that an executor owns, of one queue, or in none (null). */
+  async ownedBy(
+    executor: number,
+    queue: number | null,
+    options: { codes: readonly CodeName[]; limit: number },
+  ): Promise<ReadyWorkflow[]> {
+    return (await this.database.read(workflows.selectOwnedBy(executor, queue, options))).map(readReady);
+  }
+
+  /** How many workflows an executor owns. */
+  async ownedCount(executor: number): Promise<number> {
+    return (await this.database.read(workflows.selectOwnedCount(executor)))[0]!.count as number;
+  }
+
+  /** What an executor owns. */
+  async ownedRuns(executor: number, limit: number): Promise<Ownership[]> {
+    const rows = await this.database.read(workflows.selectOwnedRuns(executor, limit));
+    return rows.map((row) => ({
+      workflowId: String(row.workflow_id),
+      workflow: row.workflow as number,
+      run: row.run as number,
+      isPartitioned: row.partition !== null,
+    }));
+  }
+
+  /** When the next workflow is due that waits, and is not due yet: of these codes, or delayed in a queue. */
+  async nextDue(codes: readonly CodeName[], now: number): Promise<number | undefined> {
+    const [next] = await this.database.read(workflows.selectNextDue(codes, now));
+    const [placed] = await this.database.read(workflows.selectNextDuePlaced(codes, now));
+    const times = [next!.due_at, placed!.due_at].filter((at) => typeof at === "number");
+    return times.length === 0 ? undefined : Math.min(...times);
   }
 
   /** Whether a run owns its workflow still. */
@@ -380,8 +411,17 @@ export function hasEnded(status: WorkflowStatus): status is "completed" | "faile
   return status === "completed" || status === "failed" || status === "cancelled";
 }
 
-function readReady(row: Row): ReadyWorkflow {
-  return { workflowId: String(row.workflow_id), name: String(row.name) };
+/** A workflow of a row that says what a worker has to know. */
+export function readReady(row: Row): ReadyWorkflow {
+  return {
+    workflow: row.workflow as number,
+    workflowId: String(row.workflow_id),
+    name: String(row.name),
+    version: row.version === "" ? undefined : String(row.version),
+    queue: row.queue as number | null ?? null,
+    partition: textOrNull(row.partition ?? null),
+    partitionRoom: row.partition_room as number | null | undefined ?? undefined,
+  };
 }
 
 function readWorkflow(row: Row): WorkflowRecord {
@@ -402,6 +442,7 @@ function readWorkflow(row: Row): WorkflowRecord {
     dueAt: row.due_at as number | null,
     queue: row.queue as number | null,
     queueName: textOrNull(row.queue_name),
+    version: row.version === "" ? undefined : String(row.version),
     partition: textOrNull(row.partition),
     isPlaced: row.placed === 1,
     outputJson: textOrNull(row.output_json),

@@ -111,9 +111,9 @@ export interface WorkflowInput {
   readonly unchecked?: boolean;
 }
 
-/** The text by which the code of a workflow in a queue is known: its name, and its version if it has one. */
-export function codeText({ name, version }: { name: string; version?: string | null }): string {
-  return JSON.stringify([name, version ?? null]);
+/** The version of a workflow's code as the table of workflows has it, beside the name: what has none is found there too. */
+export function versionColumn({ version }: { readonly version?: string | null }): string {
+  return version ?? "";
 }
 
 /** How a workflow ended, or why it is blocked. */

@@ -5,7 +5,8 @@
  */
 
 import type { Statement } from "./database.ts";
-import { codeText, outcomeChecksum, type WorkflowInput } from "./rows.ts";
+import { joinLine } from "./line_statements.ts";
+import { outcomeChecksum, versionColumn, type WorkflowInput } from "./rows.ts";
 import { createMissingInput } from "./workflow_statements.ts";
 
 /** How many schedules there may be. */
@@ -81,10 +82,20 @@ export function defineSchedule(
   };
 }
 
-const COLUMNS =
-  `s.name, s.workflow, s.version, s.timeout_ms, s.input_json, s.makes_input, s.cron, s.time_zone, s.missed,
-  s.overlap, s.queue, s.paused_at, s.from_at, s.next_tick_at, s.last_tick_at, s.definer, s.checksum,
+const STATE_COLUMNS =
+  `s.name, s.workflow, s.version, s.timeout_ms, s.makes_input, s.cron, s.time_zone, s.missed,
+  s.overlap, s.queue, s.paused_at, s.from_at, s.next_tick_at, s.last_tick_at, s.definer, s.checksum`;
+const COLUMNS = `${STATE_COLUMNS}, s.input_json,
   (SELECT w.workflow_id FROM workflows w WHERE w.workflow = s.last_workflow) AS last_workflow_id`;
+
+/** The schedules of these names, without what their workflows are given, and which was started last. */
+export function selectScheduleStates(names: readonly string[]): Statement {
+  return {
+    sql:
+      `SELECT ${STATE_COLUMNS}, NULL AS last_workflow_id FROM json_each(?) n CROSS JOIN schedules s ON s.name = n.value`,
+    params: [JSON.stringify(names)],
+  };
+}
 
 /** A schedule, if there is one of this name. */
 export function selectSchedule(name: string): Statement {
@@ -112,9 +123,8 @@ const SEE_TO = `UPDATE schedules SET from_at = ?, last_tick_at = ?, next_tick_at
   WHERE name = ? AND from_at = ? AND paused_at IS NULL AND (queue IS NULL OR EXISTS (
     SELECT 1 FROM queues q WHERE q.name = schedules.queue AND q.depth < q.max_depth))`;
 const START =
-  `INSERT INTO workflows (workflow_id, name, status, created_at, updated_at, queue, code, ready_at, rank)
-  SELECT ?, ?, 'pending', ?, ?, q.queue, CASE WHEN q.queue IS NULL THEN NULL ELSE ? END,
-    CASE WHEN q.queue IS NULL THEN NULL ELSE ? END, CASE WHEN q.queue IS NULL THEN NULL ELSE ? END
+  `INSERT INTO workflows (workflow_id, name, version, status, created_at, updated_at, queue, ready_at, rank)
+  SELECT ?, ?, ?, 'pending', ?, ?, q.queue, CASE WHEN q.queue IS NULL THEN NULL ELSE ? END, CASE WHEN q.queue IS NULL THEN NULL ELSE ? END
   FROM schedules s LEFT JOIN queues q ON q.name = s.queue
   WHERE s.name = ? AND s.ticker = ? AND (s.overlap <> 'skip' OR NOT EXISTS (
     SELECT 1 FROM workflows w WHERE w.workflow = s.last_workflow
@@ -139,11 +149,12 @@ export function startTick(tick: Tick, input: WorkflowInput, failure: string | un
     { sql: SEE_TO, params: [at, at, next, ticker, schedule, seenFrom] },
     {
       sql: START,
-      params: [workflowId, name, createdAt, createdAt, codeText(input), at, at, schedule, ticker],
+      params: [workflowId, name, versionColumn(input), createdAt, createdAt, at, at, schedule, ticker],
     },
     createMissingInput(input),
     { sql: NOTE_STARTED, params: [workflowId, seed, schedule, ticker, workflowId, seed] },
     ...failure === undefined ? [] : [failStarted(input, failure)],
+    ...joinLine({ workflowId }),
   ];
 }
 

@@ -38,6 +38,16 @@ export class Schedules {
     return row && readSchedule(row);
   }
 
+  /**
+   * The schedules of these names, without what their workflows are given.
+   *
+   * @throws {StoreError} if they cannot be read
+   */
+  async states(names: readonly string[]): Promise<ReadonlyMap<string, ScheduleRecord>> {
+    const rows = await this.database.read(statements.selectScheduleStates(names));
+    return new Map(rows.map((row) => [String(row.name), readSchedule({ ...row, input_json: null })]));
+  }
+
   /** The schedules, by their names. */
   async list(): Promise<ScheduleRecord[]> {
     return (await this.database.read(statements.selectSchedules())).map(readSchedule);

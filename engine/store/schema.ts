@@ -303,7 +303,74 @@ export const MIGRATIONS: readonly string[] = [
   END;
   `,
   `
-  -- Begun after version 3, and amended until it is released.
+  DROP TRIGGER place_given;
+  DROP TRIGGER place_left;
+  DROP TRIGGER line_joined;
+  DROP TRIGGER line_rejoined;
+  DROP TRIGGER line_left;
+  DROP TRIGGER partition_joined;
+  DROP TRIGGER partition_rejoined;
+  DROP TRIGGER partition_left;
+  DROP INDEX workflows_due;
+  DROP INDEX workflows_pending;
+  DROP INDEX workflows_running;
+  DROP INDEX workflows_in_line;
+  DROP INDEX workflows_in_partition;
+  DROP INDEX workflows_released;
+  ALTER TABLE workflows DROP COLUMN held;
+  ALTER TABLE workflows DROP COLUMN code;
+
+  -- Of its code, as the inputs have it; '' for code without a version. With the name, by which a worker finds its own.
+  ALTER TABLE workflows ADD COLUMN version TEXT NOT NULL DEFAULT '';
+  UPDATE workflows SET version = (SELECT i.version FROM inputs i WHERE i.workflow = workflows.workflow)
+    WHERE workflow IN (SELECT i.workflow FROM inputs i WHERE i.version IS NOT NULL);
+
+  -- What waits in queues to begin, by queue, partition and code. A row is there while a workflow is counted in it; each batch
+  -- that changes what waits, or what is under way, brings the rows that it is about up to date.
+  CREATE TABLE lines (
+    line INTEGER PRIMARY KEY,
+    queue INTEGER NOT NULL,
+    partition TEXT NOT NULL,           -- '' for what is in no partition, and for all where the queue does not limit them
+    name TEXT NOT NULL,                -- of the workflows, likewise the version
+    version TEXT NOT NULL,
+    waiting INTEGER NOT NULL,          -- how many are counted here
+    head_rank INTEGER,                 -- the least rank of them; null while all are delayed
+    is_full INTEGER NOT NULL           -- 1 while as many of the partition are under way as may be
+  );
+  CREATE UNIQUE INDEX lines_of_partition ON lines (queue, partition, name, version);
+  CREATE INDEX lines_ready ON lines (name, version, queue, head_rank) WHERE head_rank IS NOT NULL AND is_full = 0;
+  ALTER TABLE workflows ADD COLUMN line INTEGER;  -- the line that it is counted in
+
+  INSERT INTO lines (queue, partition, name, version, waiting, head_rank, is_full)
+  SELECT w.queue, CASE WHEN q.partition_concurrency IS NULL THEN '' ELSE coalesce(w.partition, '') END AS part, w.name,
+    w.version, count(*), min(CASE WHEN w.status = 'pending' THEN w.rank END),
+    CASE WHEN w.partition IS NULL OR q.partition_concurrency IS NULL THEN 0
+      ELSE (SELECT count(*) FROM workflows u WHERE u.placed = 1 AND u.queue = w.queue AND u.partition = w.partition)
+        >= q.partition_concurrency END
+  FROM workflows w JOIN queues q ON q.queue = w.queue
+  WHERE w.placed IS NULL AND w.status IN ('pending', 'waiting') GROUP BY w.queue, part, w.name, w.version;
+  UPDATE workflows SET line = (
+      SELECT l.line FROM lines l JOIN queues q ON q.queue = l.queue
+      WHERE l.queue = workflows.queue AND l.name = workflows.name AND l.version = workflows.version
+        AND l.partition = CASE WHEN q.partition_concurrency IS NULL THEN '' ELSE coalesce(workflows.partition, '') END)
+    WHERE queue IS NOT NULL AND placed IS NULL AND status IN ('pending', 'waiting');
+
+  -- Each begins with what a worker knows its own by: what is not its own, however much of it there is, costs nothing.
+  CREATE INDEX workflows_pending ON workflows (name, version, workflow) WHERE status = 'pending' AND queue IS NULL;
+  CREATE INDEX workflows_due ON workflows (name, version, due_at, workflow)
+    WHERE status = 'waiting' AND due_at IS NOT NULL AND queue IS NULL;
+  CREATE INDEX workflows_running ON workflows (executor, queue, name, version, workflow) WHERE status = 'running';
+  CREATE INDEX workflows_in_line ON workflows (line, status, rank, workflow) WHERE line IS NOT NULL;
+  CREATE INDEX workflows_delayed ON workflows (due_at, workflow)
+    WHERE line IS NOT NULL AND status = 'waiting' AND due_at IS NOT NULL;
+  CREATE INDEX workflows_released ON workflows (name, version, queue, workflow) WHERE placed = 1 AND status = 'pending';
+  CREATE INDEX workflows_due_placed ON workflows (name, version, queue, due_at, workflow)
+    WHERE placed = 1 AND status = 'waiting' AND due_at IS NOT NULL;
+
+  ALTER TABLE executors ADD COLUMN host TEXT;           -- the name of its machine, where it may know that
+  ALTER TABLE executors ADD COLUMN codes TEXT;          -- the names and versions of the code it has, as JSON
+  ALTER TABLE executors ADD COLUMN is_working INTEGER;  -- 1 where it claims what no process runs
+  ALTER TABLE executors ADD COLUMN queues TEXT;         -- the names of the queues it works on, as JSON; null for all
   `,
 ];
 
@@ -318,6 +385,7 @@ export const OWN_NAMES: readonly string[] = [
   "published",
   "emitted",
   "queues",
+  "lines",
   "placements",
   "schedules",
   "wal_growth",

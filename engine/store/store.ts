@@ -11,12 +11,13 @@ import { removeExecutor } from "./executor_statements.ts";
 import * as forks from "./fork_statements.ts";
 import type { Forking } from "./fork_statements.ts";
 import { CANCEL_TOPIC, childTopic, type KeptMessage, PAUSE_TOPIC } from "./mailbox.ts";
+import { joinLine, leaveLine, notePartition } from "./line_statements.ts";
 import * as messages from "./message_statements.ts";
-import type { Ownership, Seen, Takeover } from "./ownership.ts";
+import type { Ownership, Seen, SeenInQueue, Takeover } from "./ownership.ts";
 import * as publications from "./publication_statements.ts";
 import { Records, type WorkflowRecord } from "./records.ts";
 import { writePatch } from "./patch_statements.ts";
-import { claimPlace, placeCancelled } from "./queue_statements.ts";
+import { claimPlace, notePlacement, placeCancelled } from "./queue_statements.ts";
 import {
   type Checkpoint,
   isPublication,
@@ -61,13 +62,18 @@ export class Store extends Records {
     claim: Takeover & { gone: number | undefined; arrivals?: readonly ArrivedRow[] },
   ): Promise<Ownership | undefined> {
     const { workflowId, workflow } = record;
-    const owner = { workflowId, workflow, run: claim.run };
+    const isPartitioned = record.queue !== null && record.partition !== null;
+    const owner = { workflowId, workflow, run: claim.run, ...isPartitioned && { isPartitioned } };
     // Before the claim, which heeds the lease of an executor that is registered.
     const gone = claim.gone === undefined ? [] : [removeExecutor(claim.gone)];
     const batch = [
       ...gone,
       record.queue === null ? workflows.claimWorkflow(record, claim) : claimPlace(record, claim),
       ...this.arrivalStatements(owner, claim.arrivals ?? []),
+      ...record.queue === null || record.isPlaced
+        ? []
+        : [...notePlacement(workflow, claim.run, claim.now), ...leaveLine(workflow)],
+      ...isPartitioned ? [notePartition(workflow)] : [],
     ];
     return (await this.database.write(batch))[gone.length] === 1 ? owner : undefined;
   }
@@ -108,17 +114,19 @@ export class Store extends Records {
     const batch = [
       workflows.blockUnowned(record, workflowId, outcome),
       messages.discardMessages(workflowId, PAUSE_TOPIC),
+      ...afterChange(record),
     ];
     return (await this.database.write(batch))[0] === 1;
   }
 
   /** Lifts a block. @returns whether it was still as it was seen */
   async unblock(record: WorkflowRecord, now: number): Promise<boolean> {
-    const batch = [
+    const [, unblocked] = await this.database.write([
       messages.discardMessages(record.workflowId, PAUSE_TOPIC),
       workflows.unblockWorkflow(record, now),
-    ];
-    return (await this.database.write(batch)).at(-1) === 1;
+      ...afterChange(record),
+    ]);
+    return unblocked === 1;
   }
 
   /**
@@ -151,7 +159,8 @@ export class Store extends Records {
       batch.push(messages.forgetKept(record, { workflowId: parentId, topic: childTopic(workflowId) }));
     }
     batch.push(workflows.retryWorkflow(record, now));
-    return (await this.database.write(batch)).at(-1) === 1;
+    const results = await this.database.write([...batch, ...afterChange(record)]);
+    return results[batch.length - 1] === 1;
   }
 
   /**
@@ -221,8 +230,9 @@ export class Store extends Records {
     if (parentId !== undefined) batch.push(...this.#tellParent(owner, parentId, outcome.at));
     for (const child of children) batch.push(...this.#cancelChild(owner, child, outcome.at));
     // At the end: until then the run owns the workflow, which is what the fences of all the others ask.
-    batch.push(workflows.finishWorkflow(owner, outcome));
-    return (await this.database.write(batch, owner.run)).at(-1) === 1;
+    const ended = batch.push(workflows.finishWorkflow(owner, outcome)) - 1;
+    if (owner.isPartitioned) batch.push(notePartition(owner.workflow));
+    return (await this.database.write(batch, owner.run))[ended] === 1;
   }
 
   #tellParent(
@@ -255,8 +265,9 @@ export class Store extends Records {
       ...waits.map((row) => checkpoints.writeCheckpoint(owner, row, false)),
       workflows.finishWorkflow(owner, outcome),
       messages.discardMessages(owner.workflowId, PAUSE_TOPIC),
+      ...owner.isPartitioned ? [notePartition(owner.workflow)] : [],
     ];
-    return (await this.database.write(batch, owner.run)).at(-2) === 1;
+    return (await this.database.write(batch, owner.run))[waits.length] === 1;
   }
 
   /** Requests the children of a workflow to be cancelled. */
@@ -319,18 +330,21 @@ export class Store extends Records {
     const { at } = outcome;
     const children = record.status === "blocked" ? await this.openChildren(workflowId) : [];
     const message = { workflowId, topic: CANCEL_TOPIC, payloadJson: null, sentAt: at };
-    const results = await this.database.write([
+    const before = [
       messages.forgetKept(record, { workflowId, topic: PAUSE_TOPIC }),
       ...parentId === undefined ? [] : this.#tellParent(record, parentId, at),
       ...children.flatMap((child) => this.#cancelChild(record, child, at)),
+    ];
+    const [cancelled, sent] = (await this.database.write([
+      ...before,
       workflows.cancelUnowned(record, workflowId, outcome),
       messages.sendRequest(message, CANCEL_TOPIC),
       messages.wakeWorkflow(workflowId, at),
-      ...record.run === null ? [] : [placeCancelled(record, at)],
-    ]);
-    const end = record.run === null ? 0 : 1;
-    if (results.at(-3 - end) === 1) return [...children, ...parentId === undefined ? [] : [parentId]];
-    const requested = results.at(-2 - end) === 1 ||
+      ...this.#placing(record, at),
+      ...afterChange(record),
+    ])).slice(before.length);
+    if (cancelled === 1) return [...children, ...parentId === undefined ? [] : [parentId]];
+    const requested = sent === 1 ||
       (await this.database.read(messages.selectMessageByKey(workflowId, CANCEL_TOPIC, CANCEL_TOPIC))).length >
         0;
     return requested ? [] : undefined;
@@ -347,9 +361,17 @@ export class Store extends Records {
     const batch = [
       workflows.unblockWorkflow(record, now),
       messages.sendRequest(message, CANCEL_TOPIC),
-      placeCancelled(record, now),
+      ...this.#placing(record, now),
+      ...afterChange(record),
     ];
     return (await this.database.write(batch))[0] === 1;
+  }
+
+  /** Gives a workflow that has begun its slot back, so that its steps are undone. */
+  #placing(record: WorkflowRecord, now: number): Statement[] {
+    const { run, queue, workflow } = record;
+    if (run === null || queue === null) return [];
+    return [placeCancelled(record, now), ...notePlacement(workflow, run, now)];
   }
 
   /** Has a workflow that is running be paused no more. */
@@ -371,6 +393,7 @@ export class Store extends Records {
       messages.sendRequest(message, null),
       workflows.pauseUnowned(record, workflowId, outcome),
       messages.discardMessages(workflowId, PAUSE_TOPIC),
+      ...afterChange(record),
     ]);
     return told === 1;
   }
@@ -409,4 +432,11 @@ export class Store extends Records {
   async #changed(statement: Statement, stream?: number): Promise<boolean> {
     return (await this.database.write([statement], stream))[0] === 1;
   }
+}
+
+/** Brings the lines of its queue up to date with what a batch has made of a workflow, if it is in one. */
+function afterChange({ queue, partition, workflow }: SeenInQueue): Statement[] {
+  if (queue === null) return [];
+  const place = partition === null ? [] : [notePartition(workflow)];
+  return [...leaveLine(workflow), ...joinLine(workflow), ...place];
 }

@@ -8,9 +8,9 @@
 import type { SqlValue, Statement } from "./database.ts";
 import type { Ownership, Seen, Takeover } from "./ownership.ts";
 import {
-  codeText,
   inputChecksum,
   outcomeChecksum,
+  versionColumn,
   type WorkflowInput,
   type WorkflowOutcome,
   type WorkflowStatus,
@@ -18,16 +18,16 @@ import {
 import { rows, several } from "./several.ts";
 
 const CREATE_WORKFLOW =
-  `INSERT INTO workflows (workflow_id, name, status, run, executor, created_at, updated_at)
-  VALUES (?, ?, 'running', ?, ?, ?, ?) ON CONFLICT (workflow_id) DO NOTHING`;
+  `INSERT INTO workflows (workflow_id, name, version, status, run, executor, created_at, updated_at)
+  VALUES (?, ?, ?, 'running', ?, ?, ?, ?) ON CONFLICT (workflow_id) DO NOTHING`;
 const CREATE_INPUT =
   `INSERT INTO inputs (workflow, seed, input_json, version, deadline_at, parent_id, detached, checksum)
   SELECT workflow, ?, ?, ?, ?, ?, ?, ? FROM workflows WHERE workflow_id = ? AND run = ? AND status = 'running'`;
 
 /** {@linkcode CREATE_WORKFLOW} and {@linkcode CREATE_INPUT} for several rows. */
 const createWorkflows = several((count) =>
-  `INSERT INTO workflows (workflow_id, name, status, run, executor, created_at, updated_at)
-  VALUES ${rows(count, "(?, ?, 'running', ?, ?, ?, ?)")} ON CONFLICT (workflow_id) DO NOTHING`
+  `INSERT INTO workflows (workflow_id, name, version, status, run, executor, created_at, updated_at)
+  VALUES ${rows(count, "(?, ?, ?, 'running', ?, ?, ?, ?)")} ON CONFLICT (workflow_id) DO NOTHING`
 );
 const createInputs = several((count) =>
   `INSERT INTO inputs (workflow, seed, input_json, version, deadline_at, parent_id, detached, checksum)
@@ -42,7 +42,7 @@ export function createWorkflow(input: WorkflowInput, run: number, executor: numb
   return [
     {
       sql: CREATE_WORKFLOW,
-      params: [workflowId, name, run, executor, createdAt, createdAt],
+      params: [workflowId, name, versionColumn(input), run, executor, createdAt, createdAt],
       givesKey: true,
       several: createWorkflows,
     },
@@ -59,8 +59,8 @@ function inputColumns(input: WorkflowInput): SqlValue[] {
   return [seed, inputJson, version, deadlineAt, parentId, Number(detached), inputChecksum(input)];
 }
 
-const CREATE_CHILD = `INSERT INTO workflows (workflow_id, name, status, created_at, updated_at)
-  SELECT ?, ?, 'pending', ?, ? FROM workflows WHERE workflow = ? AND run = ? AND status = 'running'
+const CREATE_CHILD = `INSERT INTO workflows (workflow_id, name, version, status, created_at, updated_at)
+  SELECT ?, ?, ?, 'pending', ?, ? FROM workflows WHERE workflow = ? AND run = ? AND status = 'running'
   ON CONFLICT (workflow_id) DO NOTHING`;
 const CREATE_MISSING_INPUT =
   `INSERT INTO inputs (workflow, seed, input_json, version, deadline_at, parent_id, detached, checksum, unchecked)
@@ -77,19 +77,22 @@ export function createMissingInput(input: WorkflowInput): Statement {
 export function createChild(owner: Ownership, input: WorkflowInput): Statement[] {
   const { workflowId, name, createdAt } = input;
   return [
-    { sql: CREATE_CHILD, params: [workflowId, name, createdAt, createdAt, owner.workflow, owner.run] },
+    {
+      sql: CREATE_CHILD,
+      params: [workflowId, name, versionColumn(input), createdAt, createdAt, owner.workflow, owner.run],
+    },
     createMissingInput(input),
   ];
 }
 
-const CREATE_PENDING = `INSERT INTO workflows (workflow_id, name, status, created_at, updated_at)
-  VALUES (?, ?, 'pending', ?, ?) ON CONFLICT (workflow_id) DO NOTHING`;
+const CREATE_PENDING = `INSERT INTO workflows (workflow_id, name, version, status, created_at, updated_at)
+  VALUES (?, ?, ?, 'pending', ?, ?) ON CONFLICT (workflow_id) DO NOTHING`;
 
 /** Makes a workflow that nobody runs yet; changes nothing where the id is taken. */
 export function createPending(input: WorkflowInput): Statement[] {
   const { workflowId, name, createdAt } = input;
   return [
-    { sql: CREATE_PENDING, params: [workflowId, name, createdAt, createdAt] },
+    { sql: CREATE_PENDING, params: [workflowId, name, versionColumn(input), createdAt, createdAt] },
     createMissingInput(input),
   ];
 }
@@ -120,7 +123,7 @@ export function claimWorkflow(seen: Seen, takeover: Takeover): Statement {
 }
 
 const BLOCK_UNOWNED =
-  `UPDATE workflows SET status = 'blocked', executor = NULL, due_at = NULL, updated_at = ?, error_json = ?,
+  `UPDATE workflows SET status = 'blocked', executor = NULL, due_at = NULL, placed = NULL, updated_at = ?, error_json = ?,
     checksum = ?, debounce_key = NULL
   WHERE workflow = ? AND status = ? AND run IS ?`;
 
@@ -160,112 +163,254 @@ export function parkWorkflow(
   };
 }
 
-/**
- * The workflows that are waiting and due, the longest due first.
- *
- * @param after the last one of the page before this one
- */
-export function selectDue(
-  now: number,
-  after: { dueAt: number; workflow: number },
-  limit: number,
-): Statement {
-  return {
-    sql: `SELECT workflow, workflow_id, name, due_at FROM workflows INDEXED BY workflows_due
-      WHERE status = 'waiting' AND due_at IS NOT NULL AND due_at <= ? AND (due_at, workflow) > (?, ?)
-      ORDER BY due_at, workflow LIMIT ?`,
-    params: [now, after.dueAt, after.workflow, limit],
-  };
-}
-
-/** When the next workflow is due that is waiting. */
-export function selectNextDue(now: number): Statement {
-  return {
-    sql: `SELECT min(due_at) AS due_at FROM workflows INDEXED BY workflows_due
-      WHERE status = 'waiting' AND due_at IS NOT NULL AND due_at > ?`,
-    params: [now],
-  };
-}
-
 /** A workflow's code: that of its name, and of the version it was started with. */
 export interface CodeName {
   readonly name: string;
   readonly version?: string;
 }
 
-const OF_CODES = `EXISTS (SELECT 1 FROM json_each(?) code WHERE code.value->>0 = workflows.name
-  AND code.value->>1 IS (SELECT i.version FROM inputs i WHERE i.workflow = workflows.workflow))`;
-
-function codesParam(codes: readonly CodeName[]): string {
-  return JSON.stringify(codes.map(({ name, version = null }) => [name, version]));
+/** Names and versions of code, as a parameter. */
+export function codesParam(codes: readonly CodeName[]): string {
+  return JSON.stringify(codes.map((code) => [code.name, versionColumn(code)]));
 }
 
-/** Which workflows an executor may run. */
-export interface Serving {
-  readonly codes: readonly CodeName[];
-  /** Whether those that are in no queue. */
-  readonly unqueued: boolean;
-  /** Those of these queues. */
-  readonly queues: readonly number[];
-}
+const READY_COLUMNS = "w.workflow, w.workflow_id, w.name, w.version, w.queue";
 
-const OF_SERVING = `(queue IS NULL AND ? OR queue IN (SELECT value FROM json_each(?))) AND ${OF_CODES}`;
-
-function servingParams({ codes, unqueued, queues }: Serving): SqlValue[] {
-  return [Number(unqueued), JSON.stringify(queues), codesParam(codes)];
-}
-
-/** Workflows that are waiting and due, the longest due first; none that waits in a queue to begin. */
-export function selectDueOf(serving: Serving, now: number, limit: number): Statement {
+/**
+ * Workflows of these codes, in no queue, that wait and are due, the longest due first. What is of other code is not looked at,
+ * however much of it there is; likewise below.
+ */
+export function selectDueOf(codes: readonly CodeName[], now: number, limit: number): Statement {
   return {
-    sql: `SELECT workflow_id, name FROM workflows INDEXED BY workflows_due
-      WHERE status = 'waiting' AND due_at IS NOT NULL AND due_at <= ? AND (queue IS NULL OR run IS NOT NULL)
-        AND ${OF_SERVING} ORDER BY due_at LIMIT ?`,
-    params: [now, ...servingParams(serving), limit],
+    sql: `SELECT ${READY_COLUMNS} FROM json_each(?) c CROSS JOIN workflows w ON w.workflow IN (
+        SELECT d.workflow FROM workflows d INDEXED BY workflows_due
+        WHERE d.name = c.value->>0 AND d.version = c.value->>1 AND d.status = 'waiting' AND d.queue IS NULL
+          AND d.due_at IS NOT NULL AND d.due_at <= ? ORDER BY d.due_at LIMIT ?)
+      ORDER BY w.due_at LIMIT ?`,
+    params: [codesParam(codes), now, limit, limit],
   };
 }
 
-/** Workflows that have their place in a queue, and were stopped at a checkpoint. */
-export function selectReleasedOf({ queues, codes }: Serving, limit: number): Statement {
+/** The queues of which workflows of these codes have their slot and can go on: they are due, or were stopped at a checkpoint. */
+export function selectResumableQueues(codes: readonly CodeName[], now: number): Statement {
+  const next = (of: { name: string; version: string; after: string }) => {
+    const is = `name = ${of.name} AND version = ${of.version} AND placed = 1`;
+    return `(SELECT min(queue) FROM (
+      SELECT * FROM (SELECT queue FROM workflows INDEXED BY workflows_released
+        WHERE ${is} AND status = 'pending'${of.after} ORDER BY queue LIMIT 1)
+      UNION ALL
+      SELECT * FROM (SELECT queue FROM workflows INDEXED BY workflows_due_placed
+        WHERE ${is} AND status = 'waiting' AND due_at IS NOT NULL${of.after} ORDER BY queue LIMIT 1)))`;
+  };
   return {
-    sql:
-      `SELECT w.workflow_id, w.name FROM json_each(?) s CROSS JOIN workflows w INDEXED BY workflows_released
-      WHERE w.queue = s.value AND w.placed = 1 AND w.status = 'pending'
-        AND w.code IN (SELECT value FROM json_each(?)) LIMIT ?`,
-    params: [JSON.stringify(queues), JSON.stringify(codes.map((code) => codeText(code))), limit],
+    sql: `WITH RECURSIVE found (name, version, queue) AS (
+        SELECT c.value->>0, c.value->>1, ${
+      next({ name: "c.value->>0", version: "c.value->>1", after: "" })
+    } FROM json_each(?) c
+        UNION ALL
+        SELECT f.name, f.version, ${
+      next({ name: "f.name", version: "f.version", after: " AND queue > f.queue" })
+    } FROM found f WHERE f.queue IS NOT NULL)
+      SELECT DISTINCT queue FROM found f WHERE queue IS NOT NULL AND (
+        EXISTS (SELECT 1 FROM workflows r INDEXED BY workflows_released
+          WHERE r.name = f.name AND r.version = f.version AND r.queue = f.queue AND r.placed = 1 AND r.status = 'pending')
+        OR EXISTS (SELECT 1 FROM workflows d INDEXED BY workflows_due_placed
+          WHERE d.name = f.name AND d.version = f.version AND d.queue = f.queue AND d.placed = 1
+            AND d.status = 'waiting' AND d.due_at IS NOT NULL AND d.due_at <= ?))
+      ORDER BY queue`,
+    params: [codesParam(codes), now],
   };
 }
 
-/** Workflows of these codes, in no queue, that nobody runs and that can begin or go on at once, the oldest first. */
+/** Workflows of a queue that have their slot there and can go on, those that were stopped first. */
+export function selectResumableOf(
+  queue: number,
+  codes: readonly CodeName[],
+  { now, limit }: { now: number; limit: number },
+): Statement {
+  return {
+    sql: `SELECT ${READY_COLUMNS}, w.partition FROM json_each(?) c CROSS JOIN workflows w ON w.workflow IN (
+        SELECT * FROM (SELECT r.workflow FROM workflows r INDEXED BY workflows_released
+          WHERE r.name = c.value->>0 AND r.version = c.value->>1 AND r.queue = ? AND r.placed = 1
+            AND r.status = 'pending' ORDER BY r.workflow LIMIT ?)
+        UNION ALL
+        SELECT * FROM (SELECT d.workflow FROM workflows d INDEXED BY workflows_due_placed
+          WHERE d.name = c.value->>0 AND d.version = c.value->>1 AND d.queue = ? AND d.placed = 1
+            AND d.status = 'waiting' AND d.due_at IS NOT NULL AND d.due_at <= ? ORDER BY d.due_at LIMIT ?))
+      ORDER BY w.due_at LIMIT ?`,
+    params: [codesParam(codes), queue, limit, queue, now, limit, limit],
+  };
+}
+
+/** Workflows of these codes, in no queue, that no process runs and that can begin or go on at once, the oldest first. */
 export function selectPendingOf(codes: readonly CodeName[], limit: number): Statement {
   return {
-    sql: `SELECT workflow_id, name FROM workflows INDEXED BY workflows_pending
-      WHERE status = 'pending' AND queue IS NULL AND ${OF_CODES} ORDER BY workflow LIMIT ?`,
-    params: [codesParam(codes), limit],
+    sql: `SELECT ${READY_COLUMNS} FROM json_each(?) c CROSS JOIN workflows w ON w.workflow IN (
+        SELECT p.workflow FROM workflows p INDEXED BY workflows_pending
+        WHERE p.name = c.value->>0 AND p.version = c.value->>1 AND p.status = 'pending' AND p.queue IS NULL
+        ORDER BY p.workflow LIMIT ?)
+      ORDER BY w.workflow LIMIT ?`,
+    params: [codesParam(codes), limit, limit],
   };
 }
 
-/** The executors that own workflows, with their leases. */
-export function selectOwners(limit: number): Statement {
+/**
+ * When a workflow is due next that waits and is not due yet: of these codes in no queue, or, of any code, one whose delay
+ * in a queue is over then; null if there is none.
+ */
+export function selectNextDue(codes: readonly CodeName[], now: number): Statement {
   return {
-    sql: `SELECT o.executor, e.lease_until FROM (
-        SELECT DISTINCT executor FROM workflows INDEXED BY workflows_running WHERE status = 'running') o
-      LEFT JOIN executors e ON e.executor = o.executor LIMIT ?`,
+    sql: `SELECT min(at) AS due_at FROM (
+        SELECT (SELECT d.due_at FROM workflows d INDEXED BY workflows_due
+          WHERE d.name = c.value->>0 AND d.version = c.value->>1 AND d.status = 'waiting' AND d.queue IS NULL
+            AND d.due_at IS NOT NULL AND d.due_at > ? ORDER BY d.due_at LIMIT 1) AS at FROM json_each(?) c
+        UNION ALL
+        SELECT (SELECT d.due_at FROM workflows d INDEXED BY workflows_delayed
+          WHERE d.line IS NOT NULL AND d.status = 'waiting' AND d.due_at IS NOT NULL AND d.due_at > ?
+          ORDER BY d.due_at LIMIT 1))`,
+    params: [now, codesParam(codes), now],
+  };
+}
+
+/** When the next of the workflows of these codes is due that wait and have their slot in a queue, whichever that is. */
+export function selectNextDuePlaced(codes: readonly CodeName[], now: number): Statement {
+  const of = (name: string, version: string) =>
+    `name = ${name} AND version = ${version} AND placed = 1 AND status = 'waiting' AND due_at IS NOT NULL`;
+  const next = (name: string, version: string, after: string) =>
+    `(SELECT queue FROM workflows INDEXED BY workflows_due_placed WHERE ${
+      of(name, version)
+    }${after} ORDER BY queue LIMIT 1)`;
+  return {
+    sql: `WITH RECURSIVE found (name, version, queue) AS (
+        SELECT c.value->>0, c.value->>1, ${next("c.value->>0", "c.value->>1", "")} FROM json_each(?) c
+        UNION ALL
+        SELECT f.name, f.version, ${
+      next("f.name", "f.version", " AND queue > f.queue")
+    } FROM found f WHERE f.queue IS NOT NULL)
+      SELECT min((SELECT due_at FROM workflows INDEXED BY workflows_due_placed
+        WHERE ${
+      of("f.name", "f.version")
+    } AND queue = f.queue AND due_at > ? ORDER BY due_at LIMIT 1)) AS due_at
+      FROM found f WHERE f.queue IS NOT NULL`,
+    params: [codesParam(codes), now],
+  };
+}
+
+/** Where workflows are found that can be claimed, by their code: the index, and what it is limited to. */
+const CLAIMABLE: readonly { readonly index: string; readonly where: string }[] = [
+  { index: "workflows_pending", where: "w.status = 'pending' AND w.queue IS NULL" },
+  { index: "workflows_due", where: "w.status = 'waiting' AND w.queue IS NULL AND w.due_at IS NOT NULL" },
+  { index: "workflows_released", where: "w.placed = 1 AND w.status = 'pending'" },
+  { index: "workflows_due_placed", where: "w.placed = 1 AND w.status = 'waiting' AND w.due_at IS NOT NULL" },
+];
+
+/**
+ * The codes of workflows that could be claimed, or will be when they are due, each with one of them: one step through an
+ * index for each code, however many workflows there are of it.
+ */
+export function selectClaimableCodes(limit: number): Statement[] {
+  const steps = ({ table, where, key }: { table: string; where: string; key: string }) => {
+    const next = (column: string, after: string) =>
+      `(SELECT ${column} FROM ${table} w INDEXED BY ${key} WHERE ${where}${after} ORDER BY w.name, w.version LIMIT 1)`;
+    const after = " AND (w.name, w.version) > (f.name, f.version)";
+    return `WITH RECURSIVE found (name, version) AS (
+        SELECT ${next("w.name", "")}, ${next("w.version", "")}
+        UNION ALL
+        SELECT ${next("w.name", after)}, ${
+      next("w.version", after)
+    } FROM found f WHERE f.name IS NOT NULL LIMIT ?)`;
+  };
+  return [
+    ...CLAIMABLE.map(({ index, where }) => ({
+      sql: `${steps({ table: "workflows", where, key: index })}
+        SELECT f.name, f.version, (SELECT w.workflow_id FROM workflows w INDEXED BY ${index}
+          WHERE ${where} AND w.name = f.name AND w.version = f.version LIMIT 1) AS workflow_id
+        FROM found f WHERE f.name IS NOT NULL`,
+      params: [limit],
+    })),
+    {
+      sql: `${
+        steps({
+          table: "lines",
+          where: "w.head_rank IS NOT NULL AND w.is_full = 0",
+          key: "lines_ready",
+        })
+      }
+        SELECT f.name, f.version, (SELECT i.workflow_id FROM lines l INDEXED BY lines_ready
+          JOIN workflows i INDEXED BY workflows_in_line ON i.line = l.line AND i.line IS NOT NULL
+          WHERE l.head_rank IS NOT NULL AND l.is_full = 0 AND l.name = f.name AND l.version = f.version
+          LIMIT 1) AS workflow_id
+        FROM found f WHERE f.name IS NOT NULL`,
+      params: [limit],
+    },
+  ];
+}
+
+/** The executors that own workflows, with their leases: one step through an index for each. */
+export function selectOwners(limit: number): Statement {
+  const next = (after: string) =>
+    `(SELECT w.executor FROM workflows w INDEXED BY workflows_running
+      WHERE w.status = 'running' AND w.executor IS NOT NULL${after} ORDER BY w.executor LIMIT 1)`;
+  return {
+    sql: `WITH RECURSIVE owners (executor) AS (
+        SELECT ${next("")} UNION ALL SELECT ${
+      next(" AND w.executor > o.executor")
+    } FROM owners o WHERE o.executor IS NOT NULL)
+      SELECT o.executor, e.lease_until FROM owners o LEFT JOIN executors e ON e.executor = o.executor
+      WHERE o.executor IS NOT NULL LIMIT ?`,
     params: [limit],
   };
 }
 
-/** Workflows that an executor owns. */
-export function selectOwnedBy(executor: number, serving: Serving, limit: number): Statement {
+/** The queues of which an executor runs workflows; one row with null if it runs some that are in none. */
+export function selectOwnedQueues(executor: number): Statement {
+  const next = (after: string) =>
+    `(SELECT w.queue FROM workflows w INDEXED BY workflows_running
+      WHERE w.status = 'running' AND w.executor = ? AND w.queue > ${after} ORDER BY w.queue LIMIT 1)`;
   return {
-    sql: `SELECT workflow_id, name FROM workflows INDEXED BY workflows_running
-      WHERE status = 'running' AND executor = ? AND ${OF_SERVING} LIMIT ?`,
-    params: [executor, ...servingParams(serving), limit],
+    sql: `WITH RECURSIVE queues_of (queue) AS (
+        SELECT ${next("-1")} UNION ALL SELECT ${next("o.queue")} FROM queues_of o WHERE o.queue IS NOT NULL)
+      SELECT queue FROM queues_of WHERE queue IS NOT NULL
+      UNION ALL SELECT * FROM (SELECT w.queue FROM workflows w INDEXED BY workflows_running
+        WHERE w.status = 'running' AND w.executor = ? AND w.queue IS NULL LIMIT 1)`,
+    params: [executor, executor, executor],
+  };
+}
+
+/** Workflows of these codes that an executor owns. @param queue of this queue; null for those that are in none */
+export function selectOwnedBy(
+  executor: number,
+  queue: number | null,
+  { codes, limit }: { codes: readonly CodeName[]; limit: number },
+): Statement {
+  return {
+    sql: `SELECT ${READY_COLUMNS} FROM json_each(?) c CROSS JOIN workflows w INDEXED BY workflows_running
+      WHERE w.status = 'running' AND w.executor = ? AND w.queue IS ? AND w.name = c.value->>0
+        AND w.version = c.value->>1 LIMIT ?`,
+    params: [codesParam(codes), executor, queue, limit],
+  };
+}
+
+/** The ids and runs of the workflows that an executor owns. */
+export function selectOwnedRuns(executor: number, limit: number): Statement {
+  return {
+    sql: `SELECT w.workflow, w.workflow_id, w.run, w.partition FROM workflows w INDEXED BY workflows_running
+      WHERE w.status = 'running' AND w.executor = ? LIMIT ?`,
+    params: [executor, limit],
+  };
+}
+
+/** How many workflows an executor owns. */
+export function selectOwnedCount(executor: number): Statement {
+  return {
+    sql: `SELECT count(*) AS count FROM workflows w INDEXED BY workflows_running
+      WHERE w.status = 'running' AND w.executor = ?`,
+    params: [executor],
   };
 }
 
 const FINISH =
-  `UPDATE workflows SET status = ?, executor = NULL, updated_at = ?, completed_at = ?, output_json = ?,
+  `UPDATE workflows SET status = ?, executor = NULL, placed = NULL, updated_at = ?, completed_at = ?, output_json = ?,
     error_json = ?, checksum = ?
   WHERE workflow = ? AND run = ? AND status = 'running'`;
 
@@ -281,7 +426,7 @@ export function finishWorkflow(owner: Ownership, outcome: WorkflowOutcome): Stat
 }
 
 const CANCEL_UNOWNED =
-  `UPDATE workflows SET status = 'cancelled', executor = NULL, due_at = NULL, updated_at = ?, completed_at = ?,
+  `UPDATE workflows SET status = 'cancelled', executor = NULL, due_at = NULL, placed = NULL, updated_at = ?, completed_at = ?,
     output_json = NULL, error_json = ?, checksum = ?
   WHERE workflow = ? AND run IS ? AND (status = 'blocked' OR status IN ('pending', 'waiting') AND run IS NULL)`;
 
@@ -295,7 +440,7 @@ export function cancelUnowned(seen: Seen, workflowId: string, outcome: WorkflowO
 }
 
 const PAUSE_UNOWNED =
-  `UPDATE workflows SET status = 'blocked', executor = NULL, due_at = NULL, updated_at = ?,
+  `UPDATE workflows SET status = 'blocked', executor = NULL, due_at = NULL, placed = NULL, updated_at = ?,
     output_json = NULL, error_json = ?, checksum = ?, debounce_key = NULL
   WHERE workflow = ? AND run IS ? AND status IN ('pending', 'waiting')`;
 
@@ -356,7 +501,7 @@ export function retryWorkflow({ workflow, status, run }: Seen, now: number): Sta
 }
 
 const WORKFLOW_COLUMNS = `w.workflow, w.workflow_id, w.name, w.status, w.run, w.executor, w.recoveries,
-  w.recovered_completion, w.created_at, w.updated_at, w.completed_at, w.retried_at, w.due_at, w.queue,
+  w.recovered_completion, w.created_at, w.updated_at, w.completed_at, w.retried_at, w.due_at, w.version, w.queue,
   w.partition, w.placed, (SELECT q.name FROM queues q WHERE q.queue = w.queue) AS queue_name,
   w.output_json, w.error_json, w.checksum`;
 

@@ -112,7 +112,7 @@ Deno.test("completed and failed are told once the outcome is committed", async (
     if (type === "started") return;
     seen.push([
       type,
-      query(file, "SELECT status FROM workflows WHERE workflow_id = ?", workflowId)[0]!.status,
+      query(file, "SELECT status FROM workflows WHERE workflow_id = ?", workflowId!)[0]!.status,
     ]);
   };
   await using engine = await Engine.open(file, { onEvent });

@@ -59,7 +59,8 @@ Deno.test("fork() begins with the checkpoints up to the step, and runs from ther
   assertEquals(history(file, "b").slice(0, 2), before.slice(0, 2));
   assertEquals(history(file, "a"), before);
 
-  const columns = "name, created_at, seed, input_json, version, parent_id";
+  const columns =
+    "name, created_at, seed, input_json, workflows.version, inputs.version AS stored, parent_id";
   const of = (id: string) =>
     query(file, `SELECT ${columns} FROM workflows JOIN inputs USING (workflow) WHERE workflow_id = ?`, id);
   assertEquals(of("b"), of("a"));

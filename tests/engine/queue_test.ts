@@ -13,6 +13,7 @@ import { assert, assertEquals, assertInstanceOf, assertRejects, assertThrows } f
 import { Crash } from "../crash.ts";
 import { eventually } from "../eventually.ts";
 import { ManualClock } from "../manual_clock.ts";
+import { assertLines } from "../lines.ts";
 import { query } from "../raw_sqlite.ts";
 import { temporaryFolder } from "../temporary_folder.ts";
 
@@ -455,14 +456,18 @@ Deno.test("depth and the order of partitions stay right, whatever becomes of who
   for (let i = 0; i < 6; i++) {
     await engine.enqueue("w", { queue: divided, id: `w${i}`, partition: "p", priority: i === 5 ? 3 : 0 });
   }
-  const candidates = () =>
-    query(file, "SELECT workflow_id FROM workflows WHERE status = 'pending' AND held IS NULL ORDER BY rank")
-      .map((row) => row.workflow_id);
+  const order = () =>
+    query(
+      file,
+      "SELECT w.workflow_id FROM lines l JOIN workflows w ON w.line = l.line WHERE w.status = 'pending' ORDER BY w.rank, 1",
+    ).map((row) => row.workflow_id);
   const depth = async () => (await engine.queues())[0]!.depth;
-  assertEquals([candidates(), await depth()], [["w5", "w0"], 6]);
+  assertEquals([order(), await depth()], [["w5", "w0", "w1", "w2", "w3", "w4"], 6]);
+  assertLines(file);
   await engine.pause("w5");
   await engine.cancel("w0");
-  assertEquals([candidates(), await depth()], [["w1", "w2"], 4]);
+  assertEquals([order(), await depth()], [["w1", "w2", "w3", "w4"], 4]);
+  assertLines(file);
   await assertRejects(() => engine.resume("w5"));
   assertEquals(await engine.handle("w5").status(), "blocked");
   await engine.enqueue("w", {
@@ -470,7 +475,19 @@ Deno.test("depth and the order of partitions stay right, whatever becomes of who
     id: "w6",
     partition: "p",
   });
-  assertEquals([candidates(), await depth()], [["w1", "w2", "w3"], 5]);
-  await engine.enqueue("w", { queue: queue("divided", {}), id: "w7", partition: "p" });
-  assertEquals([candidates(), await depth()], [["w1", "w2", "w3", "w4", "w6", "w7"], 6]);
+  assertEquals([order(), await depth()], [["w1", "w2", "w3", "w4", "w6"], 5]);
+  assertLines(file);
+  await engine.enqueue("w", { queue: queue("divided", {}), id: "w7", partition: "q" });
+  assertEquals([order(), await depth()], [["w1", "w2", "w3", "w4", "w6", "w7"], 6]);
+  assertLines(file);
+  await engine.enqueue("w", {
+    queue: queue("divided", { partitionConcurrency: 1 }),
+    id: "w8",
+    partition: "q",
+  });
+  assertEquals(query(file, "SELECT partition, waiting FROM lines ORDER BY 1"), [
+    { partition: "p", waiting: 5 },
+    { partition: "q", waiting: 2 },
+  ]);
+  assertLines(file);
 });

@@ -3,6 +3,7 @@ import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { Crash } from "../crash.ts";
 import { eventually } from "../eventually.ts";
 import { ManualClock } from "../manual_clock.ts";
+import { execute } from "../raw_sqlite.ts";
 import { temporaryFolder } from "../temporary_folder.ts";
 
 const second = (from: number) => new Date(from + 1_000);
@@ -79,7 +80,7 @@ Deno.test("why() of a workflow whose process is gone, or that nobody runs, says 
   const lost = await engine.why("l");
   assertMatch(lost.reason, /^It was run by run r_[0-9a-f]{12} of process \d+, which is gone$/);
   assertEquals([lost.heldBy!.state, lost.waitsFor[0]!.kind], ["gone", "process"]);
-  assertEquals(lost.movesOn, ["A process that works and has its code: none runs now"]);
+  assertEquals(lost.movesOn, ['A process that works and has the code of workflow "lost": none runs now']);
 
   {
     await using other = await Engine.open(file, { closeGrace: 0 });
@@ -93,9 +94,58 @@ Deno.test("why() of a workflow whose process is gone, or that nobody runs, says 
   const pending = await engine.why("p");
   assertEquals([pending.status, pending.reason], [
     "pending",
-    "It was stopped at a checkpoint, and nobody runs it",
+    'It was stopped at a checkpoint, and no living process has the code of workflow "stuck"',
   ]);
-  assertMatch(pending.movesOn[0]!, /1 process has the file open to run workflows/);
+  assertMatch(pending.movesOn[0]!, /: none of the 1 that live has it$/);
+});
+
+Deno.test("why() says of which workflow and version no living process has the code, who has it, and who does not work", async () => {
+  await using folder = temporaryFolder();
+  const file = folder.file("a.db");
+  const first = workflow("w", { version: "1" }, (ctx) => ctx.waitForSignal("go"));
+  await using engine = await Engine.open(file);
+  await engine.enqueue("w", { id: "old", version: "1", queue: "q" });
+  const movesOn = async () => (await engine.why("old")).movesOn[0]!;
+  const wanted = 'A process that works and has the code of workflow "w", version "1": ';
+  assertEquals(await movesOn(), wanted + "none runs now");
+
+  await using second = await Engine.open(file, { workflows: [workflow("w", { version: "2" }, () => {})] });
+  second.work();
+  await eventually(async () => (await engine.executors()).length === 1);
+  assertMatch(
+    (await engine.why("old")).reason,
+    /no living process has the code of workflow "w", version "1"$/,
+  );
+  assertEquals(await movesOn(), wanted + "none of the 1 that live has it");
+
+  await using idle = await Engine.open(file, { workflows: [first] });
+  await idle.start(first, { id: "mine" });
+  assertEquals(await movesOn(), wanted + "1 process has the code, and none works");
+  idle.work({ queues: ["other"] });
+  await eventually(async () => (await engine.executors()).filter(({ isWorking }) => isWorking).length === 2);
+  assertEquals(await movesOn(), wanted + '1 process has it, and none works on queue "q"');
+  assertEquals((await engine.executors()).find(({ queues }) => queues !== undefined)!.workflows, [
+    { name: "w", version: "1" },
+  ]);
+});
+
+Deno.test("why() of a copied file says that there is no sign of the process but its lease", async () => {
+  await using folder = temporaryFolder();
+  const clock = new ManualClock();
+  const gate = Promise.withResolvers<void>();
+  const gated = workflow("gated", (ctx) => ctx.step("gate", () => gate.promise));
+  await using engine = await Engine.open(folder.file("a.db"), { clock });
+  await engine.start(gated, { id: "g" });
+  execute(folder.file("a.db"), `VACUUM INTO '${folder.file("copy.db")}'`);
+  await using copy = await Engine.open(folder.file("copy.db"), { clock });
+  const { reason, waitsFor, movesOn, heldBy } = await copy.why("g");
+  assertMatch(reason, /^It was run by run r_\w+ of process \d+, of which there is no sign but a lease/);
+  assertEquals([heldBy!.state, waitsFor[0]!.kind], ["unknown", "process"]);
+  assertMatch(movesOn[0]!, /from 2030-01-01T00:00:30.000Z on, when the lease ends$/);
+  clock.advance(30_000);
+  assertMatch((await copy.why("g")).reason, /which is gone$/);
+  gate.resolve();
+  await engine.handle("g").result();
 });
 
 Deno.test("why() of a workflow in a queue says what keeps it from its turn, and how many are before it", async () => {
@@ -121,7 +171,10 @@ Deno.test("why() of a workflow in a queue says what keeps it from its turn, and 
   assertMatch(await run("parts", { partitionConcurrency: 1 }), /partitionConcurrency allows for$/);
   assertMatch(await run("rated", { rate: { limit: 1, period: "1h" } }), /rate allows for$/);
   await engine.enqueue("nobody", { id: "n", queue: "free" });
-  assertEquals((await engine.why("n")).reason, 'It waits in queue "free" for its turn');
+  assertEquals(
+    (await engine.why("n")).reason,
+    'It waits in queue "free" for its turn, and no living process has the code of workflow "nobody"',
+  );
   await engine.enqueue("nobody", { id: "d", queue: "free", delay: "1s" });
   const delayed = await engine.why("d");
   assertEquals(delayed.waitsFor, [

@@ -76,7 +76,16 @@ async function begin(database: Database): Promise<{ store: Store; owner: Ownersh
   databases.set(store, database);
   await beginFamily(database);
   const input = { workflowId: "w", name: "workflow", createdAt: 1_000, seed: 7, inputJson: "1" };
-  await new ExecutorRegistry(database).renew({ executor: first.executor, pid: 1, startedAt: 0 }, 5_000);
+  const entry = {
+    executor: first.executor,
+    pid: 1,
+    startedAt: 0,
+    host: null,
+    codes: "[]",
+    isWorking: false,
+    queues: null,
+  };
+  await new ExecutorRegistry(database).renew(entry, 5_000);
   const owner = await store.create(input, first.run, first.executor);
   assert(owner !== undefined);
   assert(await store.checkpoint(owner, checkpoint("done#000001"), false));
