@@ -3,6 +3,7 @@ import type { Clock } from "./clock.ts";
 import {
   CorruptCheckpointError,
   LimitExceededError,
+  StepwellError,
   TooManyRecoveriesError,
   UnknownVersionError,
   UnknownWorkflowError,
@@ -40,6 +41,8 @@ export interface ClaimRequest {
   readonly create: boolean;
   /** Whether the id is one that nobody can have used yet. */
   readonly fresh: boolean;
+  /** Its short key, where that is known. */
+  readonly key?: number;
   /** Whether this process has let it go to wait: then it sees to its children. */
   readonly known?: boolean;
 }
@@ -98,16 +101,33 @@ export class Claims {
     const { store } = this.options;
     for (let tries = 0; tries < MAX_TRIES; tries++) {
       // A look comes first: what has ended can be told also where the file cannot be written to.
-      const record = request.fresh && tries === 0 ? undefined : await store.find(request.workflowId);
+      const record = request.fresh && tries === 0
+        ? undefined
+        : await store.find(request.workflowId, request.key);
       if (record === undefined && !request.create) {
         throw new WorkflowNotFoundError(request.workflowId, store.location);
       }
       const claimed = record === undefined
         ? await this.#create(request)
-        : await this.#takeUp(record, request);
+        : await this.#guarded(record, () => this.#takeUp(record, request));
       if (claimed !== undefined) return claimed;
     }
     throw new LimitExceededError("tries of a claim", MAX_TRIES, `claim workflow "${request.workflowId}"`);
+  }
+
+  /**
+   * Looks at a stored workflow. Whatever that throws which is no answer of the engine's is of what is stored of this workflow:
+   * it blocks that, and stops nothing else.
+   */
+  async #guarded<T>(record: WorkflowRecord, look: () => Promise<T>): Promise<T> {
+    try {
+      return await look();
+    } catch (error) {
+      if (error instanceof StepwellError) throw error;
+      const found = `a row that cannot be used (${error instanceof Error ? error.message : String(error)})`;
+      const corrupt = this.options.store.corrupt(record.workflowId, "workflow", found, error);
+      throw await this.#blockSpoiled(record, corrupt);
+    }
   }
 
   /** Blocks a workflow that no process runs, if what it was started with is not as it was written. */
@@ -115,7 +135,15 @@ export class Claims {
     const record = await this.options.store.find(workflowId);
     if (record === undefined || record.status !== "pending" && record.status !== "waiting") return;
     const input = await this.#input(record);
-    if (input instanceof CorruptCheckpointError) await this.block(record, input);
+    const wrong = input instanceof CorruptCheckpointError ? input : this.#verify(record);
+    if (wrong !== undefined) await this.#blockSpoiled(record, wrong);
+  }
+
+  /** Blocks a workflow whose row is not as it was written; not one that has an outcome in it: that is not overwritten. */
+  async #blockSpoiled(record: WorkflowRecord, error: WorkflowBlockedError): Promise<WorkflowBlockedError> {
+    const { status, completedAt, outputJson, errorJson } = record;
+    const hasOutcome = hasEnded(status) || completedAt !== null || outputJson !== null || errorJson !== null;
+    return hasOutcome ? error : await this.block(record, error);
   }
 
   /** @returns undefined if there is one by now */
@@ -144,7 +172,8 @@ export class Claims {
       checkWorkflow(input, request.workflow.name);
       await checkInput(input, request.inputJson);
     }
-    this.options.store.verifyOutcome(record);
+    const wrong = this.#verify(record);
+    if (wrong !== undefined && (hasEnded(record.status) || record.status === "blocked")) throw wrong;
     if (hasEnded(record.status)) return { ended: record };
     const code = input instanceof CorruptCheckpointError
       ? request.workflow
@@ -157,9 +186,14 @@ export class Claims {
       await this.options.store.unblock(record, this.options.clock.now());
       return undefined;
     }
-    const lost = record.status === "running" && await this.#lostOwner(record);
+    const lost = (record.status === "running" || wrong !== undefined) && await this.#lostOwner(record);
     if (lost === undefined) return undefined;
-    if (input instanceof CorruptCheckpointError) throw await this.block(record, input);
+    if (input instanceof CorruptCheckpointError) throw await this.#blockSpoiled(record, input);
+    if (wrong !== undefined) throw await this.#blockSpoiled(record, wrong);
+    if (record.version !== input.version) {
+      const found = `version ${record.version} in its row, and ${input.version} in its input`;
+      throw await this.#blockSpoiled(record, this.options.store.corrupt(record.workflowId, "workflow", found));
+    }
     if ((await this.options.mailbox.kept(record.workflowId, PAUSE_TOPIC, 1)).length > 0) {
       throw await this.block(record, new WorkflowPausedError(record.workflowId));
     }
@@ -235,6 +269,17 @@ export class Claims {
     }
   }
 
+  /** What of a workflow's row is not as it was written, if something is not. */
+  #verify(record: WorkflowRecord): CorruptCheckpointError | undefined {
+    try {
+      this.options.store.verifyOutcome(record);
+      return undefined;
+    } catch (error) {
+      if (error instanceof CorruptCheckpointError) return error;
+      throw error;
+    }
+  }
+
   async #input(record: WorkflowRecord): Promise<WorkflowInput | CorruptCheckpointError> {
     try {
       return await this.options.store.input(record);
@@ -255,8 +300,8 @@ export class Claims {
       const lost = this.#judgeOwner(seen);
       if (!(lost instanceof WorkflowBusyError)) return lost;
       // Who strikes an executor off that is gone takes its lock for a moment then.
-      const found = await this.options.store.find(record.workflowId);
-      if (found?.status !== "running" || found.run !== record.run) return undefined;
+      const found = await this.options.store.find(record.workflowId, record.workflow);
+      if (found?.status !== record.status || found.run !== record.run) return undefined;
       if (found.leaseUntil !== null || tries === MAX_TRIES) throw lost;
       seen = found;
     }
@@ -268,7 +313,7 @@ export class Claims {
     const { executors, clock, executor: self, leaseMs } = this.options;
     // Its run has ended here without being able to say so; otherwise the engine would have joined it.
     if (executor === self.id) return "own";
-    if (executor === null) return "gone";
+    if (executor === null || !Number.isSafeInteger(executor)) return "gone";
     const liveness = executors.ownerLiveness(executor);
     if (liveness === "gone" || leaseUntil === null && liveness === "unknown") return "gone";
     // It lives, and its lease is not written down: it will be with its next heartbeat.

@@ -5,6 +5,8 @@
  * @module
  */
 
+import { timeText } from "./time_text.ts";
+
 /** The base class of all errors of Stepwell's own. What is called with something wrong throws a TypeError or RangeError. */
 export class StepwellError extends Error {
   /** An error with the name of its class. */
@@ -60,7 +62,7 @@ export class ValidationError extends StepwellError {
 export class WorkflowBusyError extends StepwellError {
   /** Thrown by the engine. */
   constructor(readonly workflowId: string, readonly runId: string, readonly until: Date) {
-    super(`Cannot run "${workflowId}": run "${runId}" owns it until ${until.toISOString()}`);
+    super(`Cannot run "${workflowId}": run "${runId}" owns it until ${timeText(until)}`);
   }
 }
 
@@ -221,7 +223,7 @@ export class CancelledError extends StepwellError {
 export class WorkflowTimeoutError extends StepwellError {
   /** Thrown by the engine. */
   constructor(readonly workflowId: string, readonly deadline: Date) {
-    super(`Workflow "${workflowId}" did not end before its deadline, ${deadline.toISOString()}`);
+    super(`Workflow "${workflowId}" did not end before its deadline, ${timeText(deadline)}`);
   }
 }
 

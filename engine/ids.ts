@@ -16,5 +16,6 @@ export function executorName(executor: number): string {
 
 /** An id in twelve hexadecimal digits. */
 export function hexadecimal(id: number): string {
-  return id.toString(16).padStart(12, "0");
+  // A damaged file may have anything in the place of an id: what is no number is shown as it is.
+  return (typeof id === "number" ? id.toString(16) : String(id)).padStart(12, "0");
 }

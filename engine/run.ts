@@ -142,7 +142,7 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost, Trans
     });
     if (services.alwaysReplay) this.#begun = new Map();
     this.rows = new RunningRows(services.store, start.owner, {
-      lost: () => this.loseLease("record the running steps"),
+      lost: () => this.#refused("record the running steps", "running"),
       failed: this.#failed,
     });
     this.children = new Children(services.store, start.owner, services.host);
@@ -437,7 +437,7 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost, Trans
 
   /** Has the workflow see an outcome that is in the store. */
   #committed(checkpoint: Checkpoint, owned: boolean): void {
-    if (!owned) return this.loseLease(`record step "${checkpoint.key}"`);
+    if (!owned) return this.#refused(`record step "${checkpoint.key}"`, checkpoint.key);
     this.#heard = true;
     if (isPublication(checkpoint.kind)) this.services.host.published(this.workflowId);
     if (this.#over) return;
@@ -476,7 +476,7 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost, Trans
   }
 
   #arrived(numbered: readonly ArrivedRow[], owned: boolean): void {
-    if (!owned) return this.loseLease("record what has come");
+    if (!owned) return this.#refused("record what has come", numbered[0]!.checkpoint.key);
     this.#heard = true;
     this.idle(1);
     if (this.#over) return;
@@ -497,7 +497,7 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost, Trans
       this.rows.stored(row);
       try {
         const owned = await this.store.checkpoint(this.start.owner, row, replacesRunning);
-        if (!owned) this.loseLease(`record step "${row.key}"`);
+        if (!owned) this.#refused(`record step "${row.key}"`, row.key);
       } catch (error) {
         await this.stopFor(error);
       }
@@ -656,6 +656,18 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost, Trans
   parked(dueAt: number | null): void {
     this.#end(undefined);
     this.#result.parked(dueAt);
+  }
+
+  /**
+   * A write of the run has changed nothing: the workflow has passed to another run, or a row that was to be replaced is not
+   * there, which no one else of ours takes away.
+   */
+  #refused(doing: string, key: string): void {
+    if (this.#over) return;
+    this.store.owns(this.start.owner).then((owned) => {
+      if (!owned) return this.loseLease(doing);
+      return this.stopFor(this.store.corrupt(this.workflowId, key, "no row that says that it runs"));
+    }, this.#failed);
   }
 
   loseLease(doing: string): void {

@@ -1,6 +1,7 @@
 import type { ClaimRequest, Claims } from "./claim.ts";
 import { holdProcess } from "./clock.ts";
 import {
+  CorruptCheckpointError,
   EngineClosedError,
   LimitExceededError,
   StepwellError,
@@ -15,7 +16,7 @@ import { readInput, type RunInput } from "./run_input.ts";
 import { RunContext } from "./run_context.ts";
 import { decodeValue } from "./serialize.ts";
 import { checkInput, checkWorkflow } from "./started_with.ts";
-import { hasEnded, type WorkflowRecord } from "./store/records.ts";
+import { hasEnded, type ReadyWorkflow, type WorkflowRecord } from "./store/records.ts";
 import type { ExecutorRegistry } from "./store/executor_registry.ts";
 import type { Queues } from "./store/queues.ts";
 import type { Versions } from "./versions.ts";
@@ -370,7 +371,7 @@ export class Runs {
       self: executor.id,
       codes: versions.codes,
       vacancies: () => maxRunning - this.#runs.size - this.#starting.size,
-      run: ({ workflowId, name }, claimed) => this.#work(versions.named(name)!, workflowId, claimed),
+      run: (ready, claimed) => this.#work(versions.named(ready.name)!, ready, claimed),
     });
     this.#sweep = new Sweep({
       store: services.store,
@@ -393,17 +394,36 @@ export class Runs {
   }
 
   /** Runs a workflow for the worker. */
-  async #work(workflow: Workflow, workflowId: string, claimed: () => void): Promise<Attempted> {
+  async #work(
+    workflow: Workflow,
+    { workflowId, workflow: key }: ReadyWorkflow,
+    claimed: () => void,
+  ): Promise<Attempted> {
+    const doing = `claim workflow "${workflowId}"`;
     try {
-      const started = await this.takeUp(workflow, workflowId);
+      const started = await this.start({
+        workflowId,
+        workflow,
+        key,
+        inputJson: undefined,
+        create: false,
+        fresh: false,
+      });
       claimed();
+      this.options.health.worked(doing);
       if (started instanceof Run) {
         await started.ended;
         return "ran";
       }
       return hasEnded(started.status) ? "ran" : started.queue === null ? "failed" : "noSlot";
     } catch (error) {
-      if (!(error instanceof StepwellError)) throw error;
+      // What blocks a workflow was told by an event. What could not even do that is told here.
+      if (error instanceof StoreError || error instanceof LimitExceededError) {
+        // The loops of the engine tell of a store that fails.
+      } else if (error instanceof CorruptCheckpointError || !(error instanceof StepwellError)) {
+        const reason = error instanceof Error ? error.message : String(error);
+        this.options.health.failed(doing, new StoreError(reason, { cause: error }));
+      }
       return "failed";
     }
   }

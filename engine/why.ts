@@ -7,6 +7,7 @@ import { hasEnded, type WorkflowRecord } from "./store/records.ts";
 import type { Checkpoint, WorkflowStatus } from "./store/rows.ts";
 import type { Store } from "./store/store.ts";
 import type { StoredError } from "./stored_error.ts";
+import { timeText } from "./time_text.ts";
 
 /** One of the things that a workflow waits for. */
 export interface Wait {
@@ -160,7 +161,7 @@ async function explainRunning(host: WhyHost, record: WorkflowRecord): Promise<Fo
     movesOn: isLost
       ? [await claimed(host, record)]
       : state === "unknown" && leaseUntil !== null
-      ? [`${await claimed(host, record)}, from ${new Date(leaseUntil).toISOString()} on, when the lease ends`]
+      ? [`${await claimed(host, record)}, from ${timeText(new Date(leaseUntil))} on, when the lease ends`]
       : rows.length === 0
       ? ["Its code goes on by itself"]
       : rows.map(movesOnBy),
@@ -187,7 +188,7 @@ async function explainWaiting(host: WhyHost, record: WorkflowRecord): Promise<Fo
     waitsFor: rows.map(waitOf),
     movesOn: [
       ...rows.map(movesOnBy),
-      ...deadlineAt === undefined ? [] : [`Its deadline, ${new Date(deadlineAt).toISOString()}`],
+      ...deadlineAt === undefined ? [] : [`Its deadline, ${timeText(new Date(deadlineAt))}`],
     ],
   };
 }
@@ -213,7 +214,7 @@ async function explainPending(
   if (record.status === "waiting" && dueAt !== null) {
     const until = new Date(dueAt);
     return {
-      reason: `It waits in queue "${name}" until ${until.toISOString()}`,
+      reason: `It waits in queue "${name}" until ${timeText(until)}`,
       waitsFor: [{ kind: "time", name, since, until }],
       movesOn: ["It is its turn when that time has come"],
     };
@@ -340,13 +341,13 @@ function describe(row: Checkpoint): string {
   const { kind, name, until } = waitOf(row);
   switch (kind) {
     case "time":
-      return `the time ${until!.toISOString()}`;
+      return `the time ${timeText(until!)}`;
     case "signal":
-      return `signal "${name}"${until === undefined ? "" : ` until ${until.toISOString()}`}`;
+      return `signal "${name}"${until === undefined ? "" : ` until ${timeText(until)}`}`;
     case "child":
       return `the end of child "${name}"`;
     case "attempt":
-      return `another attempt of step "${row.key}" at ${until!.toISOString()}`;
+      return `another attempt of step "${row.key}" at ${timeText(until!)}`;
     default:
       return `step "${row.key}"`;
   }
@@ -356,11 +357,9 @@ function movesOnBy(row: Checkpoint): string {
   const { kind, name, until } = waitOf(row);
   switch (kind) {
     case "time":
-      return `The time ${until!.toISOString()}`;
+      return `The time ${timeText(until!)}`;
     case "signal":
-      return `engine.signal() with the name "${name}"${
-        until === undefined ? "" : `, or ${until.toISOString()}`
-      }`;
+      return `engine.signal() with the name "${name}"${until === undefined ? "" : `, or ${timeText(until)}`}`;
     case "child":
       return `The end of workflow "${name}"`;
     case "attempt":

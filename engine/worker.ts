@@ -1,6 +1,7 @@
 import { Again } from "./again.ts";
 import { Agenda } from "./agenda.ts";
 import { type Clock, holdProcess } from "./clock.ts";
+import { StoreError } from "./errors.ts";
 import type { StorageHealth } from "./storage_health.ts";
 import type { ExecutorRegistry } from "./store/executor_registry.ts";
 import type { QueueRoom, Queues } from "./store/queues.ts";
@@ -228,9 +229,17 @@ export class Worker {
     const { queues, queueNames, self } = this.options;
     const rooms = await queues.room(some, self, now);
     return rooms.filter(({ name }) => queueNames?.has(name) ?? true).map((room) => {
+      this.#tellWrong(room);
       const claiming = this.#claimingOf({ queue: room.queue });
       return { ...room, slots: room.slots - claiming, here: room.here - claiming };
     });
+  }
+
+  /** A queue whose row cannot be used keeps none of the others from their turn, and is told. */
+  #tellWrong({ name, wrong }: QueueRoom): void {
+    const doing = `read queue "${name}"`;
+    if (wrong === undefined) this.options.health.worked(doing);
+    else this.options.health.failed(doing, new StoreError(`Cannot use queue "${name}": it has the ${wrong}`));
   }
 
   #claimingOf({ queue, partition }: { queue: number; partition?: string }): number {

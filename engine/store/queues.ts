@@ -3,7 +3,7 @@ import { orderLines } from "./line_statements.ts";
 import * as statements from "./queue_statements.ts";
 import type { Placing, QueueLimits } from "./queue_statements.ts";
 import { readReady, type ReadyWorkflow } from "./records.ts";
-import type { WorkflowInput } from "./rows.ts";
+import { findWrongInteger, type IntegerColumns, type WorkflowInput } from "./rows.ts";
 import type { CodeName } from "./workflow_statements.ts";
 
 /** A queue as the store has it. */
@@ -28,6 +28,8 @@ export interface QueueRoom {
   readonly here: number;
   /** When one more may get a slot by its rate, where that is what keeps it; undefined otherwise. */
   readonly opensAt: number | undefined;
+  /** What of its row cannot be used as it is, if something cannot: it has no room then. */
+  readonly wrong: string | undefined;
 }
 
 /** How many workflows whose delay is over are put in line at a time. */
@@ -170,7 +172,28 @@ function readQueue(row: Row): QueueRecord {
   };
 }
 
+/** What the columns of a queue may hold. */
+const QUEUE_COLUMNS: IntegerColumns = {
+  integers: [
+    "queue",
+    "concurrency",
+    "executor_concurrency",
+    "partition_concurrency",
+    "rate_limit",
+    "rate_period_ms",
+    "max_depth",
+    "ageing_ms",
+    "depth",
+  ],
+  times: ["paused_at"],
+};
+
 function roomOf(row: Row): QueueRoom {
+  const wrong = findWrongInteger(row, QUEUE_COLUMNS);
+  if (wrong !== undefined) {
+    const [queue, name] = [row.queue as number, String(row.name)];
+    return { queue, name, slots: 0, here: 0, opensAt: undefined, wrong };
+  }
   const { queue, name, concurrency, executorConcurrency, rate, underWay, pausedAt } = readQueue(row);
   const byRate = rate === null ? Infinity : rate.limit - (row.begun as number);
   const byConcurrency = concurrency === null ? Infinity : concurrency - underWay;
@@ -180,5 +203,6 @@ function roomOf(row: Row): QueueRoom {
     slots: pausedAt === null ? Math.min(byConcurrency, byRate) : 0,
     here: executorConcurrency === null ? Infinity : executorConcurrency - (row.runs_here as number),
     opensAt: byRate > 0 ? undefined : row.first_counted as number + rate!.periodMs,
+    wrong,
   };
 }

@@ -6,7 +6,9 @@ import * as patches from "./patch_statements.ts";
 import { selectPublications } from "./publication_statements.ts";
 import {
   type Checkpoint,
+  findWrongInteger,
   inputChecksum,
+  type IntegerColumns,
   outcomeChecksum,
   type Patch,
   patchChecksum,
@@ -47,6 +49,8 @@ export interface WorkflowRecord extends SeenInQueue {
   readonly errorJson: string | null;
   /** Of its outcome; null while it has none. */
   readonly checksum: number | null;
+  /** What of its row cannot be used as it is, if something cannot. */
+  readonly wrong: string | undefined;
 }
 
 /** A checkpoint, and why it cannot be used, if it cannot. */
@@ -94,10 +98,22 @@ export class Records {
     return this.database.location;
   }
 
-  /** The workflow of this id. */
-  async find(workflowId: string): Promise<WorkflowRecord | undefined> {
-    const [row] = await this.database.read(workflows.selectWorkflow(workflowId));
-    return row && readWorkflow(row);
+  /**
+   * The workflow of this id.
+   *
+   * @param workflow its short key, where that is known: then the index of ids is not asked
+   * @throws {CorruptCheckpointError} if it is another workflow that is found under this id
+   */
+  async find(workflowId: string, workflow?: number): Promise<WorkflowRecord | undefined> {
+    const statement = workflow === undefined
+      ? workflows.selectWorkflow(workflowId)
+      : workflows.selectWorkflowByKey(workflow);
+    const [row] = await this.database.read(statement);
+    if (row === undefined) return undefined;
+    const record = readWorkflow(row);
+    if (record.workflowId === workflowId) return record;
+    const found = `the row of workflow "${record.workflowId}" under its id: an index of the file is damaged`;
+    throw this.corrupt(workflowId, "workflow", found);
   }
 
   /**
@@ -132,7 +148,7 @@ export class Records {
 
   /** Checks that a workflow's outcome is as it was written. @throws {CorruptCheckpointError} if it is not */
   verifyOutcome(record: WorkflowRecord): void {
-    const { workflowId, status, outputJson, errorJson } = record;
+    const { workflowId, status, outputJson, errorJson, wrong } = record;
     if (!WORKFLOW_STATUSES.includes(status)) {
       throw this.corrupt(workflowId, "outcome", `the status "${status}"`);
     }
@@ -140,6 +156,7 @@ export class Records {
       if (record.checksum !== null) {
         throw this.corrupt(workflowId, "outcome", `an outcome, and the status "${status}"`);
       }
+      if (wrong !== undefined) throw this.corrupt(workflowId, "workflow", wrong);
       return;
     }
     const at = status === "blocked" ? record.updatedAt : record.completedAt!;
@@ -424,6 +441,32 @@ export function readReady(row: Row): ReadyWorkflow {
   };
 }
 
+/** What the columns of a workflow may hold. */
+const WORKFLOW_COLUMNS: IntegerColumns = {
+  integers: [
+    "workflow",
+    "run",
+    "executor",
+    "recoveries",
+    "recovered_completion",
+    "queue",
+    "placed",
+    "checksum",
+  ],
+  times: ["created_at", "updated_at", "completed_at", "retried_at", "due_at", "lease_until"],
+};
+
+function findWrong(row: Row): string | undefined {
+  const { workflow_id: id, name, status, version, created_at: createdAt, updated_at: updatedAt } = row;
+  const isText = [id, name, status, version].every((text) => typeof text === "string");
+  if (!isText) return "a column that is no text";
+  if (!WORKFLOW_STATUSES.includes(status as WorkflowStatus)) return `the status ${JSON.stringify(status)}`;
+  if (createdAt === null || updatedAt === null) return "no time at which it was made, or changed";
+  const texts = [row.output_json ?? "", row.error_json ?? "", row.partition ?? ""];
+  if (!texts.every((text) => typeof text === "string")) return "a column that is no text";
+  return findWrongInteger(row, WORKFLOW_COLUMNS);
+}
+
 function readWorkflow(row: Row): WorkflowRecord {
   return {
     workflow: row.workflow as number,
@@ -448,5 +491,6 @@ function readWorkflow(row: Row): WorkflowRecord {
     outputJson: textOrNull(row.output_json),
     errorJson: textOrNull(row.error_json),
     checksum: row.checksum as number | null,
+    wrong: findWrong({ ...row, lease_until: row.lease_until ?? null }),
   };
 }

@@ -302,6 +302,41 @@ function findWrong(
   return undefined;
 }
 
+/** The last time that there is: that of a `Date`. */
+const MAX_TIME_MS = 8_640_000_000_000_000;
+
+/** What columns of a row may hold besides null. */
+export interface IntegerColumns {
+  /** Integers that are exact as numbers. */
+  readonly integers: readonly string[];
+  /** Milliseconds since 1970. */
+  readonly times: readonly string[];
+}
+
+/** Which column of a row holds something else, if one does: whatever stands in a file is not to go on from there. */
+export function findWrongInteger(row: Row, { integers, times }: IntegerColumns): string | undefined {
+  for (const column of integers) {
+    const value = row[column];
+    if (value !== null && !Number.isSafeInteger(value)) {
+      return `${column} ${shown(value)}, which is no integer`;
+    }
+  }
+  for (const column of times) {
+    const value = row[column];
+    if (value !== null && !(Number.isSafeInteger(value) && Math.abs(value as number) <= MAX_TIME_MS)) {
+      return `${column} ${shown(value)}, which is no time`;
+    }
+  }
+  return undefined;
+}
+
+function shown(value: unknown): string {
+  const text = value instanceof Uint8Array
+    ? `a blob of ${value.length} bytes`
+    : JSON.stringify(value) ?? "nothing";
+  return text.length <= 100 ? text : `${text.slice(0, 100)}…`;
+}
+
 /** What a column says, of whatever type it is. */
 export function textOrNull(value: unknown): string | null {
   return value === null ? null : String(value);

@@ -505,6 +505,15 @@ const WORKFLOW_COLUMNS = `w.workflow, w.workflow_id, w.name, w.status, w.run, w.
   w.partition, w.placed, (SELECT q.name FROM queues q WHERE q.queue = w.queue) AS queue_name,
   w.output_json, w.error_json, w.checksum`;
 
+/** A workflow by its short key, with the lease of who owns it. */
+export function selectWorkflowByKey(workflow: number): Statement {
+  return {
+    sql: `SELECT ${WORKFLOW_COLUMNS}, e.lease_until FROM workflows w
+      LEFT JOIN executors e ON e.executor = w.executor WHERE w.workflow = ?`,
+    params: [workflow],
+  };
+}
+
 /** A workflow, with the lease of who owns it. */
 export function selectWorkflow(workflowId: string): Statement {
   return {

@@ -161,7 +161,7 @@ Deno.test("a file that is locked for longer than busyTimeout suspends a workflow
   locker.close();
 });
 
-Deno.test("a workflow that a storage error suspended can be taken up by another process after a while", async () => {
+Deno.test("a workflow that a storage error suspended goes on by itself once the store can be written again", async () => {
   await using folder = temporaryFolder();
   const file = folder.file("a.db");
   const clock = new ManualClock();
@@ -174,11 +174,12 @@ Deno.test("a workflow that a storage error suspended can be taken up by another 
     }));
   await assertRejects(() => engine.run(one, { id: "o" }), StoreError);
   await pragma(database, "PRAGMA query_only = 0");
-  // The engine that had to drop it releases it as soon as it can write again.
-  clock.advance(30_000);
-  await eventually(() => query(file, "SELECT status FROM workflows")[0]!.status === "pending");
-  await using other = await Engine.open(file);
-  await other.run(one, { id: "o" });
+  // The engine that had to drop it releases it as soon as it can write again, and no one has to ask for it.
+  await eventually(() => {
+    clock.advance(1_000);
+    return query(file, "SELECT status FROM workflows")[0]!.status === "completed";
+  });
+  await engine.handle("o").result();
   await engine.close();
 });
 
