@@ -192,7 +192,10 @@ export class Claims {
     if (wrong !== undefined) throw await this.#blockSpoiled(record, wrong);
     if (record.version !== input.version) {
       const found = `version ${record.version} in its row, and ${input.version} in its input`;
-      throw await this.#blockSpoiled(record, this.options.store.corrupt(record.workflowId, "workflow", found));
+      throw await this.#blockSpoiled(
+        record,
+        this.options.store.corrupt(record.workflowId, "workflow", found),
+      );
     }
     if ((await this.options.mailbox.kept(record.workflowId, PAUSE_TOPIC, 1)).length > 0) {
       throw await this.block(record, new WorkflowPausedError(record.workflowId));

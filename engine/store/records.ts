@@ -464,6 +464,7 @@ function findWrong(row: Row): string | undefined {
   if (createdAt === null || updatedAt === null) return "no time at which it was made, or changed";
   const texts = [row.output_json ?? "", row.error_json ?? "", row.partition ?? ""];
   if (!texts.every((text) => typeof text === "string")) return "a column that is no text";
+  if (row.queue !== null && row.queue_name === null) return `the queue ${row.queue}, and there is none`;
   return findWrongInteger(row, WORKFLOW_COLUMNS);
 }
 
