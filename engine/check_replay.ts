@@ -1,7 +1,9 @@
 import { type Duration, durationMs } from "./duration.ts";
 import { CorruptCheckpointError, NonDeterminismError, StoreError, WorkflowBlockedError } from "./errors.ts";
 import { Events } from "./events.ts";
+import { checkOptions, optionNames } from "./known_options.ts";
 import { type EngineOptions, type EngineSettings, engineSettings } from "./options.ts";
+import { found } from "./quote.ts";
 import { Run, type RunServices } from "./run.ts";
 import { RunContext } from "./run_context.ts";
 import { decodeStored } from "./serialize.ts";
@@ -53,6 +55,14 @@ export interface ReplayCheck {
   readonly error?: WorkflowBlockedError;
 }
 
+const OPTIONS = optionNames<CheckOptions>({
+  workflows: true,
+  concurrency: true,
+  timeout: true,
+  sqlite: true,
+  clock: true,
+  maxSteps: true,
+});
 const UNFINISHED: readonly WorkflowStatus[] = ["pending", "running", "waiting", "blocked"];
 const DEFAULT_CONCURRENCY = 16;
 /** The number of a run that is none: all that is stored is of others. */
@@ -95,10 +105,13 @@ const PAGE = 1_000;
  * ```
  */
 export function checkReplay(location: string, options: CheckOptions): AsyncIterableIterator<ReplayCheck> {
+  checkOptions(options, OPTIONS, "check replays");
   const { workflows, sqlite, clock, maxSteps, concurrency = DEFAULT_CONCURRENCY, timeout = "10s" } = options;
   const settings = engineSettings({ workflows, sqlite, clock, maxSteps });
   if (!(Number.isSafeInteger(concurrency) && concurrency >= 1)) {
-    throw new RangeError(`Cannot check replays: wanted a concurrency of 1 or more, found ${concurrency}`);
+    throw new RangeError(
+      `Cannot check replays: wanted a concurrency of 1 or more, found ${found(concurrency)}`,
+    );
   }
   return check(location, settings, { concurrency, timeoutMs: durationMs(timeout, "option timeout") });
 }

@@ -1,9 +1,11 @@
 import { Cron } from "croner";
 import { isWorkflow } from "./define_workflow.ts";
-import { refuseUnknown } from "./known_options.ts";
+import { checkOptions, optionNames } from "./known_options.ts";
 import { checkName } from "./names.ts";
+import { excerpt, found } from "./quote.ts";
 import { asQueue, type Queue } from "./queue.ts";
 import { brandSchedule, type Schedule } from "./schedule.ts";
+import { timeMs } from "./time.ts";
 import type { Workflow } from "./workflow.ts";
 
 /** When a schedule ticks, and what it starts. */
@@ -37,15 +39,22 @@ export interface ScheduleOptions<I> {
 
 /** So that the ids of its workflows, and the name of its queue, are no longer than such may be. */
 const MAX_NAME_LENGTH = 200;
-const OPTIONS: readonly (keyof ScheduleOptions<unknown>)[] = [
-  "cron",
-  "timeZone",
-  "workflow",
-  "input",
-  "missed",
-  "overlap",
-  "queue",
-];
+const OPTIONS = optionNames<ScheduleOptions<unknown>>({
+  cron: true,
+  timeZone: true,
+  workflow: true,
+  input: true,
+  missed: true,
+  overlap: true,
+  queue: true,
+});
+const TICK_OPTIONS = optionNames<Parameters<typeof nextTicks>[1]>({
+  timeZone: true,
+  after: true,
+  count: true,
+});
+/** How many ticks are listed at most. */
+const MAX_TICKS = 10_000;
 /** A nickname, or five or six fields. */
 const CRON = /^\s*(@[a-z]+|(\S+\s+){4,5}\S+)\s*$/i;
 
@@ -85,7 +94,7 @@ export function schedule<I>(name: string, options: ScheduleOptions<I>): Schedule
       `Cannot use a schedule's name: wanted 1 to ${MAX_NAME_LENGTH} characters, found ${name.length}`,
     );
   }
-  refuseUnknown(options, OPTIONS, `make schedule "${name}"`);
+  checkOptions(options, OPTIONS, "make schedule", name);
   const { cron, timeZone = "UTC", workflow, input, missed = "latest", overlap = "allow" } = options;
   if (!isWorkflow(workflow)) {
     throw new TypeError(`Cannot make schedule "${name}": wanted a workflow that workflow() has made`);
@@ -97,7 +106,7 @@ export function schedule<I>(name: string, options: ScheduleOptions<I>): Schedule
       `Cannot make schedule "${name}": wanted no queue beside overlap "queue", which has one of its own`,
     );
   }
-  const times = parse(name, cron, timeZone);
+  const times = parse(`make schedule "${name}"`, cron, timeZone);
   const queue = options.queue === undefined ? undefined : asQueue(options.queue);
   const definition: Schedule = {
     name,
@@ -108,9 +117,10 @@ export function schedule<I>(name: string, options: ScheduleOptions<I>): Schedule
     missed,
     overlap,
     ...queue !== undefined && { queue },
-    next: (after) => times.nextRun(new Date(after))?.getTime(),
+    next: (after) => times.nextRun(new Date(timeMs(after, `find a tick of schedule "${name}"`)))?.getTime(),
     // Those before a time are wanted of it.
-    previous: (at) => times.previousRuns(1, new Date(at + 1))[0]?.getTime(),
+    previous: (at) =>
+      times.previousRuns(1, new Date(timeMs(at, `find a tick of schedule "${name}"`) + 1))[0]?.getTime(),
   };
   return brandSchedule(definition);
 }
@@ -121,7 +131,7 @@ export function schedule<I>(name: string, options: ScheduleOptions<I>): Schedule
  * @param options.timeZone the time zone that its times are in
  * @param options.after they come after this
  * @param options.count how many, at most
- * @throws {TypeError} if it is no cron expression, or no time zone
+ * @throws {TypeError | RangeError} if it is no cron expression or no time zone, or another argument is not as it should be
  *
  * @example
  * ```ts
@@ -134,17 +144,27 @@ export function schedule<I>(name: string, options: ScheduleOptions<I>): Schedule
  */
 export function nextTicks(
   cron: string,
-  { timeZone, after, count }: { timeZone: string; after: Date; count: number },
+  options: { timeZone: string; after: Date; count: number },
 ): Date[] {
-  return parse(cron, cron, timeZone).nextRuns(count, after);
+  const act = `list the ticks of ${found(cron)}`;
+  checkOptions(options, TICK_OPTIONS, act);
+  const { timeZone, after, count } = options;
+  const times = parse(act, cron, timeZone);
+  if (!(after instanceof Date && !Number.isNaN(after.getTime()))) {
+    throw new TypeError(`Cannot ${act}: wanted a valid Date as after, found ${found(after)}`);
+  }
+  if (!(Number.isSafeInteger(count) && count >= 0 && count <= MAX_TICKS)) {
+    throw new RangeError(`Cannot ${act}: wanted a count from 0 to ${MAX_TICKS}, found ${found(count)}`);
+  }
+  return times.nextRuns(count, after);
 }
 
 /** @throws {TypeError} if it is no cron expression that ever ticks, or no time zone */
-function parse(name: string, cron: string, timeZone: string): Cron {
+function parse(act: string, cron: string, timeZone: string): Cron {
   const wanted = (reason: string, cause?: unknown) =>
     new TypeError(
-      `Cannot make schedule "${name}": wanted a cron expression of five or six fields, and a time zone, ` +
-        `found ${JSON.stringify(cron)} and ${JSON.stringify(timeZone)} (${reason})`,
+      `Cannot ${act}: wanted a cron expression of five or six fields, and a time zone, ` +
+        `found ${found(cron)} and ${found(timeZone)} (${excerpt(reason)})`,
       { cause },
     );
   if (typeof cron !== "string" || !CRON.test(cron)) throw wanted("these are no five or six fields");
@@ -165,7 +185,7 @@ function oneOf(name: string, option: string, value: string, wanted: readonly str
   if (wanted.includes(value)) return;
   throw new TypeError(
     `Cannot make schedule "${name}": wanted ${option} to be one of ${wanted.join(", ")}, found ${
-      JSON.stringify(value)
+      found(value)
     }`,
   );
 }

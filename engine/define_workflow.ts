@@ -1,4 +1,5 @@
 import { type Duration, durationMs } from "./duration.ts";
+import { checkOptions, optionNames } from "./known_options.ts";
 import { checkName } from "./names.ts";
 import { isSchema, type SchemaInput, type SchemaOutput, type StandardSchema } from "./standard_schema.ts";
 import type { Context, Workflow } from "./workflow.ts";
@@ -28,6 +29,13 @@ export interface ValidatedWorkflowOptions<Schema extends StandardSchema> extends
   input: Schema;
 }
 
+const OPTIONS = optionNames<ValidatedWorkflowOptions<StandardSchema>>({
+  version: true,
+  timeout: true,
+  input: true,
+});
+const NO_OPTIONS: WorkflowOptions & { input?: undefined } = {};
+
 /** Marks a workflow, also one that another copy of this module made. */
 const BRAND = Symbol.for("@stepwell/stepwell/workflow");
 
@@ -36,7 +44,7 @@ const BRAND = Symbol.for("@stepwell/stepwell/workflow");
  *
  * @param name by which the store knows it: keep it when the function is renamed
  * @param run the function; given the same outcomes of its steps, it must do the same
- * @throws {TypeError | RangeError} if the name is not one
+ * @throws {TypeError | RangeError} if the name is not one, or an option is not as {@linkcode WorkflowOptions} says
  *
  * @example
  * ```ts
@@ -95,11 +103,13 @@ export function workflow<I, O>(
     | readonly [WorkflowOptions & { input?: StandardSchema<I> }, WorkflowFunction<I, O>]
     | readonly [WorkflowFunction<I, O>]
 ): Workflow<I, O> {
-  const [options, run] = rest.length === 1 ? [{}, rest[0]] : rest;
+  // The options may be left out, or be undefined.
+  const [options = NO_OPTIONS, run] = rest.length === 1 ? [NO_OPTIONS, rest[0]] : rest;
   checkName(name, "a workflow's name");
   if (typeof run !== "function") {
     throw new TypeError(`Cannot define workflow "${name}": wanted a function, found ${typeof run}`);
   }
+  checkOptions(options, OPTIONS, "define workflow", name);
   const { version, timeout, input } = options;
   if (input !== undefined && !isSchema(input)) {
     throw new TypeError(`Cannot define workflow "${name}": wanted a Standard Schema for its input`);

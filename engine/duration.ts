@@ -1,3 +1,5 @@
+import { found, quote } from "./quote.ts";
+
 /** A span of time: a number of milliseconds, or a string such as `"250ms"`, `"10s"`, `"5m"`, `"2h"` or `"3d"`. */
 export type Duration = number | string;
 
@@ -33,11 +35,13 @@ export function durationMs(duration: Duration, what = "duration"): number {
   const ms = typeof duration === "string" ? parse(duration, what) : duration;
   if (typeof ms !== "number") {
     throw new TypeError(
-      `Cannot read the ${what}: wanted milliseconds or a string such as "10s", found ${ms}`,
+      `Cannot read the ${what}: wanted milliseconds or a string such as "10s", found ${found(ms)}`,
     );
   }
   if (!(ms >= 0 && ms <= MAX_DURATION_MS)) {
-    throw new RangeError(`Cannot use the ${what}: wanted 0 to ${MAX_DURATION_MS} ms, found ${duration}`);
+    throw new RangeError(
+      `Cannot use the ${what}: wanted 0 to ${MAX_DURATION_MS} ms, found ${found(duration)}`,
+    );
   }
   return ms;
 }
@@ -47,7 +51,7 @@ function parse(text: string, what: string): number {
   if (match === null) {
     throw new TypeError(
       `Cannot read the ${what}: wanted a number with a unit, such as "250ms", "10s", "5m", "2h" or "3d", ` +
-        `found ${JSON.stringify(text)}`,
+        `found ${quote(text)}`,
     );
   }
   return Number(match[1]) * MILLISECONDS[match[2]!]!;

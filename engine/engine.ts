@@ -15,10 +15,11 @@ import { Followers, type Following } from "./followers.ts";
 import type { ForkOptions } from "./fork.ts";
 import { Handle, type HandleSource, type SignalOptions } from "./handle.ts";
 import type { ListFilter, WorkflowDetail, WorkflowSummary } from "./inspect.ts";
-import { refuseUnknown } from "./known_options.ts";
+import { checkOptions, optionNames } from "./known_options.ts";
 import { checkName } from "./names.ts";
 import { type EngineOptions, type EngineSettings, engineSettings } from "./options.ts";
 import type { EnqueueOptions } from "./enqueue.ts";
+import { found } from "./quote.ts";
 import type { Queue } from "./queue.ts";
 import type { Queueing, QueueSummary } from "./queueing.ts";
 import { readPublished } from "./read_published.ts";
@@ -32,7 +33,7 @@ import { Runs } from "./runs.ts";
 import type { ScheduleSummary, Scheduling } from "./scheduling.ts";
 import { encodeValue } from "./serialize.ts";
 import type { Database } from "./store/database.ts";
-import { type Signal, signalName } from "./signal.ts";
+import { type Signal, SIGNAL_OPTIONS, signalName } from "./signal.ts";
 import { ExecutorRegistry } from "./store/executor_registry.ts";
 import { Mailbox, MAX_KEPT, signalTopic } from "./store/mailbox.ts";
 import { openDatabase } from "./store/open.ts";
@@ -68,6 +69,9 @@ export interface WorkOptions {
 
 /** How long after an error of the store it is tried again, in milliseconds. */
 const STORE_PAUSE_MS = 1_000;
+
+const WORK_OPTIONS = optionNames<WorkOptions>({ concurrency: true, queues: true, giveUpAfter: true });
+const TRANSACTION_OPTIONS = optionNames<{ timeout?: Duration }>({ timeout: true });
 
 /**
  * Runs workflows on one store.
@@ -403,6 +407,7 @@ export class Engine implements AsyncDisposable {
   ): Promise<void> {
     checkName(id, "a workflow id");
     const name = signalName(signal);
+    checkOptions(options, SIGNAL_OPTIONS, "send signal", name);
     const { idempotencyKey: key } = options;
     if (key !== undefined) checkName(key, "an idempotency key");
     await this.#whileOpen(async () => {
@@ -456,6 +461,7 @@ export class Engine implements AsyncDisposable {
     if (typeof fn !== "function") {
       throw new TypeError(`Cannot run a transaction: wanted a function, found ${typeof fn}`);
     }
+    checkOptions(options, TRANSACTION_OPTIONS, "run a transaction");
     const { timeout } = options;
     const timeoutMs = timeout === undefined ? undefined : durationMs(timeout, "timeout of a transaction");
     this.#transactions?.refuseNested();
@@ -523,14 +529,14 @@ export class Engine implements AsyncDisposable {
    * @returns settled once the engine is closed; what is called while it works settles likewise, whatever its options
    */
   async work(options: WorkOptions = {}): Promise<void> {
-    refuseUnknown(options, ["concurrency", "queues", "giveUpAfter"], "work");
+    checkOptions(options, WORK_OPTIONS, "work");
     const { concurrency = 100, queues, giveUpAfter } = options;
     if (!(Number.isSafeInteger(concurrency) && concurrency >= 1)) {
-      throw new RangeError(`Cannot work: wanted a concurrency of 1 or more, found ${concurrency}`);
+      throw new RangeError(`Cannot work: wanted a concurrency of 1 or more, found ${found(concurrency)}`);
     }
     if (this.#closing !== undefined) throw this.#closedError();
     if (queues !== undefined && !Array.isArray(queues)) {
-      throw new TypeError(`Cannot work: wanted an array of queues, found ${queues}`);
+      throw new TypeError(`Cannot work: wanted an array of queues, found ${found(queues)}`);
     }
     const giveUpMs = giveUpAfter === undefined ? undefined : durationMs(giveUpAfter, "option giveUpAfter");
     if (this.#working === undefined) {

@@ -2,9 +2,10 @@ import type { Clock } from "./clock.ts";
 import { isWorkflow } from "./define_workflow.ts";
 import { type Duration, durationMs } from "./duration.ts";
 import { LimitExceededError, QueueFullError } from "./errors.ts";
-import { refuseUnknown } from "./known_options.ts";
+import { checkOptions, optionNames } from "./known_options.ts";
 import { checkName } from "./names.ts";
 import { asQueue, completeLimits, type Queue } from "./queue.ts";
+import { found as foundValue } from "./quote.ts";
 import { randomId, type RandomSource, randomUuid } from "./random.ts";
 import { encodeValue } from "./serialize.ts";
 import { checkInput, checkWorkflow } from "./started_with.ts";
@@ -66,20 +67,26 @@ export interface EnqueueHost {
 
 const DEFAULT_QUEUE = "default";
 const MAX_PRIORITY = 1_000;
-const OPTIONS: readonly (keyof EnqueueOptions)[] = [
-  "id",
-  "queue",
-  "input",
-  "delay",
-  "startAt",
-  "priority",
-  "partition",
-  "version",
-  "timeout",
-  "deduplicationKey",
-  "debounce",
-  "throttle",
-];
+const OPTIONS = optionNames<EnqueueOptions>({
+  id: true,
+  queue: true,
+  input: true,
+  delay: true,
+  startAt: true,
+  priority: true,
+  partition: true,
+  version: true,
+  timeout: true,
+  deduplicationKey: true,
+  debounce: true,
+  throttle: true,
+});
+const DEBOUNCE_OPTIONS = optionNames<NonNullable<EnqueueOptions["debounce"]>>({
+  key: true,
+  period: true,
+  maxWait: true,
+});
+const THROTTLE_OPTIONS = optionNames<NonNullable<EnqueueOptions["throttle"]>>({ key: true, period: true });
 /** How often other processes may be first before it is given up. */
 const MAX_TRIES = 100;
 
@@ -100,8 +107,8 @@ export async function enqueueWorkflow<I>(
   options: EnqueueOptions<I>,
 ): Promise<string> {
   const { store, queues } = host;
-  refuseUnknown(options, OPTIONS, "enqueue");
-  const queue = asQueue(options.queue ?? DEFAULT_QUEUE);
+  checkOptions(options, OPTIONS, "enqueue");
+  const queue = asQueue(options.queue === undefined ? DEFAULT_QUEUE : options.queue);
   const request = await check(host, workflow, { ...options, queue });
   if (typeof options.queue === "object") await host.define(queue);
   const { input, placing, fresh } = request;
@@ -151,8 +158,8 @@ async function check<I>(
 ): Promise<Request> {
   const { id = randomUuid(random), queue, priority = 0, partition, deduplicationKey } = options;
   const { debounce, throttle } = options;
-  if (debounce !== undefined) refuseUnknown(debounce, ["key", "period", "maxWait"], "debounce");
-  if (throttle !== undefined) refuseUnknown(throttle, ["key", "period"], "throttle");
+  if (debounce !== undefined) checkOptions(debounce, DEBOUNCE_OPTIONS, "enqueue", undefined, "debounce");
+  if (throttle !== undefined) checkOptions(throttle, THROTTLE_OPTIONS, "enqueue", undefined, "throttle");
   const { name, version, timeoutMs } = codeOf(workflow, options);
   checkName(id, "a workflow id");
   if (partition !== undefined) checkName(partition, "a partition");
@@ -161,7 +168,9 @@ async function check<I>(
   if (throttle !== undefined) checkName(throttle.key, "the key of a throttle");
   if (!(Number.isSafeInteger(priority) && Math.abs(priority) <= MAX_PRIORITY)) {
     throw new RangeError(
-      `Cannot use a priority: wanted an integer from -${MAX_PRIORITY} to ${MAX_PRIORITY}, found ${priority}`,
+      `Cannot use a priority: wanted an integer from -${MAX_PRIORITY} to ${MAX_PRIORITY}, found ${
+        foundValue(priority)
+      }`,
     );
   }
   refuseTwo(options, ["deduplicationKey", "debounce", "throttle"]);

@@ -61,6 +61,13 @@ export type EventDetail =
     readonly error: unknown;
     readonly nextAttemptAt: Date;
   }
+  /** The workflow's function has ended while this step was running: its result is not stored, and lost. */
+  | { readonly type: "stepAbandoned"; readonly key: string }
+  /**
+   * The context of a workflow was used after its function had ended, by code which that had not awaited. The call is refused
+   * with the error, and nothing of it is done. It may come after the event that says how the workflow has ended.
+   */
+  | { readonly type: "contextMisused"; readonly method: string; readonly error: unknown }
   | { readonly type: "completed"; readonly output: unknown }
   | { readonly type: "failed"; readonly error: unknown }
   /** The workflow was cancelled, and has ended. */

@@ -103,6 +103,7 @@ export class Execution {
   #failures: WeakMap<object, StepFailure> | undefined;
   #lastFailure: StepFailure | undefined;
   #droppedFor: Error | undefined;
+  #hasEnded = false;
 
   /** @param known how many completions an earlier call in this run has seen; undefined for the first call */
   constructor(
@@ -144,6 +145,16 @@ export class Execution {
 
   get dropped(): boolean {
     return this.#phase === "dropped";
+  }
+
+  /** Whether the workflow's function has ended, and its outcome is being stored or is stored. */
+  get hasEnded(): boolean {
+    return this.#hasEnded;
+  }
+
+  /** The workflow's function has ended: nothing more is asked for by right. */
+  end(): void {
+    this.#hasEnded = true;
   }
 
   /** Whether the workflow has seen all that there is to see. */

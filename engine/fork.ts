@@ -1,5 +1,7 @@
 import { StepNotFoundError, WorkflowConflictError } from "./errors.ts";
+import { checkOptions, optionNames } from "./known_options.ts";
 import { checkName } from "./names.ts";
+import { found } from "./quote.ts";
 import { type RandomSource, randomUuid } from "./random.ts";
 import type { WorkflowRecord } from "./store/records.ts";
 import type { Checkpoint, WorkflowInput } from "./store/rows.ts";
@@ -16,15 +18,19 @@ export interface ForkOptions {
   newId?: string;
 }
 
+const OPTIONS = optionNames<ForkOptions>({ fromStep: true, newId: true });
+
 /** What a fork is asked for with, looked at. @throws {TypeError | RangeError} if it is not as {@linkcode ForkOptions} says */
 export function checkFork(
   id: string,
-  { fromStep, newId }: Partial<ForkOptions> = {},
+  options: Partial<ForkOptions> = {},
   random: RandomSource,
 ): Required<ForkOptions> {
+  checkOptions(options, OPTIONS, "fork workflow", id);
+  const { fromStep, newId } = options;
   if (typeof fromStep !== "string") {
     throw new TypeError(
-      `Cannot fork workflow "${id}": wanted the key or id of a step as fromStep, found ${typeof fromStep}`,
+      `Cannot fork workflow "${id}": wanted the key or id of a step as fromStep, found ${found(fromStep)}`,
     );
   }
   if (newId !== undefined) checkName(newId, "a workflow id");

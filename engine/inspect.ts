@@ -5,7 +5,9 @@
  */
 
 import { type CorruptCheckpointError, StepwellError, WorkflowNotFoundError } from "./errors.ts";
+import { checkOptions, optionNames } from "./known_options.ts";
 import { checkName } from "./names.ts";
+import { found } from "./quote.ts";
 import { runName } from "./ids.ts";
 import { decodeAnyValue } from "./serialize.ts";
 import {
@@ -30,6 +32,7 @@ export interface ListFilter {
   before?: string;
 }
 
+const FILTER = optionNames<ListFilter>({ status: true, workflow: true, limit: true, before: true });
 const DEFAULT_LIST_LIMIT = 100;
 const MAX_LIST_LIMIT = 10_000;
 
@@ -107,18 +110,22 @@ export interface StepDetail {
 
 /** Workflows, the newest first: see `engine.list()`. */
 export async function listWorkflows(store: Store, filter: ListFilter): Promise<WorkflowSummary[]> {
+  checkOptions(filter, FILTER, "list workflows");
   const { status = [], workflow: name, limit = DEFAULT_LIST_LIMIT, before: beforeId } = filter;
-  const statuses = typeof status === "string" ? [status] : status;
+  const statuses: readonly WorkflowStatus[] = Array.isArray(status) ? status : [status];
   for (const status of statuses) {
     if (!WORKFLOW_STATUSES.includes(status)) {
       throw new TypeError(
-        `Cannot list workflows: wanted one of ${WORKFLOW_STATUSES.join(", ")}, found "${status}"`,
+        `Cannot list workflows: wanted one of ${WORKFLOW_STATUSES.join(", ")}, found ${found(status)}`,
       );
     }
   }
+  if (name !== undefined && typeof name !== "string") {
+    throw new TypeError(`Cannot list workflows: wanted a workflow's name, found ${found(name)}`);
+  }
   if (!(Number.isSafeInteger(limit) && limit >= 1 && limit <= MAX_LIST_LIMIT)) {
     throw new RangeError(
-      `Cannot list workflows: wanted a limit from 1 to ${MAX_LIST_LIMIT}, found ${limit}`,
+      `Cannot list workflows: wanted a limit from 1 to ${MAX_LIST_LIMIT}, found ${found(limit)}`,
     );
   }
   if (beforeId !== undefined) {

@@ -2,7 +2,9 @@ import { type Clock, systemClock } from "./clock.ts";
 import { isWorkflow } from "./define_workflow.ts";
 import { type Duration, durationMs } from "./duration.ts";
 import type { EngineEvent } from "./events.ts";
+import { checkBoolean, checkOptions, optionNames } from "./known_options.ts";
 import { isQueue, type Queue } from "./queue.ts";
+import { found } from "./quote.ts";
 import { type RandomSource, systemRandom } from "./random.ts";
 import { isSchedule, type Schedule } from "./schedule.ts";
 import type { Workflow } from "./workflow.ts";
@@ -63,6 +65,28 @@ export interface EngineOptions {
   onEvent?: (event: EngineEvent) => void;
 }
 
+const OPTIONS = optionNames<EngineOptions>({
+  workflows: true,
+  queues: true,
+  schedules: true,
+  durability: true,
+  sqlite: true,
+  zombieTimeout: true,
+  clock: true,
+  random: true,
+  maxRecoveries: true,
+  maxValueBytes: true,
+  maxSteps: true,
+  maxRunning: true,
+  closeGrace: true,
+  busyTimeout: true,
+  transactionTimeout: true,
+  growWal: true,
+  alwaysReplay: true,
+  onEvent: true,
+});
+const ACT = "open an engine";
+
 /** {@linkcode EngineOptions}, checked and complete. */
 export interface EngineSettings {
   readonly workflows: readonly Workflow[];
@@ -91,6 +115,12 @@ export interface EngineSettings {
  * @throws {TypeError | RangeError} if one of them is not as {@linkcode EngineOptions} says
  */
 export function engineSettings(options: EngineOptions): EngineSettings {
+  checkOptions(options, OPTIONS, ACT);
+  const { zombieTimeout = "30s", closeGrace = "10s", busyTimeout = "30s", transactionTimeout = "5s" } =
+    options;
+  const { maxRecoveries = 20, maxValueBytes = 16 * 1024 * 1024, maxSteps = 1_000_000, maxRunning = 100_000 } =
+    options;
+  const { clock = systemClock, random = systemRandom } = options;
   const { workflows = [], queues = [], schedules = [], durability = "full", sqlite = "builtin", onEvent } =
     options;
   checkWorkflows(workflows);
@@ -101,6 +131,10 @@ export function engineSettings(options: EngineOptions): EngineSettings {
   if (onEvent !== undefined && typeof onEvent !== "function") {
     throw new TypeError(`Cannot use the option onEvent: wanted a function, found ${typeof onEvent}`);
   }
+  if (typeof random !== "function") {
+    throw new TypeError(`Cannot use the option random: wanted a function, found ${found(random)}`);
+  }
+  checkClock(clock);
   return {
     workflows,
     queues,
@@ -108,19 +142,27 @@ export function engineSettings(options: EngineOptions): EngineSettings {
     durability,
     sqlite,
     onEvent,
-    clock: options.clock ?? systemClock,
-    random: options.random ?? systemRandom,
-    leaseMs: Math.max(1, durationMs(options.zombieTimeout ?? "30s", "option zombieTimeout")),
-    maxRecoveries: integer("maxRecoveries", options.maxRecoveries ?? 20, 0),
-    maxValueBytes: integer("maxValueBytes", options.maxValueBytes ?? 16 * 1024 * 1024, 1),
-    maxSteps: integer("maxSteps", options.maxSteps ?? 1_000_000, 1),
-    maxRunning: integer("maxRunning", options.maxRunning ?? 100_000, 1),
-    closeGraceMs: durationMs(options.closeGrace ?? "10s", "option closeGrace"),
-    busyTimeoutMs: durationMs(options.busyTimeout ?? "30s", "option busyTimeout"),
-    transactionTimeoutMs: durationMs(options.transactionTimeout ?? "5s", "option transactionTimeout"),
-    growWal: options.growWal ?? false,
-    alwaysReplay: options.alwaysReplay ?? false,
+    clock,
+    random,
+    leaseMs: Math.max(1, durationMs(zombieTimeout, "option zombieTimeout")),
+    maxRecoveries: integer("maxRecoveries", maxRecoveries, 0),
+    maxValueBytes: integer("maxValueBytes", maxValueBytes, 1),
+    maxSteps: integer("maxSteps", maxSteps, 1),
+    maxRunning: integer("maxRunning", maxRunning, 1),
+    closeGraceMs: durationMs(closeGrace, "option closeGrace"),
+    busyTimeoutMs: durationMs(busyTimeout, "option busyTimeout"),
+    transactionTimeoutMs: durationMs(transactionTimeout, "option transactionTimeout"),
+    growWal: checkBoolean(options.growWal, "growWal", ACT),
+    alwaysReplay: checkBoolean(options.alwaysReplay, "alwaysReplay", ACT),
   };
+}
+
+function checkClock(clock: unknown): void {
+  const { now, setTimer } = (typeof clock === "object" && clock !== null ? clock : {}) as Partial<Clock>;
+  if (typeof now === "function" && typeof setTimer === "function") return;
+  throw new TypeError(
+    `Cannot use the option clock: wanted an object with now() and setTimer(), found ${found(clock)}`,
+  );
 }
 
 function checkWorkflows(workflows: readonly unknown[]): void {
@@ -158,10 +200,12 @@ function checkSchedules(schedules: readonly Schedule[]): void {
 function oneOf(option: string, value: string, wanted: readonly string[]): void {
   if (wanted.includes(value)) return;
   const choice = wanted.map((name) => `"${name}"`).join(" or ");
-  throw new TypeError(`Cannot use the option ${option}: wanted ${choice}, found ${JSON.stringify(value)}`);
+  throw new TypeError(`Cannot use the option ${option}: wanted ${choice}, found ${found(value)}`);
 }
 
 function integer(option: string, value: number, min: number): number {
   if (Number.isSafeInteger(value) && value >= min) return value;
-  throw new RangeError(`Cannot use the option ${option}: wanted an integer from ${min}, found ${value}`);
+  throw new RangeError(
+    `Cannot use the option ${option}: wanted an integer from ${min}, found ${found(value)}`,
+  );
 }

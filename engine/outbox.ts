@@ -1,10 +1,11 @@
 import { isWorkflow } from "./define_workflow.ts";
 import { LimitExceededError, WorkflowConflictError, WorkflowStateError } from "./errors.ts";
 import { durationMs } from "./duration.ts";
+import { checkOptions, optionNames } from "./known_options.ts";
 import { checkName } from "./names.ts";
 import { randomId, type RandomSource, randomUuid } from "./random.ts";
 import { encodeValue } from "./serialize.ts";
-import { type Signal, signalName } from "./signal.ts";
+import { type Signal, SIGNAL_OPTIONS, signalName } from "./signal.ts";
 import { checkInput, checkWorkflow } from "./started_with.ts";
 import type { Statement } from "./store/database.ts";
 import { type Mailbox, MAX_KEPT, signalTopic } from "./store/mailbox.ts";
@@ -29,6 +30,8 @@ export interface OutboxServices {
 
 /** How many signals a transaction may send and workflows it may start, in all. */
 const MAX_SENT = 10_000;
+
+const START_OPTIONS = optionNames<TransactionStartOptions<unknown>>({ id: true, input: true, timeout: true });
 
 /** A statement, and what must be so once it has run. */
 interface Checked {
@@ -58,12 +61,14 @@ export class Outbox {
     id: string,
     signal: Signal<unknown> | string,
     payload: unknown,
-    { idempotencyKey: key }: { idempotencyKey?: string } = {},
+    options: { idempotencyKey?: string } = {},
   ): Promise<void> {
     return this.#next(async () => {
       const { store, mailbox, clock, maxValueBytes } = this.services;
       checkName(id, "a workflow id");
       const name = signalName(signal);
+      checkOptions(options, SIGNAL_OPTIONS, "send signal", name);
+      const { idempotencyKey: key } = options;
       if (key !== undefined) checkName(key, "an idempotency key");
       const payloadJson = await encodeValue(payload, `the payload of signal "${name}"`, maxValueBytes);
       const topic = signalTopic(name);
@@ -92,6 +97,7 @@ export class Outbox {
     return this.#next(async () => {
       const { store, clock, random, maxValueBytes } = this.services;
       if (!isWorkflow(workflow)) throw new TypeError("Cannot start: wanted what workflow() returns");
+      checkOptions(options, START_OPTIONS, "start workflow", workflow.name);
       const { id = randomUuid(random), timeout } = options;
       checkName(id, "a workflow id");
       const timeoutMs = timeout === undefined

@@ -1,6 +1,7 @@
 import { type Duration, durationMs } from "./duration.ts";
-import { refuseUnknown } from "./known_options.ts";
+import { checkOptions, optionNames } from "./known_options.ts";
 import { checkName } from "./names.ts";
+import { found } from "./quote.ts";
 import type { QueueLimits } from "./store/queue_statements.ts";
 
 /** The limits of a queue, as a user gives them: see {@linkcode queue}. */
@@ -34,14 +35,15 @@ const MAX_COUNTED = 10_000;
 const MAX_OF_PARTITION = 1_000;
 const MAX_DEPTH = 1_000_000;
 const DEFAULT_AGEING = "1m";
-const LIMITS: readonly (keyof QueueDefinition)[] = [
-  "concurrency",
-  "executorConcurrency",
-  "partitionConcurrency",
-  "rate",
-  "maxDepth",
-  "ageing",
-];
+const LIMITS = optionNames<QueueDefinition>({
+  concurrency: true,
+  executorConcurrency: true,
+  partitionConcurrency: true,
+  rate: true,
+  maxDepth: true,
+  ageing: true,
+});
+const RATE = optionNames<NonNullable<QueueDefinition["rate"]>>({ limit: true, period: true });
 /** The longest period and ageing, so that times and priorities stay exact integers. */
 const MAX_SPAN_MS = 366 * 86_400_000;
 
@@ -71,8 +73,8 @@ const MAX_SPAN_MS = 366 * 86_400_000;
  */
 export function queue(name: string, limits: QueueDefinition = {}): Queue {
   checkName(name, "a queue's name");
-  refuseUnknown(limits, LIMITS, `limit queue "${name}"`);
-  if (limits.rate !== undefined) refuseUnknown(limits.rate, ["limit", "period"], `limit queue "${name}"`);
+  checkOptions(limits, LIMITS, "limit queue", name);
+  if (limits.rate !== undefined) checkOptions(limits.rate, RATE, "limit queue", name, "rate");
   const definition = { name, limits: Object.freeze({ ...limits }) };
   completeLimits(definition);
   return Object.freeze(Object.defineProperty(definition, BRAND, { value: true }));
@@ -86,11 +88,11 @@ export function completeLimits({ name, limits }: Queue): QueueLimits {
     executorConcurrency: count(name, "executorConcurrency", executorConcurrency, MAX_COUNTED),
     partitionConcurrency: count(name, "partitionConcurrency", partitionConcurrency, MAX_OF_PARTITION),
     rate: rate === undefined ? null : {
-      limit: count(name, "rate.limit", rate.limit ?? NaN, MAX_COUNTED)!,
+      limit: count(name, "rate.limit", rate.limit === undefined ? NaN : rate.limit, MAX_COUNTED)!,
       periodMs: span(name, "rate.period", rate.period),
     },
-    maxDepth: count(name, "maxDepth", maxDepth ?? MAX_DEPTH, MAX_DEPTH)!,
-    ageingMs: span(name, "ageing", ageing ?? DEFAULT_AGEING),
+    maxDepth: count(name, "maxDepth", maxDepth === undefined ? MAX_DEPTH : maxDepth, MAX_DEPTH)!,
+    ageingMs: span(name, "ageing", ageing === undefined ? DEFAULT_AGEING : ageing),
   };
 }
 
@@ -110,12 +112,12 @@ function count(name: string, limit: string, value: number | undefined, max: numb
   if (value === undefined) return null;
   if (Number.isSafeInteger(value) && value >= 1 && value <= max) return value;
   throw new RangeError(
-    `Cannot use ${limit} of queue "${name}": wanted an integer from 1 to ${max}, found ${value}`,
+    `Cannot use ${limit} of queue "${name}": wanted an integer from 1 to ${max}, found ${found(value)}`,
   );
 }
 
 function span(name: string, limit: string, value: Duration): number {
   const ms = Math.round(durationMs(value, `${limit} of queue "${name}"`));
   if (ms >= 1 && ms <= MAX_SPAN_MS) return ms;
-  throw new RangeError(`Cannot use ${limit} of queue "${name}": wanted 1 ms to 366 d, found ${value}`);
+  throw new RangeError(`Cannot use ${limit} of queue "${name}": wanted 1 ms to 366 d, found ${found(value)}`);
 }

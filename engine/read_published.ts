@@ -1,5 +1,6 @@
 import { type Duration, durationMs } from "./duration.ts";
 import { follow, type FollowHost } from "./follow.ts";
+import { checkOptions, optionNames } from "./known_options.ts";
 import { checkName } from "./names.ts";
 import { Scope } from "./scope.ts";
 import { decodeStored } from "./serialize.ts";
@@ -15,14 +16,18 @@ export interface ReadOptions {
   wait?: boolean | Duration;
 }
 
+const OPTIONS = optionNames<ReadOptions>({ wait: true });
+
 /** The latest value that a workflow has published under a key: see `handle.read()`. */
 export async function readPublished(
   host: FollowHost,
   id: string,
   key: string,
-  { wait = false }: ReadOptions = {},
+  options: ReadOptions = {},
 ): Promise<unknown> {
   checkName(key, "a key of what is published");
+  checkOptions(options, OPTIONS, "read", key);
+  const { wait = false } = options;
   const waitMs = typeof wait === "boolean" ? (wait ? Infinity : 0) : durationMs(wait, "wait for a value");
   const look = (record: WorkflowRecord) => host.publications.latest(record, key);
   const found = waitMs === 0 ? await look(await host.find(id)) : await lookFor(host, id, { look, waitMs });

@@ -1,5 +1,7 @@
 import { type Duration, durationMs } from "./duration.ts";
 import { NonRetryableError } from "./errors.ts";
+import { checkOptions, optionNames } from "./known_options.ts";
+import { found } from "./quote.ts";
 
 /** How a step that fails is tried again. */
 export interface RetryOptions {
@@ -16,6 +18,15 @@ export interface RetryOptions {
   /** Whether another attempt makes sense after this error; a {@linkcode NonRetryableError} ends the step in any case. */
   retryable?: (error: unknown) => boolean;
 }
+
+const OPTIONS = optionNames<RetryOptions>({
+  maxAttempts: true,
+  initialInterval: true,
+  backoff: true,
+  maxInterval: true,
+  jitter: true,
+  retryable: true,
+});
 
 /** {@linkcode RetryOptions}, checked and complete. */
 export interface RetryPolicy {
@@ -39,29 +50,36 @@ const NO_RETRY: RetryPolicy = {
 /**
  * The policy of these options.
  *
+ * @param act what they are options of, for the message, such as `run step`
+ * @param thing its name
  * @throws {TypeError | RangeError} if one of them is not as {@linkcode RetryOptions} says
  */
-export function retryPolicy(options: RetryOptions | undefined): RetryPolicy {
+export function retryPolicy(
+  options: RetryOptions | undefined,
+  act = "retry a step",
+  thing?: string,
+): RetryPolicy {
   if (options === undefined) return NO_RETRY;
+  checkOptions(options, OPTIONS, act, thing, "retry");
   const { maxAttempts = NO_RETRY.maxAttempts, backoff = NO_RETRY.backoff, jitter = NO_RETRY.jitter } =
     options;
   if (maxAttempts !== Infinity && !(Number.isSafeInteger(maxAttempts) && maxAttempts >= 1)) {
     throw new RangeError(
-      `Cannot use retry.maxAttempts: wanted an integer from 1 or Infinity, found ${maxAttempts}`,
+      `Cannot use retry.maxAttempts: wanted an integer from 1 or Infinity, found ${found(maxAttempts)}`,
     );
   }
   if (!(Number.isFinite(backoff) && backoff >= 1)) {
-    throw new RangeError(`Cannot use retry.backoff: wanted a number from 1, found ${backoff}`);
+    throw new RangeError(`Cannot use retry.backoff: wanted a number from 1, found ${found(backoff)}`);
   }
-  if (!(jitter >= 0 && jitter <= 1)) {
-    throw new RangeError(`Cannot use retry.jitter: wanted a number from 0 to 1, found ${jitter}`);
+  if (!(typeof jitter === "number" && jitter >= 0 && jitter <= 1)) {
+    throw new RangeError(`Cannot use retry.jitter: wanted a number from 0 to 1, found ${found(jitter)}`);
   }
-  const { retryable = NO_RETRY.retryable } = options;
+  const { retryable = NO_RETRY.retryable, initialInterval = NO_RETRY.initialMs } = options;
   if (typeof retryable !== "function") {
     throw new TypeError(`Cannot use retry.retryable: wanted a function, found ${typeof retryable}`);
   }
-  const initialMs = durationMs(options.initialInterval ?? NO_RETRY.initialMs, "retry.initialInterval");
-  const maxInterval = options.maxInterval ?? Math.max(NO_RETRY.maxMs, initialMs);
+  const initialMs = durationMs(initialInterval, "retry.initialInterval");
+  const { maxInterval = Math.max(NO_RETRY.maxMs, initialMs) } = options;
   return {
     maxAttempts,
     backoff,

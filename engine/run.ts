@@ -566,12 +566,27 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost, Trans
     return this.services.host.linger();
   }
 
+  /**
+   * The workflow's function has ended, and its context is used nevertheless: by code that it started and did not await.
+   *
+   * @returns the error with which that is refused
+   */
+  misused(method: string): Error {
+    const error = new TypeError(
+      `Cannot call ctx.${method}(): workflow "${this.workflowId}" has ended; ` +
+        `its function must await all that uses ctx before it returns`,
+    );
+    if (this.observed) this.tell({ type: "contextMisused", method, error });
+    return error;
+  }
+
   // --- How it ends ---
 
   /** The function has returned or thrown. */
   async #finish(execution: Execution, ended: Ended): Promise<void> {
     if (execution.dropped || this.stopping) return;
     this.#bodyEnded = true;
+    execution.end();
     // From here on what is running stays as it is, until all of it is written down with the outcome.
     this.rows.close();
     try {
@@ -600,6 +615,9 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost, Trans
       const ending = { abandoned, waited, children, ...parentId !== undefined && { parentId } };
       if (!await this.store.finish(this.start.owner, stored, ending)) {
         return this.#result.suspended(this.#leaseLost("record the outcome"));
+      }
+      if (this.observed) {
+        for (const { key } of abandoned) this.tell({ type: "stepAbandoned", key });
       }
       if (stored.status === "completed") this.#result.completed(decodeValue(stored.outputJson));
       else this.#result.failed(stored.status === "cancelled" ? "cancelled" : "failed", error);

@@ -4,9 +4,11 @@ import { performChild } from "./child.ts";
 import type { Compensation } from "./compensations.ts";
 import { type Duration, durationMs } from "./duration.ts";
 import type { LogLevel } from "./events.ts";
+import { checkBoolean, checkOptions, optionNames } from "./known_options.ts";
 import { checkName } from "./names.ts";
 import { Publisher } from "./publisher.ts";
-import { retryPolicy } from "./retry.ts";
+import { found, quote } from "./quote.ts";
+import { type RetryOptions, retryPolicy } from "./retry.ts";
 import { runName } from "./ids.ts";
 import type { Run } from "./run.ts";
 import type { Execution } from "./execution.ts";
@@ -33,8 +35,29 @@ import type {
   Workflow,
 } from "./workflow.ts";
 
-/** How often undoing a step is tried, where nothing else is said. */
-const COMPENSATION_ATTEMPTS = 10;
+/** How undoing a step is tried again, where nothing else is said. */
+const DEFAULT_COMPENSATION_RETRY: RetryOptions = { maxAttempts: 10 };
+
+const STEP_OPTIONS = optionNames<StepOptions>({
+  compensate: true,
+  retry: true,
+  timeout: true,
+  semantics: true,
+});
+const COMPENSATE_OPTIONS = optionNames<CompensateOptions<unknown>>({
+  undo: true,
+  retry: true,
+  timeout: true,
+});
+const TRANSACTION_OPTIONS = optionNames<TransactionOptions>({ retry: true, timeout: true });
+const WAIT_OPTIONS = optionNames<WaitOptions>({ timeout: true });
+const CHILD_OPTIONS = optionNames<ChildOptions<unknown>>({
+  id: true,
+  input: true,
+  detached: true,
+  timeout: true,
+});
+const ALL_OPTIONS = optionNames<AllOptions>({ concurrency: true });
 
 const NO_OPTIONS: StepOptions = {};
 
@@ -79,21 +102,21 @@ export class RunContext implements Context {
   }
 
   step<T>(id: string, fn: StepFunction<T>, options: StepOptions<NoInfer<T>> = NO_OPTIONS): Promise<T> {
-    return this.#asked(() => {
+    return RunContext.#asked(this, "step", () => {
       const name = id === "" ? (callSite() ?? "step") : id;
-      this.#checkCall(`run step "${name}"`);
-      if (typeof fn !== "function") {
-        throw new TypeError(`Cannot run step "${name}": wanted a function, found ${typeof fn}`);
-      }
-      const { retry, timeout, semantics = "at-least-once" } = options;
+      this.#checkCall("run step", name);
+      checkFunction(fn, "run step", name);
+      if (options !== NO_OPTIONS) checkOptions(options, STEP_OPTIONS, "run step", name);
+      const { retry, timeout, semantics = "at-least-once", compensate } = options;
       if (semantics !== "at-least-once" && semantics !== "at-most-once") {
         throw new TypeError(
-          `Cannot run step "${name}": wanted semantics "at-least-once" or "at-most-once", found "${semantics}"`,
+          `Cannot run step ${quote(name)}: wanted semantics "at-least-once" or "at-most-once", ` +
+            `found ${found(semantics)}`,
         );
       }
-      const policy = retryPolicy(retry);
+      const policy = retryPolicy(retry, "run step", name);
       const timeoutMs = timeout === undefined ? undefined : durationMs(timeout, `timeout of step "${name}"`);
-      const undo = options.compensate && compensation(name, options.compensate);
+      const undo = compensate === undefined ? undefined : compensation(name, compensate);
       return () => {
         const key = this.#execution.keys.next(name);
         const atMostOnce = semantics === "at-most-once";
@@ -105,14 +128,13 @@ export class RunContext implements Context {
   }
 
   transaction<T>(id: string, fn: TransactionFunction<T>, options: TransactionOptions = {}): Promise<T> {
-    return this.#asked(() => {
+    return RunContext.#asked(this, "transaction", () => {
       const name = id === "" ? (callSite() ?? "transaction") : id;
-      this.#checkCall(`run transaction "${name}"`);
-      if (typeof fn !== "function") {
-        throw new TypeError(`Cannot run transaction "${name}": wanted a function, found ${typeof fn}`);
-      }
+      this.#checkCall("run transaction", name);
+      checkFunction(fn, "run transaction", name);
+      checkOptions(options, TRANSACTION_OPTIONS, "run transaction", name);
       const { retry, timeout } = options;
-      const policy = retryPolicy(retry);
+      const policy = retryPolicy(retry, "run transaction", name);
       const timeoutMs = timeout === undefined
         ? undefined
         : durationMs(timeout, `timeout of transaction "${name}"`);
@@ -128,7 +150,7 @@ export class RunContext implements Context {
   }
 
   sleep(duration: Duration): Promise<void> {
-    return this.#asked(() => {
+    return RunContext.#asked(this, "sleep", () => {
       this.#checkCall("sleep");
       const ms = durationMs(duration, "duration of a sleep");
       return () => this.#wait("sleep", "sleep", (now) => ({ dueAt: now + ms }));
@@ -136,17 +158,19 @@ export class RunContext implements Context {
   }
 
   sleepUntil(time: Date | number): Promise<void> {
-    return this.#asked(() => {
+    return RunContext.#asked(this, "sleepUntil", () => {
       this.#checkCall("sleep");
       const dueAt = timeMs(time, "sleep");
       return () => this.#wait("sleep", "sleep", () => ({ dueAt }));
     });
   }
 
-  waitForSignal<T>(signal: Signal<T> | string, { timeout }: WaitOptions = {}): Promise<T | undefined> {
-    return this.#asked(() => {
+  waitForSignal<T>(signal: Signal<T> | string, options: WaitOptions = {}): Promise<T | undefined> {
+    return RunContext.#asked(this, "waitForSignal", () => {
       this.#checkCall("wait for a signal");
       const name = signalName(signal);
+      checkOptions(options, WAIT_OPTIONS, "wait for signal", name);
+      const { timeout } = options;
       const ms = timeout === undefined ? undefined : durationMs(timeout, `timeout of signal "${name}"`);
       const topic = signalTopic(name);
       return () =>
@@ -172,17 +196,14 @@ export class RunContext implements Context {
 
   // deno-lint-ignore no-explicit-any -- what its function is given does not matter here
   child<I, O>(workflow: Workflow<I, O, any>, options: ChildOptions<I> = {}): Promise<O> {
-    return this.#asked(() => {
+    return RunContext.#asked(this, "child", () => {
       if (!isWorkflow(workflow)) throw new TypeError("Cannot start a child: wanted what workflow() returns");
       const { name } = workflow;
-      this.#checkCall(`start child "${name}"`);
-      const { id, input, detached = false, timeout } = options;
+      this.#checkCall("start child", name);
+      checkOptions(options, CHILD_OPTIONS, "start child", name);
+      const { id, input, timeout } = options;
       if (id !== undefined) checkName(id, "a workflow id");
-      if (typeof detached !== "boolean") {
-        throw new TypeError(
-          `Cannot start child "${name}": wanted a boolean as detached, found ${typeof detached}`,
-        );
-      }
+      const detached = checkBoolean(options.detached, "detached", "start child", name);
       const timeoutMs = timeout === undefined
         ? workflow.timeoutMs
         : durationMs(timeout, `timeout of child "${name}"`);
@@ -206,31 +227,37 @@ export class RunContext implements Context {
   }
 
   publish(key: string, value: unknown): Promise<void> {
-    return this.#publish("publish", key, value);
+    return RunContext.#publish(this, "publish", key, value);
   }
 
   emit(stream: string, value: unknown): Promise<void> {
-    return this.#publish("emit", stream, value);
+    return RunContext.#publish(this, "emit", stream, value);
   }
 
-  #publish(kind: "publish" | "emit", name: string, value: unknown): Promise<void> {
-    return this.#asked(() => {
+  static #publish(
+    ctx: RunContext,
+    kind: "publish" | "emit",
+    name: string,
+    value: unknown,
+  ): Promise<void> {
+    return RunContext.#asked(ctx, kind, () => {
       checkName(name, kind === "publish" ? "a key to publish under" : "a stream's name");
-      this.#checkCall(`${kind} "${name}"`);
+      ctx.#checkCall(kind, name);
       return () => {
-        const key = this.#execution.keys.nextOf(`${kind}:${name}`);
-        const task = { kind, name, value, scope: this.#scope };
-        return this.#execution.ask(kind, key, this.#scope, this.#publisher.publishing(task));
+        const key = ctx.#execution.keys.nextOf(`${kind}:${name}`);
+        const task = { kind, name, value, scope: ctx.#scope };
+        return ctx.#execution.ask(kind, key, ctx.#scope, ctx.#publisher.publishing(task));
       };
     });
   }
 
-  /** Refuses what a step's function asks for. @param what it is, for the message */
-  #checkCall(what: string): void {
+  /** Refuses what a step's function asks for. @param what it is, for the message @param name of what */
+  #checkCall(what: string, name?: string): void {
     const { calling } = this.#run;
     if (calling === undefined) return;
     throw new TypeError(
-      `Cannot ${what} in the function of step "${calling}": a step has no steps of its own, ` +
+      `Cannot ${what}${name === undefined ? "" : ` ${quote(String(name))}`} ` +
+        `in the function of step "${calling}": a step has no steps of its own, ` +
         `and would not run them again in a replay`,
     );
   }
@@ -238,40 +265,57 @@ export class RunContext implements Context {
   /**
    * Asks for something, if it may be asked for.
    *
+   * @param ctx what the method was called on, which may be anything
    * @param check throws if it may not. @returns a function that asks for it
    */
-  #asked<T>(check: () => () => Promise<unknown>): Promise<T> {
+  static #asked<T>(ctx: RunContext, method: string, check: () => () => Promise<unknown>): Promise<T> {
     try {
+      RunContext.#checkThis(ctx, method);
+      const execution = ctx.#execution;
+      if (execution.hasEnded) throw ctx.#run.misused(method);
       const ask = check();
       // A branch that is given up begins nothing more; it is given up at the same place in every replay.
-      if (this.#scope.aborted && !this.#execution.dropped) return handled(Promise.reject(this.#scope.reason));
+      if (ctx.#scope.aborted && !execution.dropped) return handled(Promise.reject(ctx.#scope.reason));
       return ask() as Promise<T>;
     } catch (error) {
       return handled(Promise.reject(error));
     }
   }
 
+  /** Refuses a method that was taken off its context, as by `const { step } = ctx`. */
+  static #checkThis(ctx: unknown, method: string): void {
+    if (typeof ctx === "object" && ctx !== null && #run in ctx) return;
+    throw new TypeError(
+      `Cannot call ${method}() by itself: wanted it to be called on its context, as ctx.${method}()`,
+    );
+  }
+
   all<const T extends readonly ((ctx: Context) => unknown)[]>(
     branches: T,
     options: AllOptions = {},
   ): Promise<{ -readonly [K in keyof T]: Awaited<ReturnType<T[K]>> }> {
-    return handled(this.#all(branches, options)) as Promise<
+    return handled(RunContext.#all(this, branches, options)) as Promise<
       { -readonly [K in keyof T]: Awaited<ReturnType<T[K]>> }
     >;
   }
 
-  async #all(
+  static async #all(
+    ctx: RunContext,
     branches: readonly ((ctx: Context) => unknown)[],
     options: AllOptions,
   ): Promise<unknown[]> {
+    RunContext.#checkThis(ctx, "all");
     if (!Array.isArray(branches) || branches.some((branch) => typeof branch !== "function")) {
       throw new TypeError("Cannot run branches: wanted an array of functions");
     }
+    checkOptions(options, ALL_OPTIONS, "run branches");
     const { concurrency = Infinity } = options;
     if (concurrency !== Infinity && !(Number.isSafeInteger(concurrency) && concurrency >= 1)) {
-      throw new RangeError(`Cannot run branches: wanted a concurrency of 1 or more, found ${concurrency}`);
+      throw new RangeError(
+        `Cannot run branches: wanted a concurrency of 1 or more, found ${found(concurrency)}`,
+      );
     }
-    const scope = new Scope(this.#scope);
+    const scope = new Scope(ctx.#scope);
     const results: unknown[] = new Array(branches.length);
     const failures: unknown[] = [];
     let next = 0;
@@ -280,7 +324,7 @@ export class RunContext implements Context {
         const index = next++;
         try {
           results[index] = await branches[index]!(
-            new RunContext(this.#run, this.#execution, scope, this.#publisher),
+            new RunContext(ctx.#run, ctx.#execution, scope, ctx.#publisher),
           );
         } catch (error) {
           failures.push(error);
@@ -295,22 +339,33 @@ export class RunContext implements Context {
   }
 
   patched(changeId: string): boolean {
+    RunContext.#checkThis(this, "patched");
     checkName(changeId, "a change id");
-    this.#checkCall(`ask for the change "${changeId}"`);
+    this.#checkCall("ask for the change", changeId);
     return this.#run.patches.answer(changeId, this.#execution);
   }
 
   now(): Date {
+    RunContext.#checkThis(this, "now");
     return new Date(this.#execution.now);
   }
 
   random(): number {
+    RunContext.#checkThis(this, "random");
     return this.#execution.seeded.fraction();
   }
 
   uuid(): string {
+    RunContext.#checkThis(this, "uuid");
     return this.#execution.seeded.uuid();
   }
+}
+
+function checkFunction(fn: unknown, act: string, name: string): void {
+  // What is named by something else than a text is refused for that first.
+  if (typeof name !== "string") checkName(name, act === "run step" ? "a step's id" : "a transaction's id");
+  if (typeof fn === "function") return;
+  throw new TypeError(`Cannot ${act} ${quote(name)}: wanted a function, found ${typeof fn}`);
 }
 
 /** How a step is undone, checked. */
@@ -318,13 +373,17 @@ function compensation<T>(
   step: string,
   compensate: Compensate<T> | CompensateOptions<T>,
 ): Omit<Compensation, "key"> {
-  const { undo, retry, timeout } = typeof compensate === "function" ? { undo: compensate } : compensate;
+  const isFunction = typeof compensate === "function";
+  if (!isFunction) checkOptions(compensate, COMPENSATE_OPTIONS, "run step", step, "compensate");
+  const { undo, retry, timeout }: CompensateOptions<T> = isFunction ? { undo: compensate } : compensate;
   if (typeof undo !== "function") {
-    throw new TypeError(`Cannot run step "${step}": wanted a function that undoes it, found ${typeof undo}`);
+    throw new TypeError(
+      `Cannot run step ${quote(step)}: wanted a function that undoes it, found ${typeof undo}`,
+    );
   }
   return {
     undo: undo as Compensation["undo"],
-    policy: retryPolicy(retry ?? { maxAttempts: COMPENSATION_ATTEMPTS }),
+    policy: retryPolicy(retry === undefined ? DEFAULT_COMPENSATION_RETRY : retry, "undo step", step),
     timeoutMs: timeout === undefined ? undefined : durationMs(timeout, `timeout of undoing "${step}"`),
   };
 }

@@ -1,3 +1,4 @@
+import { type OptionNames, optionNames } from "./known_options.ts";
 import { checkName } from "./names.ts";
 
 /** The name of a signal, with the type of what is sent along. */
@@ -32,6 +33,9 @@ export function signal<T>(name: string): Signal<T> {
   checkName(name, "a signal's name");
   return Object.freeze({ name });
 }
+
+/** The options with which one is sent. */
+export const SIGNAL_OPTIONS: OptionNames = optionNames<{ idempotencyKey?: string }>({ idempotencyKey: true });
 
 /** The name of a signal, however it is given. @throws {TypeError | RangeError} if it is not one */
 export function signalName(signal: Signal<unknown> | string): string {

@@ -7,6 +7,7 @@
 import type { Clock } from "./clock.ts";
 import { isWorkflow } from "./define_workflow.ts";
 import { type Duration, durationMs } from "./duration.ts";
+import { checkOptions, type OptionNames, optionNames } from "./known_options.ts";
 import { checkName } from "./names.ts";
 import { type RandomSource, randomUuid } from "./random.ts";
 import type { RunRequest } from "./runs.ts";
@@ -31,6 +32,13 @@ export interface StartSettings {
   readonly maxValueBytes: number;
 }
 
+/** The names of these. */
+export const START_OPTIONS: OptionNames = optionNames<StartOptions<unknown>>({
+  id: true,
+  timeout: true,
+  input: true,
+});
+
 type Input = Pick<RunRequest, "inputJson" | "inputIfNew">;
 
 /**
@@ -45,6 +53,7 @@ export async function startRequest<I>(
   settings: StartSettings,
 ): Promise<RunRequest> {
   if (!isWorkflow(workflow)) throw new TypeError("Cannot start: wanted what workflow() returns");
+  checkOptions(options, START_OPTIONS, "start workflow", workflow.name);
   const { id: workflowId = randomUuid(settings.random), input, timeout } = options;
   checkName(workflowId, "a workflow id");
   const given = await givenInput(workflow, input, workflowId, settings.maxValueBytes);

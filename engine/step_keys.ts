@@ -1,5 +1,6 @@
 import { LimitExceededError } from "./errors.ts";
 import { checkName } from "./names.ts";
+import { quote } from "./quote.ts";
 
 /** How many digits a key has, and the last number of a step id. */
 const DIGITS = 6;
@@ -27,7 +28,7 @@ export class StepKeys {
       checkName(id, "a step's id");
       if (id.startsWith(UNDO)) {
         throw new TypeError(
-          `Cannot use a step's id: wanted one that does not begin with "${UNDO}", found "${id}"`,
+          `Cannot use a step's id: wanted one that does not begin with "${UNDO}", found ${quote(id)}`,
         );
       }
     }

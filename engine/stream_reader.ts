@@ -1,5 +1,7 @@
 import { follow, type FollowHost } from "./follow.ts";
+import { checkOptions, optionNames } from "./known_options.ts";
 import { checkName } from "./names.ts";
+import { found } from "./quote.ts";
 import { decodeRead } from "./read_published.ts";
 import { Scope } from "./scope.ts";
 import { emittedKey, type EmittedRow } from "./store/publications.ts";
@@ -9,6 +11,8 @@ export interface StreamOptions {
   /** The position of the first entry: 0, the default, for all. */
   from?: number;
 }
+
+const OPTIONS = optionNames<StreamOptions>({ from: true });
 
 /** One entry of a stream. */
 export interface StreamEntry<T = unknown> {
@@ -44,10 +48,12 @@ export class StreamReader implements AsyncIterableIterator<StreamEntry> {
   /**
    * @throws {TypeError | RangeError} if the name is not one, or the position is not an integer from 0
    */
-  constructor(host: FollowHost, id: string, stream: string, { from = 0 }: StreamOptions = {}) {
+  constructor(host: FollowHost, id: string, stream: string, options: StreamOptions = {}) {
     checkName(stream, "a stream's name");
+    checkOptions(options, OPTIONS, "read stream", stream);
+    const { from = 0 } = options;
     if (!(Number.isSafeInteger(from) && from >= 0)) {
-      throw new RangeError(`Cannot read stream "${stream}": wanted a position from 0, found ${from}`);
+      throw new RangeError(`Cannot read stream "${stream}": wanted a position from 0, found ${found(from)}`);
     }
     this.#host = host;
     this.#id = id;

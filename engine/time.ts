@@ -1,3 +1,5 @@
+import { found } from "./quote.ts";
+
 /** The last time that there is: that of a `Date`. */
 const MAX_TIME_MS = 8_640_000_000_000_000;
 
@@ -20,5 +22,5 @@ const MAX_TIME_MS = 8_640_000_000_000_000;
 export function timeMs(time: Date | number, act: string): number {
   const ms = time instanceof Date ? time.getTime() : time;
   if (typeof ms === "number" && Math.abs(ms) <= MAX_TIME_MS) return ms;
-  throw new TypeError(`Cannot ${act}: wanted a Date or milliseconds since 1970, found ${String(time)}`);
+  throw new TypeError(`Cannot ${act}: wanted a Date or milliseconds since 1970, found ${found(time)}`);
 }

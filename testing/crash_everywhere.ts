@@ -1,6 +1,9 @@
+import { isWorkflow } from "../engine/define_workflow.ts";
 import type { Engine } from "../engine/engine.ts";
 import { type Duration, durationMs } from "../engine/duration.ts";
 import { LimitExceededError, StepwellError, WorkflowStateError } from "../engine/errors.ts";
+import { checkOptions, optionNames } from "../engine/known_options.ts";
+import { found } from "../engine/quote.ts";
 import { encodeValue, isSameValue } from "../engine/serialize.ts";
 import { hasEnded, type WorkflowRecord } from "../engine/store/records.ts";
 import type { StoredError } from "../engine/stored_error.ts";
@@ -19,7 +22,7 @@ import {
 import type { Fault } from "./faults.ts";
 import type { Life } from "./life.ts";
 import type { StepCall } from "./step_calls.ts";
-import { World, type WorldOptions } from "./world.ts";
+import { World, WORLD_OPTIONS, type WorldOptions } from "./world.ts";
 
 /** How {@linkcode crashEverywhere} runs a workflow. */
 export interface CrashEverywhereOptions<I> extends WorldOptions {
@@ -41,6 +44,17 @@ export interface CrashEverywhereOptions<I> extends WorldOptions {
   /** How long a run may take, in real time, before it is taken for one that does not end. `"10s"` by default. */
   timeout?: Duration;
 }
+
+const OPTIONS = optionNames<CrashEverywhereOptions<unknown>>({
+  ...WORLD_OPTIONS,
+  id: true,
+  input: true,
+  prepare: true,
+  drive: true,
+  observe: true,
+  maxPoints: true,
+  timeout: true,
+});
 
 /** How many runs may fail to end before no further point is tried: each takes its full time. */
 const MAX_HANGS = 3;
@@ -79,10 +93,12 @@ export async function crashEverywhere<I, O>(
   workflow: Workflow<I, O, any>,
   options: CrashEverywhereOptions<I> = {},
 ): Promise<CrashReport> {
+  if (!isWorkflow(workflow)) throw new TypeError("Cannot crash a workflow: wanted what workflow() returns");
+  checkOptions(options, OPTIONS, "crash workflow", workflow.name);
   const { maxPoints = 1_000, timeout = "10s" } = options;
   if (!(Number.isSafeInteger(maxPoints) && maxPoints >= 1)) {
     throw new RangeError(
-      `Cannot crash a workflow: wanted maxPoints to be an integer from 1, found ${maxPoints}`,
+      `Cannot crash a workflow: wanted maxPoints to be an integer from 1, found ${found(maxPoints)}`,
     );
   }
   const timeoutMs = durationMs(timeout, "timeout of a run");

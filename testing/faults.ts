@@ -4,6 +4,8 @@
  * @module
  */
 
+import { checkOptions, optionNames } from "../engine/known_options.ts";
+import { excerpt, found } from "../engine/quote.ts";
 import type { Signal } from "../engine/signal.ts";
 import { signalName } from "../engine/signal.ts";
 import { isStep } from "./step_calls.ts";
@@ -53,6 +55,12 @@ export interface RepeatedSignal {
   readonly times?: number;
 }
 
+const FAILING_STEP = optionNames<FailingStep>({ fail: true, times: true, error: true });
+const CRASH_AT_COMMIT = optionNames<CrashAtCommit>({ crash: true, commit: true });
+const CRASH_AT_STEP = optionNames<CrashAtStep>({ crash: true, step: true, workflowId: true, attempt: true });
+const REPEATED_SIGNAL = optionNames<RepeatedSignal>({ repeat: true, times: true });
+const ACT = "plan a fault";
+
 /** Where a step is. */
 export interface StepMoment {
   readonly workflowId: string;
@@ -74,6 +82,7 @@ export class FaultPlan {
 
   /** @throws {TypeError | RangeError} if one of them is none */
   constructor(faults: readonly Fault[]) {
+    if (!Array.isArray(faults)) throw new TypeError(`Cannot ${ACT}: wanted an array, found ${found(faults)}`);
     this.#planned = faults.map((fault) => ({ fault, left: check(fault) }));
   }
 
@@ -141,11 +150,16 @@ function nameOf({ workflowId, key, attempt }: StepMoment): string {
 
 /** @returns how often it is to happen */
 function check(fault: Fault): number {
+  if (typeof fault !== "object" || fault === null) {
+    throw new TypeError(`Cannot ${ACT}: wanted an object, found ${found(fault)}`);
+  }
   if ("fail" in fault) {
+    checkOptions(fault, FAILING_STEP, ACT);
     checkText("fail", fault.fail);
     return checkInteger("times", fault.times ?? 1, 1);
   }
   if ("repeat" in fault) {
+    checkOptions(fault, REPEATED_SIGNAL, ACT);
     signalName(fault.repeat);
     checkInteger("times", fault.times ?? 2, 2);
     return 1;
@@ -154,10 +168,11 @@ function check(fault: Fault): number {
   if (!("crash" in fault) || !moments.includes(fault.crash)) {
     throw new TypeError(
       `Cannot plan a fault: wanted "fail", "repeat" or a "crash" ${moments.join(" or ")} something, found ${
-        JSON.stringify(fault)
+        excerpt(JSON.stringify(fault) ?? "undefined")
       }`,
     );
   }
+  checkOptions(fault, "commit" in fault ? CRASH_AT_COMMIT : CRASH_AT_STEP, ACT);
   if ("commit" in fault) checkInteger("commit", fault.commit, 1);
   else {
     checkText("step", fault.step);
@@ -169,11 +184,13 @@ function check(fault: Fault): number {
 function checkText(what: string, value: unknown): void {
   if (typeof value === "string" && value !== "") return;
   throw new TypeError(
-    `Cannot plan a fault: wanted a step's id or key as "${what}", found ${JSON.stringify(value)}`,
+    `Cannot plan a fault: wanted a step's id or key as "${what}", found ${found(value)}`,
   );
 }
 
 function checkInteger(what: string, value: number, min: number): number {
   if (Number.isSafeInteger(value) && value >= min) return value;
-  throw new RangeError(`Cannot plan a fault: wanted an integer from ${min} as "${what}", found ${value}`);
+  throw new RangeError(
+    `Cannot plan a fault: wanted an integer from ${min} as "${what}", found ${found(value)}`,
+  );
 }

@@ -1,3 +1,5 @@
+import { checkOptions, optionNames } from "../engine/known_options.ts";
+import { found } from "../engine/quote.ts";
 import { setImmediate } from "node:timers";
 import type { Clock } from "../engine/clock.ts";
 import { type Duration, durationMs } from "../engine/duration.ts";
@@ -19,6 +21,8 @@ interface Timer {
   /** Whether the clock jumps to it. */
   readonly awaited: boolean;
 }
+
+const OPTIONS = optionNames<JumpingClockOptions>({ start: true, patience: true, settled: true });
 
 /** For how many turns of the event loop nothing has to happen before it jumps. */
 const QUIET_TURNS = 5;
@@ -73,9 +77,10 @@ export class JumpingClock implements Clock {
    * @throws {TypeError | RangeError} if an option is not as {@linkcode JumpingClockOptions} says
    */
   constructor(options: JumpingClockOptions = {}) {
+    checkOptions(options, OPTIONS, "make a clock");
     const { start = Date.UTC(2030, 0, 1), patience = 100, settled = () => Promise.resolve() } = options;
     if (!Number.isFinite(start)) {
-      throw new TypeError(`Cannot start a clock: wanted milliseconds since 1970, found ${start}`);
+      throw new TypeError(`Cannot start a clock: wanted milliseconds since 1970, found ${found(start)}`);
     }
     this.#now = start;
     this.#patienceMs = durationMs(patience, "patience of a clock");

@@ -1,5 +1,7 @@
 import type { Engine } from "../engine/engine.ts";
-import type { StartOptions } from "../engine/start_request.ts";
+import { isWorkflow } from "../engine/define_workflow.ts";
+import { checkOptions } from "../engine/known_options.ts";
+import { START_OPTIONS, type StartOptions } from "../engine/start_request.ts";
 import type { SignalOptions } from "../engine/handle.ts";
 import type { Signal } from "../engine/signal.ts";
 import type { Workflow } from "../engine/workflow.ts";
@@ -105,6 +107,7 @@ export class TestEngine implements AsyncDisposable {
    */
   // deno-lint-ignore no-explicit-any -- what its function is given does not matter here
   async run<I, O>(workflow: Workflow<I, O, any>, options: StartOptions<I> = {}): Promise<O> {
+    if (isWorkflow(workflow)) checkOptions(options, START_OPTIONS, "start workflow", workflow.name);
     const { id = this.#world.newId(), ...rest } = options;
     return await this.#world.outlive((engine) => engine.run(workflow, { id, ...rest }));
   }

@@ -1,7 +1,9 @@
 import type { Duration } from "../engine/duration.ts";
 import type { Engine } from "../engine/engine.ts";
 import { StepwellError } from "../engine/errors.ts";
+import { checkOptions, optionNames } from "../engine/known_options.ts";
 import { type EngineOptions, engineSettings } from "../engine/options.ts";
+import { found } from "../engine/quote.ts";
 import { type RandomSource, randomUuid, type SeededRandom } from "../engine/random.ts";
 import { encodeValue } from "../engine/serialize.ts";
 import type { Database } from "../engine/store/database.ts";
@@ -9,6 +11,7 @@ import type { WorkflowRecord } from "../engine/store/records.ts";
 import { openSqliteDatabase } from "../engine/store/sqlite_database.ts";
 import { Store } from "../engine/store/store.ts";
 import { Turns } from "../engine/turns.ts";
+import { timeMs } from "../engine/time.ts";
 import type { Workflow } from "../engine/workflow.ts";
 import { Executors } from "./executors.ts";
 import { type Fault, FaultPlan, type StepMoment } from "./faults.ts";
@@ -32,6 +35,29 @@ export interface WorldOptions extends Omit<EngineOptions, "clock" | "random" | "
   /** What is to go wrong. */
   faults?: readonly Fault[];
 }
+
+/** The names of these options. */
+export const WORLD_OPTIONS: Readonly<Record<keyof WorldOptions, true>> = {
+  workflows: true,
+  queues: true,
+  schedules: true,
+  durability: true,
+  zombieTimeout: true,
+  maxRecoveries: true,
+  maxValueBytes: true,
+  maxSteps: true,
+  maxRunning: true,
+  closeGrace: true,
+  busyTimeout: true,
+  transactionTimeout: true,
+  alwaysReplay: true,
+  onEvent: true,
+  seed: true,
+  start: true,
+  patience: true,
+  faults: true,
+};
+const OPTIONS = optionNames<WorldOptions>(WORLD_OPTIONS);
 
 /** How many workflows are looked at, when a life is over, for what they have completed. */
 const MAX_LOOKED_AT = 10_000;
@@ -81,15 +107,19 @@ export class World implements LifeHost {
   }
 
   /** @throws {TypeError | RangeError} if an option is not as {@linkcode WorldOptions} says */
-  static async open({ seed = 1, start, patience, faults = [], ...rest }: WorldOptions): Promise<World> {
+  static async open(given: WorldOptions): Promise<World> {
+    checkOptions(given, OPTIONS, "open a test engine");
+    const { seed = 1, start, patience, faults = [], ...rest } = given;
     if (!(Number.isSafeInteger(seed) && seed >= 0)) {
-      throw new RangeError(`Cannot seed a test: wanted an integer from 0 to ${MAX_SEED}, found ${seed}`);
+      throw new RangeError(
+        `Cannot seed a test: wanted an integer from 0 to ${MAX_SEED}, found ${found(seed)}`,
+      );
     }
     const options = { durability: "normal", ...rest } as const;
     const plan = new FaultPlan(faults);
     const turns = new CurrentTurns();
     const clock = new JumpingClock({
-      ...start !== undefined && { start: Number(start) },
+      ...start !== undefined && { start: timeMs(start, "start a clock") },
       ...patience !== undefined && { patience },
       settled: () => new Promise((resolve) => turns.whenQuiet(resolve)),
     });

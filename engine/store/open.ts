@@ -1,3 +1,4 @@
+import { found } from "../quote.ts";
 import type { Database } from "./database.ts";
 import { openSqliteDatabase, type SqliteOptions } from "./sqlite_database.ts";
 
@@ -37,7 +38,7 @@ export async function openReadOnly(
 function checkLocation(location: string): void {
   if (typeof location !== "string" || location === "" || /^[A-Za-z][A-Za-z0-9+.-]+:/.test(location)) {
     throw new TypeError(
-      `Cannot open a store: wanted a file's path or ":memory:", found ${JSON.stringify(location)}`,
+      `Cannot open a store: wanted a file's path or ":memory:", found ${found(location)}`,
     );
   }
 }

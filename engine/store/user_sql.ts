@@ -5,6 +5,7 @@
  * @module
  */
 
+import { quote } from "../quote.ts";
 import { OWN_NAMES } from "./schema.ts";
 
 /** What is known of a statement. */
@@ -44,7 +45,7 @@ export function checkUserSql(sql: string): UserSql {
     throw new TypeError(
       `Cannot run ${shown(sql)} in a transaction: wanted a statement that begins with one of ${
         ALLOWED.join(", ")
-      }, found ${verb === undefined ? "none" : `"${verb}"`}`,
+      }, found ${verb === undefined ? "none" : quote(verb)}`,
     );
   }
   // The body of a trigger has several statements in one.
@@ -113,7 +114,9 @@ function tokenize(sql: string): { tokens: Token[]; parameters: number } {
     }
     if (/^[:@$#][\w$]/.test(text)) {
       throw new TypeError(
-        `Cannot run ${shown(sql)} in a transaction: wanted parameters that are given as "?", found "${text}"`,
+        `Cannot run ${shown(sql)} in a transaction: wanted parameters that are given as "?", found ${
+          quote(text)
+        }`,
       );
     }
     if (/^['"`[]./.test(text)) tokens.push({ text: text.slice(1, -1), kind: "name" });

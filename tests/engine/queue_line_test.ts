@@ -209,14 +209,18 @@ Deno.test("work() may be called again after it has failed", async () => {
 });
 
 Deno.test("queue() and enqueue() refuse names that nobody knows, and what is no object", async () => {
-  assertThrows(() => queue("q", { concurency: 1 } as never), TypeError, 'found "concurency"');
+  assertThrows(
+    () => queue("q", { concurency: 1 } as never),
+    TypeError,
+    'unknown option "concurency"; known options are concurrency, ',
+  );
   assertThrows(() => queue("q", 5 as never), TypeError, "wanted an object with options, found 5");
   assertThrows(() => queue("q", { rate: null } as never), TypeError, "found null");
   assertThrows(() => queue("q", { concurrency: 10_001 }), RangeError, "an integer from 1 to 10000");
   assertThrows(() => queue("q", { partitionConcurrency: 1_001 }), RangeError, "an integer from 1 to 1000");
   await using engine = await Engine.open(":memory:");
   const bad: [unknown, string][] = [
-    [{ prority: 1 }, 'found "prority"'],
+    [{ prority: 1 }, 'Cannot enqueue: unknown option "prority"; known options are id, queue, '],
     [null, "found null"],
     [{ debounce: null }, "found null"],
     [{ throttle: 5 }, "found 5"],
