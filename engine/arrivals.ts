@@ -112,6 +112,7 @@ async function findEnd(
   store.verifyOutcome(record);
   const { outputJson, errorJson } = record;
   const status = record.status === "completed" ? "completed" : "failed";
+  if (status === "failed") store.outcomeError(record);
   return { at: message.sentAt, message, result: { status, outputJson, errorJson } };
 }
 

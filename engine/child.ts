@@ -1,4 +1,5 @@
-import { StoreError, WorkflowConflictError } from "./errors.ts";
+import { isEngineFailure } from "./engine_failure.ts";
+import { WorkflowConflictError } from "./errors.ts";
 import { retryObstacle } from "./outcome.ts";
 import { checkInput, checkWorkflow } from "./started_with.ts";
 import type { RunningRows } from "./running_rows.ts";
@@ -9,7 +10,7 @@ import type { Checkpoint, WorkflowInput } from "./store/rows.ts";
 import type { Ownership } from "./store/ownership.ts";
 import { hasEnded, type WorkflowRecord } from "./store/records.ts";
 import type { Store } from "./store/store.ts";
-import { errorText, type StoredError } from "./stored_error.ts";
+import { errorText } from "./stored_error.ts";
 import type { Workflow } from "./workflow.ts";
 
 /** A child that is to be started, or waited for. */
@@ -76,7 +77,7 @@ export async function performChild(
     try {
       inputJson = await task.inputText();
     } catch (error) {
-      if (error instanceof StoreError) throw error;
+      if (isEngineFailure(error)) throw error;
       return failure(wait, now, error);
     }
     if (host.stopping) return await new Promise<never>(() => {});
@@ -157,7 +158,7 @@ async function adopt(
 
 /** Has a child that failed or was cancelled be tried again, unless nothing can come of that. @returns whether it is */
 async function tryAgain({ store, clock, workflowId }: ChildHost, record: WorkflowRecord): Promise<boolean> {
-  const error = JSON.parse(record.errorJson!) as StoredError;
+  const error = store.outcomeError(record);
   if (retryObstacle(error) !== undefined) return false;
   return await store.retry(record, { from: error.completion, parentId: workflowId, now: clock.now() });
 }

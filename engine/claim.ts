@@ -7,7 +7,7 @@ import {
   TooManyRecoveriesError,
   UnknownVersionError,
   UnknownWorkflowError,
-  type WorkflowBlockedError,
+  WorkflowBlockedError,
   WorkflowBusyError,
   WorkflowNotFoundError,
   WorkflowPausedError,
@@ -22,7 +22,7 @@ import { type Mailbox, PAUSE_TOPIC } from "./store/mailbox.ts";
 import type { Checkpoint, WorkflowInput } from "./store/rows.ts";
 import { hasEnded, type WorkflowRecord } from "./store/records.ts";
 import type { ArrivedRow, Store } from "./store/store.ts";
-import { errorOf, errorText } from "./stored_error.ts";
+import { decodeError, errorText } from "./stored_error.ts";
 import { isCode, type Versions } from "./versions.ts";
 import type { Workflow } from "./workflow.ts";
 
@@ -389,5 +389,13 @@ export function blockedError(store: Store, record: WorkflowRecord): WorkflowBloc
     if (error instanceof CorruptCheckpointError) return error;
     throw error;
   }
-  return errorOf(record.errorJson!) as WorkflowBlockedError;
+  let error: unknown;
+  try {
+    error = decodeError(store.outcomeError(record));
+  } catch (corrupt) {
+    if (corrupt instanceof CorruptCheckpointError) return corrupt;
+    throw corrupt;
+  }
+  if (error instanceof WorkflowBlockedError) return error;
+  return store.corrupt(record.workflowId, "outcome", "an error that blocks no workflow", error);
 }

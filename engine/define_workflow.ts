@@ -1,6 +1,7 @@
 import { type Duration, durationMs } from "./duration.ts";
 import { checkOptions, optionNames } from "./known_options.ts";
 import { checkName } from "./names.ts";
+import { found } from "./quote.ts";
 import { isSchema, type SchemaInput, type SchemaOutput, type StandardSchema } from "./standard_schema.ts";
 import type { Context, Workflow } from "./workflow.ts";
 
@@ -112,7 +113,9 @@ export function workflow<I, O>(
   checkOptions(options, OPTIONS, "define workflow", name);
   const { version, timeout, input } = options;
   if (input !== undefined && !isSchema(input)) {
-    throw new TypeError(`Cannot define workflow "${name}": wanted a Standard Schema for its input`);
+    throw new TypeError(
+      `Cannot define workflow "${name}": wanted a Standard Schema as input, found ${found(input)}`,
+    );
   }
   if (version !== undefined) checkName(version, `the version of workflow "${name}"`);
   const timeoutMs = timeout === undefined ? undefined : durationMs(timeout, `timeout of workflow "${name}"`);

@@ -28,7 +28,7 @@ import type { RequestHost } from "./requests.ts";
 import { runName } from "./ids.ts";
 import { Run } from "./run.ts";
 import { Parked } from "./run_result.ts";
-import { type ResultHost, resultOf } from "./results.ts";
+import { refuseOwnStep, type ResultHost, resultOf } from "./results.ts";
 import { Runs } from "./runs.ts";
 import type { ScheduleSummary, Scheduling } from "./scheduling.ts";
 import { encodeValue } from "./serialize.ts";
@@ -227,6 +227,7 @@ export class Engine implements AsyncDisposable {
    */
   // deno-lint-ignore no-explicit-any -- what its function is given does not matter here
   async run<I, O>(workflow: Workflow<I, O, any>, options: StartOptions<I> = {}): Promise<O> {
+    if (typeof options?.id === "string") refuseOwnStep(this.#runs.get(options.id));
     const started = await this.#start(workflow, options);
     if (!(started instanceof Run)) return await this.#source.resultOf(started.workflowId) as O;
     const result = await started.result;

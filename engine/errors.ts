@@ -5,6 +5,8 @@
  * @module
  */
 
+import { describeThrown, encodeError, OWN_ERROR, type StoredError } from "./encode_error.ts";
+import { excerpt, quote, quoteSome } from "./quote.ts";
 import { timeText } from "./time_text.ts";
 
 /** The base class of all errors of Stepwell's own. What is called with something wrong throws a TypeError or RangeError. */
@@ -14,7 +16,13 @@ export class StepwellError extends Error {
     super(message, options);
     this.name = new.target.name;
   }
+
+  /** The error as plain data, so that `JSON.stringify()` says what has happened: name, message, stack, cause, fields. */
+  toJSON(): StoredError {
+    return encodeError(this);
+  }
 }
+Object.defineProperty(StepwellError.prototype, OWN_ERROR, { value: true });
 
 /**
  * An id is started again with another workflow's name or another input than it was first started with; or a fork is to
@@ -25,12 +33,17 @@ export class WorkflowConflictError extends StepwellError {
   constructor(
     readonly workflowId: string,
     readonly what: "workflow" | "input" | "parent" | "origin",
+    /** What is stored. Of an input only how long it is: it may be personal, and is not for logs. */
     readonly stored: string,
+    /** What it is asked for with, likewise. */
     readonly asked: string,
   ) {
     super(
-      `Cannot start "${workflowId}": it was started with the ${what} ${excerpt(stored)}, ` +
-        `and is asked for with the ${what} ${excerpt(asked)}`,
+      what === "input"
+        ? `Cannot start "${workflowId}": its stored input (${stored}) is not the one that was given (${asked}); ` +
+          `engine.get() shows the stored one`
+        : `Cannot start "${workflowId}": it was started with the ${what} ${excerpt(stored)}, ` +
+          `and is asked for with the ${what} ${excerpt(asked)}`,
     );
   }
 }
@@ -78,7 +91,7 @@ export class WorkflowNotFoundError extends StepwellError {
 export class StepNotFoundError extends StepwellError {
   /** Thrown by the engine. */
   constructor(readonly workflowId: string, readonly step: string) {
-    super(`Cannot fork workflow "${workflowId}": it has no step "${step}"`);
+    super(`Cannot fork workflow "${workflowId}": it has no step ${quote(step)}`);
   }
 }
 
@@ -113,8 +126,8 @@ export class CorruptCheckpointError extends WorkflowBlockedError {
   ) {
     super(
       workflowId,
-      `Cannot read checkpoint "${key}" of workflow "${workflowId}" in "${file}": ` +
-        `wanted the row as it was written, found ${found}`,
+      `Cannot read checkpoint ${quote(key)} of workflow ${quote(workflowId)} in "${file}": ` +
+        `wanted the row as it was written, found ${excerpt(found, MAX_FOUND)}`,
       options,
     );
   }
@@ -153,8 +166,8 @@ export class UnknownWorkflowError extends WorkflowBlockedError {
   constructor(workflowId: string, readonly workflow: string, readonly known: readonly string[]) {
     super(
       workflowId,
-      `Cannot run workflow "${workflowId}": this engine has no workflow named "${workflow}", only ` +
-        (known.length === 0 ? "none at all" : known.map((name) => `"${name}"`).join(", ")),
+      `Cannot run workflow "${workflowId}": this engine has no workflow named ${quote(workflow)}, only ` +
+        (known.length === 0 ? "none at all" : quoteSome(known)),
     );
   }
 }
@@ -178,9 +191,7 @@ export class UnknownVersionError extends WorkflowBlockedError {
       `Cannot run workflow "${workflowId}": it was started with ${
         versionName(version)
       } of "${workflow}", and ` +
-        `this engine has only ${known.map(versionName).join(", ")}. Add the code of ${
-          versionName(version)
-        } to ` +
+        `this engine has only ${versionNames(known)}. Add the code of ${versionName(version)} to ` +
         `the engine's workflows, beside the newer; or cancel it, and start it again under another id`,
     );
   }
@@ -206,7 +217,7 @@ export class CompensationError extends WorkflowBlockedError {
   /** Thrown by the engine. */
   constructor(workflowId: string, readonly key: string, thrown: unknown, failure: unknown) {
     const message = `Cannot compensate step "${key}" of workflow "${workflowId}", which had ended with ` +
-      `"${failure}": the compensation failed with "${thrown}"`;
+      `"${describeThrown(failure)}": the compensation failed with "${describeThrown(thrown)}"`;
     super(workflowId, message, { cause: new AggregateError([thrown, failure], message) });
   }
 }
@@ -361,14 +372,8 @@ export class StoreBusyError extends StoreError {}
 /** The file cannot be opened as a store: a folder, another kind of file, a newer schema, no right to write. */
 export class StoreOpenError extends StoreError {}
 
-/** The longest excerpt of a stored value that goes into a message. */
-const EXCERPT_LENGTH = 200;
-
-function excerpt(text: string): string {
-  return text.length <= EXCERPT_LENGTH
-    ? text
-    : `${text.slice(0, EXCERPT_LENGTH)}… (${text.length} characters)`;
-}
+/** The longest excerpt of what was found in a row, in characters. */
+const MAX_FOUND = 500;
 
 /** How many issues of an input go into a message. */
 const SHOWN_ISSUES = 20;
@@ -386,7 +391,14 @@ function issueLines(issues: readonly ValidationIssue[]): string {
 }
 
 function versionName(version: string | null | undefined): string {
-  return version === null || version === undefined ? "the code without a version" : `version "${version}"`;
+  return version === null || version === undefined
+    ? "the code without a version"
+    : `version ${quote(version)}`;
+}
+
+function versionNames(versions: readonly (string | null)[]): string {
+  const shown = versions.slice(0, SHOWN_ISSUES).map(versionName).join(", ");
+  return versions.length <= SHOWN_ISSUES ? shown : `${shown} and ${versions.length - SHOWN_ISSUES} more`;
 }
 
 function sideBySide(stored: readonly string[], asked: readonly string[]): string {

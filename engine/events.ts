@@ -4,7 +4,9 @@
  * @module
  */
 
+import { encodeError } from "./encode_error.ts";
 import { LimitExceededError } from "./errors.ts";
+import { plainJson } from "./plain_json.ts";
 
 /** What every event says. */
 export interface EventBase {
@@ -16,6 +18,11 @@ export interface EventBase {
   readonly workflow: string;
   /** The run it happened in. */
   readonly runId: string;
+  /**
+   * The event as plain data, for `JSON.stringify()`: errors with their name, message, stack and cause, and values of any kind
+   * as far as JSON can say them, within limits. Every event that the engine tells has it, as a property that is not listed.
+   */
+  readonly toJSON?: () => Record<string, unknown>;
 }
 
 /** How urgent a message of `ctx.log` is. */
@@ -173,6 +180,8 @@ export class Events {
   }
 
   emit(event: EngineEvent): void {
+    if (!this.observed) return;
+    Object.defineProperty(event, "toJSON", { value: eventJson });
     for (const observer of this.#observers) {
       try {
         observer(event);
@@ -290,4 +299,13 @@ export class EventQueue implements AsyncIterableIterator<WorkflowEvent> {
 function isLast({ type }: WorkflowEvent): boolean {
   return type === "completed" || type === "failed" || type === "cancelled" || type === "blocked" ||
     type === "suspended";
+}
+
+/** An event as plain data: see {@linkcode EventBase.toJSON}. */
+function eventJson(this: EngineEvent): Record<string, unknown> {
+  const json: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(this)) {
+    json[name] = name === "error" ? encodeError(value) : plainJson(value, { error: encodeError });
+  }
+  return json;
 }

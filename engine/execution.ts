@@ -333,20 +333,33 @@ export class Execution {
 
   /** The workflow sees a completion, if that can be read. @param isReplayed whether that is told */
   #see(ask: Ask, checkpoint: Checkpoint, isReplayed = false): void {
-    let value: unknown;
-    try {
-      value = decode(checkpoint);
-    } catch (cause) {
-      const found = `a text that is no value (${(cause as Error).message})`;
-      return void this.host.stopFor(this.host.corrupt(ask.key, found, cause));
-    }
+    const decoded = this.#decode(checkpoint);
+    if (decoded === undefined) return;
     if (isReplayed) this.host.replayed(checkpoint);
-    this.#settle(ask, checkpoint, value);
+    this.#settle(ask, checkpoint, decoded.value);
+  }
+
+  /** The value of a completion, or its error; undefined if it cannot be read: then the run is ended for that. */
+  #decode(checkpoint: Checkpoint): { readonly value: unknown } | undefined {
+    try {
+      return { value: decode(checkpoint) };
+    } catch (cause) {
+      const what = checkpoint.status === "failed" ? "error" : "value";
+      const found = `a text that is no ${what} (${(cause as Error).message})`;
+      void this.host.stopFor(this.host.corrupt(checkpoint.key, found, cause));
+      return undefined;
+    }
   }
 
   /** The workflow is told that it is cancelled, or out of time. */
-  #interrupt({ key, completion, errorJson, startedAt, durationMs }: Checkpoint): void {
-    const error = errorOf(errorJson!) as Error;
+  #interrupt(checkpoint: Checkpoint): void {
+    const decoded = this.#decode(checkpoint);
+    if (decoded === undefined) return;
+    const { key, completion, startedAt, durationMs } = checkpoint;
+    const error = decoded.value;
+    if (!(error instanceof Error)) {
+      return void this.host.stopFor(this.host.corrupt(key, "what interrupts no workflow", undefined));
+    }
     this.#seen++;
     this.#interruption = { error, isCancel: error instanceof CancelledError };
     (this.#failures ??= new WeakMap()).set(error, { step: key, completion: completion! });
@@ -450,7 +463,7 @@ export class Execution {
 
 /** The value of a completion, or the error. */
 function decode({ status, outputJson, errorJson }: Checkpoint): unknown {
-  return status === "failed" ? errorOf(errorJson!) : decodeValue(outputJson);
+  return status === "failed" ? errorOf(errorJson ?? "") : decodeValue(outputJson);
 }
 
 /** Gives the workflow an error; it is in the store and in the events, and need not be waited for. */

@@ -18,7 +18,7 @@ import {
 } from "./store/rows.ts";
 import type { WorkflowRecord } from "./store/records.ts";
 import type { Store } from "./store/store.ts";
-import { encodeError, type StoredError } from "./stored_error.ts";
+import { encodeError, parseStoredError, type StoredError } from "./stored_error.ts";
 
 /** Which workflows to list. */
 export interface ListFilter {
@@ -206,7 +206,7 @@ async function describeStep(
 
 function readError(json: string): StoredError {
   try {
-    return JSON.parse(json) as StoredError;
+    return parseStoredError(json);
   } catch (error) {
     return encodeError(error);
   }

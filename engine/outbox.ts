@@ -1,5 +1,6 @@
 import { isWorkflow } from "./define_workflow.ts";
-import { LimitExceededError, WorkflowConflictError, WorkflowStateError } from "./errors.ts";
+import { isEngineFailure } from "./engine_failure.ts";
+import { LimitExceededError, StoreError, WorkflowConflictError, WorkflowStateError } from "./errors.ts";
 import { durationMs } from "./duration.ts";
 import { checkOptions, optionNames } from "./known_options.ts";
 import { checkName } from "./names.ts";
@@ -51,10 +52,26 @@ export class Outbox {
   readonly #started = new Map<string, { workflow: Workflow; input: WorkflowInput }>();
   /** The idempotency keys of its signals. */
   readonly #keys = new Set<string>();
+  #failure: StoreError | undefined;
   /** What it was asked for last: one after the other, in the order of the calls. */
   #last: Promise<unknown> = Promise.resolve();
 
   constructor(private readonly services: OutboxServices) {}
+
+  /** What the store has failed with, if it has, at something that was asked of this: the last of it. */
+  get failure(): StoreError | undefined {
+    return this.#failure;
+  }
+
+  /** Asks the store for something. What that fails with is told from what code of users throws, such as a schema's. */
+  async #ask<T>(asked: Promise<T>): Promise<T> {
+    try {
+      return await asked;
+    } catch (error) {
+      if (error instanceof StoreError) this.#failure = error;
+      throw error;
+    }
+  }
 
   /** See `Transaction.signal()`. */
   signal(
@@ -72,10 +89,13 @@ export class Outbox {
       if (key !== undefined) checkName(key, "an idempotency key");
       const payloadJson = await encodeValue(payload, `the payload of signal "${name}"`, maxValueBytes);
       const topic = signalTopic(name);
-      if (key !== undefined && (this.#keys.has(keyOf(id, topic, key)) || await mailbox.has(id, topic, key))) {
+      if (
+        key !== undefined &&
+        (this.#keys.has(keyOf(id, topic, key)) || await this.#ask(mailbox.has(id, topic, key)))
+      ) {
         return;
       }
-      const status = (await store.find(id))?.status;
+      const status = (await this.#ask(store.find(id)))?.status;
       if (status !== undefined && hasEnded(status)) {
         throw new WorkflowStateError(id, `send signal "${name}" to`, "one that has not ended", status);
       }
@@ -108,8 +128,8 @@ export class Outbox {
       const encode = () =>
         inputText(workflow, options.input, { starting, what: `the input of ${starting}`, maxValueBytes });
       const inputJson = options.input === undefined ? undefined : await encode();
-      const record = await store.find(id);
-      const known = this.#started.get(id)?.input ?? (record && await store.input(record));
+      const record = await this.#ask(store.find(id));
+      const known = this.#started.get(id)?.input ?? (record && await this.#ask(store.input(record)));
       if (known !== undefined) {
         checkWorkflow(known, name);
         await checkInput(known, inputJson);
@@ -138,11 +158,20 @@ export class Outbox {
   #next<T>(act: () => Promise<T>): Promise<T> {
     const next = this.#last.then(() => {
       // Each takes two statements.
-      if (this.#checked.length < 2 * MAX_SENT) return act();
+      if (this.#checked.length < 2 * MAX_SENT) return this.#noting(act());
       throw new LimitExceededError("signals and starts of a transaction", MAX_SENT, "send or start more");
     });
     this.#last = next.catch(() => {});
     return next;
+  }
+
+  async #noting<T>(acted: Promise<T>): Promise<T> {
+    try {
+      return await acted;
+    } catch (error) {
+      if (isEngineFailure(error)) this.#failure = error;
+      throw error;
+    }
   }
 
   /** Settled once all that it was asked for has been seen to. */

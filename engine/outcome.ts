@@ -4,7 +4,8 @@
  * @module
  */
 
-import { StepAbandonedError, StoreError } from "./errors.ts";
+import { isEngineFailure } from "./engine_failure.ts";
+import { StepAbandonedError } from "./errors.ts";
 import { encodeValue } from "./serialize.ts";
 import type { Checkpoint, WorkflowOutcome } from "./store/rows.ts";
 import { encodeError, errorText, type StoredError } from "./stored_error.ts";
@@ -58,7 +59,7 @@ export async function workflowOutcome(
       const outputJson = await encodeOutput(workflowId, ended.output, maxValueBytes);
       return { stored: { status: "completed", outputJson, errorJson: null, at } };
     } catch (thrown) {
-      if (thrown instanceof StoreError) throw thrown;
+      if (isEngineFailure(thrown)) throw thrown;
       error = thrown;
     }
   } else {
@@ -90,7 +91,7 @@ export async function withStorableOutput(
     await encodeOutput(workflowId, ended.output, maxValueBytes);
     return ended;
   } catch (error) {
-    if (error instanceof StoreError) throw error;
+    if (isEngineFailure(error)) throw error;
     return { error };
   }
 }

@@ -1,4 +1,4 @@
-import { StoreError } from "./errors.ts";
+import { isEngineFailure } from "./engine_failure.ts";
 import type { Scope } from "./scope.ts";
 import { encodeValue } from "./serialize.ts";
 import type { StepOutcome } from "./step.ts";
@@ -68,7 +68,7 @@ export class Publisher {
       outputJson: null,
     });
     const refused = (error: unknown): StepOutcome => {
-      if (error instanceof StoreError) throw error;
+      if (isEngineFailure(error)) throw error;
       return { ...ended(), errorJson: errorText(error) };
     };
     const published = (valueJson: string | null): StepOutcome =>

@@ -13,7 +13,7 @@ import { retryObstacle } from "./outcome.ts";
 import { hasEnded, type WorkflowRecord } from "./store/records.ts";
 import type { WorkflowOutcome } from "./store/rows.ts";
 import type { Store } from "./store/store.ts";
-import { errorText, type StoredError } from "./stored_error.ts";
+import { errorText } from "./stored_error.ts";
 import { isCode, type Versions } from "./versions.ts";
 import type { Workflow } from "./workflow.ts";
 
@@ -77,7 +77,7 @@ export async function retryWorkflow(host: RequestHost, id: string): Promise<void
   if (code instanceof UnknownVersionError) throw code;
   store.verifyOutcome(record);
   const { parentId } = await store.input(record);
-  const error = JSON.parse(record.errorJson!) as StoredError;
+  const error = store.outcomeError(record);
   const obstacle = retryObstacle(error);
   if (obstacle !== undefined) throw new WorkflowStateError(id, "retry", obstacle.wanted, obstacle.found);
   if (!await store.retry(record, { from: error.completion, parentId, now: clock.now() })) {

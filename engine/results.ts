@@ -11,7 +11,7 @@ import { Parked } from "./run_result.ts";
 import { decodeStored } from "./serialize.ts";
 import { hasEnded, type WorkflowRecord } from "./store/records.ts";
 import type { Store } from "./store/store.ts";
-import { errorOf } from "./stored_error.ts";
+import { decodeError } from "./stored_error.ts";
 
 /** What it takes to wait for a workflow. */
 export interface ResultHost extends FollowHost {
@@ -27,6 +27,7 @@ export interface ResultHost extends FollowHost {
  */
 export async function resultOf(host: ResultHost, id: string): Promise<unknown> {
   const { store } = host;
+  refuseOwnStep(host.runOf(id));
   while (true) {
     const result = await host.runOf(id)?.result;
     if (result !== undefined && !(result instanceof Parked)) return result;
@@ -36,13 +37,28 @@ export async function resultOf(host: ResultHost, id: string): Promise<unknown> {
       const record = await host.find(id);
       store.verifyOutcome(record);
       if (record.status === "completed") return await outputOf(store, record);
-      if (hasEnded(record.status)) throw errorOf(record.errorJson!);
+      if (hasEnded(record.status)) throw decodeError(store.outcomeError(record));
       if (record.status === "blocked") throw blockedError(store, record);
       await changed;
     } finally {
       stop();
     }
   }
+}
+
+/**
+ * Refuses to wait for a workflow in the function of one of its own steps, which it ends after. That can be told only before
+ * the function has awaited anything.
+ *
+ * @param run the run of the workflow, if it has one here
+ * @throws {TypeError} if it is asked for there
+ */
+export function refuseOwnStep(run: Run | undefined): void {
+  if (run?.calling === undefined) return;
+  throw new TypeError(
+    `Cannot wait for the result of workflow "${run.workflowId}" in the function of its own step "${run.calling}": ` +
+      `the workflow ends only after that`,
+  );
 }
 
 async function outputOf(store: Store, { workflowId, outputJson }: WorkflowRecord): Promise<unknown> {

@@ -15,7 +15,10 @@ export interface RetryOptions {
   maxInterval?: Duration;
   /** Which part of a pause is left to chance, from 0 to 1, so that many do not come back at once. 0.2 by default. */
   jitter?: number;
-  /** Whether another attempt makes sense after this error; a {@linkcode NonRetryableError} ends the step in any case. */
+  /**
+   * Whether another attempt makes sense after this error; a {@linkcode NonRetryableError} ends the step in any case. It must
+   * say so at once: where it returns a promise, which would always count as true, the step fails with a `TypeError`.
+   */
   retryable?: (error: unknown) => boolean;
 }
 
@@ -93,11 +96,22 @@ export function retryPolicy(
 /**
  * Whether a step is tried again.
  *
+ * @param key of the step, for messages
  * @param attempt the attempt that failed, from 1
  * @throws what `retryable` throws
+ * @throws {TypeError} if that returns a promise
  */
-export function mayRetry(policy: RetryPolicy, attempt: number, error: unknown): boolean {
-  return attempt < policy.maxAttempts && !(error instanceof NonRetryableError) && policy.retryable(error);
+export function mayRetry(policy: RetryPolicy, key: string, attempt: number, error: unknown): boolean {
+  if (attempt >= policy.maxAttempts || error instanceof NonRetryableError) return false;
+  const answer: unknown = policy.retryable(error);
+  if (typeof (answer as PromiseLike<unknown> | null | undefined)?.then !== "function") return Boolean(answer);
+  // Nothing waits for it.
+  Promise.resolve(answer).catch(() => {});
+  throw new TypeError(
+    `Cannot tell whether step "${key}" is to be tried again: wanted true or false of retry.retryable, ` +
+      `found a promise`,
+    { cause: error },
+  );
 }
 
 /**

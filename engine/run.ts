@@ -488,7 +488,7 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost, Trans
   #tellOutcome({ key, attempt, durationMs, status, errorJson }: Checkpoint): void {
     const detail = { key, attempt, durationMs: durationMs ?? 0 };
     if (status === "completed") return this.tell({ type: "stepCompleted", ...detail });
-    this.tell({ type: "stepFailed", ...detail, error: errorOf(errorJson!) });
+    this.tell({ type: "stepFailed", ...detail, error: readError(errorJson) });
   }
 
   async saveRunning(row: Checkpoint): Promise<void> {
@@ -755,5 +755,14 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost, Trans
     this.#idled = resolve;
     await promise;
     cancelTimer?.();
+  }
+}
+
+/** The error of a text; where that says none, why not: the workflow that sees it is blocked for that. */
+function readError(errorJson: string | null): unknown {
+  try {
+    return errorOf(errorJson ?? "");
+  } catch (error) {
+    return error;
   }
 }

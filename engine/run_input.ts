@@ -5,6 +5,7 @@
  * @module
  */
 
+import { isEngineFailure } from "./engine_failure.ts";
 import { type CorruptCheckpointError, StoreError } from "./errors.ts";
 import type { RunServices, RunStart } from "./run.ts";
 import { decodeAnyValue, decodeStored } from "./serialize.ts";
@@ -59,7 +60,7 @@ async function checkInput(
       maxValueBytes,
     });
   } catch (refusal) {
-    if (refusal instanceof StoreError) throw refusal;
+    if (isEngineFailure(refusal)) throw refusal;
     return { start, refusal };
   }
   const { timeoutMs } = workflow;

@@ -1,6 +1,7 @@
 import { Again } from "./again.ts";
 import { Agenda } from "./agenda.ts";
 import type { Clock } from "./clock.ts";
+import { isEngineFailure } from "./engine_failure.ts";
 import { randomId, type RandomSource } from "./random.ts";
 import type { Schedule } from "./schedule.ts";
 import { isStored, tickId, tickInput } from "./schedule_entry.ts";
@@ -196,6 +197,8 @@ export class Scheduler {
       schedules.verify(record);
       return { inputJson: record.inputJson };
     } catch (error) {
+      // It is tried again later: what the engine cannot do is never a workflow's outcome.
+      if (isEngineFailure(error)) throw error;
       return { inputJson: null, failure: JSON.stringify({ ...encodeError(error), noInput: true }) };
     }
   }

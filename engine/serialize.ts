@@ -8,6 +8,7 @@
  * @module
  */
 
+import { engineFailure } from "./engine_failure.ts";
 import { LimitExceededError, SerializationError, StoreError } from "./errors.ts";
 import type { Lossy } from "./lossy.ts";
 import { decodeError, encodeError, type StoredError } from "./stored_error.ts";
@@ -117,7 +118,7 @@ async function loadRich(): Promise<void> {
   try {
     rich = await import("devalue");
   } catch (cause) {
-    throw new StoreError(
+    throw engineFailure(
       `Cannot load "npm:devalue", which values beyond JSON need: ${(cause as Error).message}`,
       {
         cause,

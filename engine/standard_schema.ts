@@ -60,5 +60,9 @@ export type SchemaOutput<Schema extends StandardSchema> = NonNullable<
 /** Whether a value is a schema: a function, with some libraries. */
 export function isSchema(value: unknown): value is StandardSchema {
   if ((typeof value !== "object" || value === null) && typeof value !== "function") return false;
-  return typeof (value as Partial<StandardSchema>)["~standard"]?.validate === "function";
+  try {
+    return typeof (value as Partial<StandardSchema>)["~standard"]?.validate === "function";
+  } catch {
+    return false;
+  }
 }

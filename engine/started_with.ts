@@ -27,5 +27,10 @@ export async function checkInput(
   asked: string | null | undefined,
 ): Promise<void> {
   if (asked === undefined || await isSameValue(asked, inputJson)) return;
-  throw new WorkflowConflictError(workflowId, "input", inputJson ?? "undefined", asked ?? "undefined");
+  throw new WorkflowConflictError(workflowId, "input", lengthOf(inputJson), lengthOf(asked));
+}
+
+/** What is said of an input: it may be personal, and errors go into logs. */
+function lengthOf(inputJson: string | null): string {
+  return inputJson === null ? "none" : `${inputJson.length} characters`;
 }

@@ -1,5 +1,6 @@
 import type { Clock } from "./clock.ts";
-import { StepInterruptedError, StepTimeoutError, StoreError } from "./errors.ts";
+import { isEngineFailure } from "./engine_failure.ts";
+import { StepInterruptedError, StepTimeoutError } from "./errors.ts";
 import type { EventDetail } from "./events.ts";
 import { randomFraction, type RandomSource } from "./random.ts";
 import { mayRetry, retryDelayMs, type RetryPolicy } from "./retry.ts";
@@ -134,7 +135,7 @@ async function perform(
     if (scope.aborted) return failed(host, attempt, error);
     let again: boolean;
     try {
-      again = mayRetry(policy, number, error);
+      again = mayRetry(policy, key, number, error);
     } catch (thrown) {
       return failed(host, attempt, thrown);
     }
@@ -288,7 +289,7 @@ function returned(
   const durationMs = Math.max(0, host.clock.now() - startedAt);
   // The function has done its work; doing it again would not make its result one that can be stored.
   const refused = (error: unknown) => {
-    if (error instanceof StoreError) throw error;
+    if (isEngineFailure(error)) throw error;
     return { attempt: number, startedAt, durationMs, outputJson: null, errorJson: errorText(error) };
   };
   try {

@@ -51,9 +51,15 @@ export async function performTransaction(
   const attempt = async () => {
     try {
       started = await begin(host, task);
-      return await started.perform((tx) => host.call(task.key, () => task.fn(tx), undefined as never));
     } catch (error) {
       if (error instanceof StoreError) return await leave(host.stopFor(error));
+      throw error;
+    }
+    try {
+      return await started.perform((tx) => host.call(task.key, () => task.fn(tx), undefined as never));
+    } catch (error) {
+      // Its function may throw a StoreError of another store: that is an error as any other.
+      if (started.failure !== undefined && error === started.failure) return await leave(host.stopFor(error));
       throw error;
     }
   };

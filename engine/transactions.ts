@@ -65,6 +65,7 @@ export class StartedTransaction {
   readonly #open: OpenTransaction;
   readonly #outbox: Outbox;
   #sealed = false;
+  #failure: StoreError | undefined;
 
   /** @param call calls a function with note taken of that */
   constructor(
@@ -74,6 +75,11 @@ export class StartedTransaction {
   ) {
     this.#open = open;
     this.#outbox = outbox;
+  }
+
+  /** What the store itself has failed with, if that is what ended its function. */
+  get failure(): StoreError | undefined {
+    return this.#failure;
   }
 
   /**
@@ -91,7 +97,9 @@ export class StartedTransaction {
     } catch (error) {
       this.#open.rollback();
       // Whatever the function makes of it: of a store that fails nothing is to be said but that.
-      throw this.#open.failure instanceof StoreError ? this.#open.failure : error;
+      if (this.#open.failure instanceof StoreError) this.#failure = this.#open.failure;
+      else if (error === this.#outbox.failure) this.#failure = this.#outbox.failure;
+      throw this.#failure ?? error;
     } finally {
       this.#sealed = true;
     }

@@ -5,12 +5,15 @@
  */
 
 import { ValidationError, type ValidationIssue } from "./errors.ts";
+import { found } from "./quote.ts";
 import { encodeValue } from "./serialize.ts";
 import type { StandardSchemaIssue } from "./standard_schema.ts";
 import type { Workflow } from "./workflow.ts";
 
 /** How many issues are kept of one input. */
 const MAX_ISSUES = 100;
+/** How many keys are kept of the path to one. */
+const MAX_PATH = 100;
 
 /**
  * The text of what a workflow's schema makes of an input; of the input itself where it has none.
@@ -18,6 +21,7 @@ const MAX_ISSUES = 100;
  * @param options.starting what is to be started, for the message of a refusal
  * @param options.what names the input in other errors
  * @throws {ValidationError} if the schema refuses it
+ * @throws {TypeError} if the schema gives something else than the standard says
  * @throws as {@linkcode encodeValue}
  */
 export async function inputText(
@@ -35,13 +39,38 @@ async function validated(
   starting: string,
 ): Promise<unknown> {
   if (schema === undefined) return input;
-  const result = await schema["~standard"].validate(input);
-  if (result.issues === undefined) return result.value;
-  throw new ValidationError(starting, name, result.issues.slice(0, MAX_ISSUES).map(plainIssue));
+  // What a schema throws is its own, and goes to the caller as it is.
+  const result: unknown = await schema["~standard"].validate(input);
+  const broken = (what: string, value: unknown) =>
+    new TypeError(
+      `Cannot validate the input of ${starting}: the schema of workflow "${name}" breaks Standard Schema: ` +
+        `wanted ${what}, found ${found(value)}`,
+    );
+  if (typeof result !== "object" || result === null) throw broken("a result with value or issues", result);
+  const { issues } = result as { issues?: unknown };
+  // As the standard has it: a result without issues is one with a value.
+  if (issues === undefined || issues === null) {
+    if ("value" in result) return result.value;
+    throw broken("a result with value or issues", result);
+  }
+  if (!Array.isArray(issues)) throw broken("an array of issues", issues);
+  throw new ValidationError(starting, name, issues.slice(0, MAX_ISSUES).map(plainIssue));
 }
 
-/** An issue of any library as plain data. */
-function plainIssue({ message, path = [] }: StandardSchemaIssue): ValidationIssue {
-  const keys = Array.from(path, (segment) => typeof segment === "object" ? segment.key : segment);
-  return { message, path: keys.map((key) => typeof key === "number" ? key : String(key)) };
+/** An issue of any library as plain data, as far as it can be read. */
+function plainIssue(issue: unknown): ValidationIssue {
+  try {
+    const { message, path } = issue as StandardSchemaIssue;
+    const keys = Array.isArray(path) ? path.slice(0, MAX_PATH) : [];
+    return {
+      message: typeof message === "string" ? message : found(message),
+      path: keys.map((segment) => plainKey(typeof segment === "object" ? segment?.key : segment)),
+    };
+  } catch {
+    return { message: `an issue that is none: ${found(issue)}`, path: [] };
+  }
+}
+
+function plainKey(key: unknown): string | number {
+  return typeof key === "number" || typeof key === "string" ? key : String(key);
 }

@@ -6,7 +6,7 @@ import type { QueueRecord, Queues } from "./store/queues.ts";
 import { hasEnded, type WorkflowRecord } from "./store/records.ts";
 import type { Checkpoint, WorkflowStatus } from "./store/rows.ts";
 import type { Store } from "./store/store.ts";
-import type { StoredError } from "./stored_error.ts";
+import { parseStoredError, type StoredError } from "./stored_error.ts";
 import { timeText } from "./time_text.ts";
 
 /** One of the things that a workflow waits for. */
@@ -371,7 +371,7 @@ function movesOnBy(row: Checkpoint): string {
 
 function readError(json: string): StoredError | undefined {
   try {
-    return JSON.parse(json) as StoredError;
+    return parseStoredError(json);
   } catch {
     return undefined;
   }

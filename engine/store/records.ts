@@ -20,6 +20,7 @@ import {
   type WorkflowInput,
   type WorkflowStatus,
 } from "./rows.ts";
+import { parseStoredError, type StoredError } from "../stored_error.ts";
 import * as workflows from "./workflow_statements.ts";
 import type { CodeName, WorkflowFilter } from "./workflow_statements.ts";
 
@@ -162,6 +163,26 @@ export class Records {
     const at = status === "blocked" ? record.updatedAt : record.completedAt!;
     if (record.checksum !== outcomeChecksum(workflowId, { status, outputJson, errorJson, at })) {
       throw this.corrupt(workflowId, "outcome", "a row with another checksum");
+    }
+  }
+
+  /**
+   * What is stored of the error that a workflow has ended with, or is blocked with. Its checksum says who has written it,
+   * and not that it is an error.
+   *
+   * @throws {CorruptCheckpointError} if it is none
+   */
+  outcomeError({ workflowId, errorJson }: WorkflowRecord): StoredError {
+    if (errorJson === null) throw this.corrupt(workflowId, "outcome", "no error");
+    try {
+      return parseStoredError(errorJson);
+    } catch (cause) {
+      throw this.corrupt(
+        workflowId,
+        "outcome",
+        `a text that is no error (${(cause as Error).message})`,
+        cause,
+      );
     }
   }
 

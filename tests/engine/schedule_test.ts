@@ -78,7 +78,7 @@ Deno.test("schedule() refuses what it cannot use", () => {
     [() => schedule("s", { ...good, cron: "0 0 30 2 *" }), "there is no such time"],
     [() => schedule("s", { ...good, timeZone: "" }), "this is no time zone"],
     [() => schedule("s", { ...good, timeZone: null as never }), "this is no time zone"],
-    [() => schedule("s", { ...good, timezone: "UTC" } as never), 'found "timezone"'],
+    [() => schedule("s", { ...good, timezone: "UTC" } as never), 'unknown option "timezone"'],
     [() => schedule("s", undefined as never), "wanted an object with options"],
     [() => schedule("s".repeat(201), good), "wanted 1 to 200 characters, found 201"],
   ];

@@ -1,5 +1,6 @@
 import { Engine, NonRetryableError, StepTimeoutError, StoreError, workflow } from "@stepwell/stepwell";
 import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
+import { runInNewContext } from "node:vm";
 import { decodeError, encodeError } from "../../engine/stored_error.ts";
 import { Crash } from "../crash.ts";
 import { temporaryFolder } from "../temporary_folder.ts";
@@ -131,6 +132,194 @@ Deno.test("a workflow's own error is stored, and thrown again to whoever asks fo
     "Too much",
     "Greed",
   ]);
+});
+
+Deno.test("a thrown object that is no error keeps its message, name and code, or else shows its JSON", async () => {
+  class Problem {
+    constructor(readonly status: number, readonly detail: string) {}
+  }
+  const cases: [unknown, unknown, string, unknown?][] = [
+    [{ message: "duplicate key", code: "23505", details: null }, "Thrown", "duplicate key", "23505"],
+    [{ name: "PostgresError", message: "no", code: 7 }, "PostgresError", "no", 7],
+    [{ a: "test" }, "Thrown", '{"a":"test"}'],
+    [{ code: "E1", status: 4 }, "Thrown", '{"code":"E1","status":4}', "E1"],
+    [{ message: { deep: 1 } }, "Thrown", '{"message":{"deep":1}}'],
+    [new Problem(409, "taken"), "Problem", '{"status":409,"detail":"taken"}'],
+    [[1, "two"], "Array", '[1,"two"]'],
+    [new Map([["a", 1n]]), "Map", '{"a":"1"}'],
+    [
+      new Response("no", { status: 404, statusText: "Not Found" }),
+      "Response",
+      '{"status":404,"statusText":"Not Found","type":"default"}',
+    ],
+    [Symbol("s"), "Thrown", "Symbol(s)"],
+    [17n, "Thrown", "17"],
+    [undefined, "Thrown", "undefined"],
+    [function answer() {}, "Thrown", "function answer"],
+    [NaN, "Thrown", "NaN"],
+    [Object.create(null, { status: { value: 500, enumerable: true } }), "Thrown", '{"status":500}'],
+  ];
+  for (const [thrown, name, message, code] of cases) {
+    const seen = await seenOf(thrown) as (Error & { code?: unknown })[];
+    for (const error of seen) {
+      assertInstanceOf(error, Error);
+      assertEquals([error.name, error.message, error.code], [name, message, code]);
+    }
+  }
+});
+
+Deno.test("a cause that is a plain object, and a message that is one, are shown", async () => {
+  const thrown = new Error("not found", { cause: { status: 404, url: "/orders/17" } });
+  for (const error of await seenOf(thrown) as Error[]) {
+    assertEquals((error.cause as Error).message, '{"status":404,"url":"/orders/17"}');
+  }
+  const odd = Object.assign(new Error(), { message: { reason: "declined" } });
+  for (const error of await seenOf(odd) as Error[]) assertEquals(error.message, '{"reason":"declined"}');
+});
+
+Deno.test("a SuppressedError keeps both of its errors, as does an AggregateError that is a cause", async () => {
+  // As the compiler has it for versions of Deno that do not have the class.
+  const suppressed = Object.assign(new Error("two"), {
+    name: "SuppressedError",
+    error: new TypeError("closing"),
+    suppressed: new RangeError("working"),
+  });
+  const thrown = new Error("outer", { cause: new AggregateError([suppressed], "many") });
+  for (const error of await seenOf(thrown) as Error[]) {
+    const found = ((error.cause as AggregateError).errors[0]) as typeof suppressed;
+    assertEquals(found.name, "SuppressedError");
+    assertInstanceOf(found.error, TypeError);
+    assertInstanceOf(found.suppressed, RangeError);
+    assertEquals([found.error.message, found.suppressed.message], ["closing", "working"]);
+  }
+  const own = (globalThis as { SuppressedError?: new (...args: unknown[]) => Error }).SuppressedError;
+  if (own === undefined) return;
+  for (const error of await seenOf(new own(new Error("last"), "first", "two")) as (typeof suppressed)[]) {
+    assertInstanceOf(error, own);
+    assertEquals([error.error.message, error.suppressed as unknown], ["last", "first"]);
+  }
+});
+
+Deno.test("a DOMException of any name comes back as one, with its code", async () => {
+  for (const name of ["DataCloneError", "NotFoundError", "QuotaExceededError", "OperationError"]) {
+    const thrown = new DOMException("No", name);
+    for (const error of await seenOf(thrown) as DOMException[]) {
+      assertInstanceOf(error, DOMException);
+      assertEquals([error.name, error.message, error.code], [name, "No", thrown.code]);
+    }
+  }
+});
+
+Deno.test("an error of another realm keeps what an error has", async () => {
+  const thrown = runInNewContext(
+    "new RangeError('far', { cause: new AggregateError([new Error('one')], 'all') })",
+  );
+  assertEquals(thrown instanceof Error, false);
+  for (const error of await seenOf(thrown) as Error[]) {
+    assertInstanceOf(error, RangeError);
+    assertInstanceOf(error.cause, AggregateError);
+    assertEquals([error.message, error.cause.message, error.cause.errors[0].message], ["far", "all", "one"]);
+  }
+});
+
+Deno.test("encodeError() is bounded and never throws, whatever is thrown", () => {
+  const circle: Record<string, unknown> = { a: 1 };
+  circle.self = circle;
+  let graph: unknown = {};
+  for (let i = 0; i < 60; i++) graph = { a: graph, b: graph };
+  let deep: unknown = {};
+  for (let i = 0; i < 100_000; i++) deep = { deep };
+  const sparse: unknown[] = [];
+  sparse[100_000_000] = 1;
+  const { proxy, revoke } = Proxy.revocable({}, {});
+  revoke();
+  const throwing = {
+    get message() {
+      throw new Error("No");
+    },
+    get name() {
+      throw new Error("No");
+    },
+    get code() {
+      throw new Error("No");
+    },
+    a: 1,
+  };
+  const things = [
+    circle,
+    graph,
+    deep,
+    sparse,
+    proxy,
+    throwing,
+    { text: "x".repeat(10_000_000) },
+    10n ** 1_000_000n,
+    {
+      big: 10n ** 1_000_000n,
+    },
+    new Uint8Array(10_000_000),
+    new Map([[{}, sparse]]),
+    Object.create(Error.prototype),
+  ];
+  for (const thing of [...things, ...things.map((cause) => new Error("outer", { cause }))]) {
+    const json = JSON.stringify(encodeError(thing));
+    assert(json.length < 100_000, `${json.length}`);
+    assertInstanceOf(decodeError(JSON.parse(json)), Error);
+  }
+  assertEquals(encodeError(circle).message, '{"a":1,"self":"[Circular]"}');
+  assertEquals(
+    encodeError(throwing).message,
+    '{"message":"(unreadable)","name":"(unreadable)","code":"(unreadable)","a":1}',
+  );
+});
+
+Deno.test("an error whose stack is no text, or cannot be had, is stored without it", async () => {
+  const before = Object.getOwnPropertyDescriptor(Error, "prepareStackTrace");
+  const makers: ((error: Error, sites: unknown) => unknown)[] = [
+    (_, sites) => sites,
+    () => undefined,
+    () => {
+      throw new TypeError("no stack today");
+    },
+  ];
+  for (const prepareStackTrace of makers) {
+    Object.assign(Error, { prepareStackTrace });
+    try {
+      await using engine = await Engine.open(":memory:");
+      const failing = workflow("failing", async (ctx) => {
+        await ctx.step("", () => 1);
+        await ctx.step("", () => 2);
+        return await ctx.step("fail", () => Promise.reject(new RangeError("No"))).catch((error) =>
+          `${error.name}: ${error.message}`
+        );
+      });
+      assertEquals(await engine.run(failing, { id: "f" }), "RangeError: No");
+      // The places of the calls are found all the same.
+      const { steps } = (await engine.get("f"))!;
+      assertEquals(steps.map(({ id }) => /^stored_error_test\.ts:\d+:\d+$/.test(id)), [true, true, false]);
+    } finally {
+      if (before === undefined) delete (Error as { prepareStackTrace?: unknown }).prepareStackTrace;
+      else Object.defineProperty(Error, "prepareStackTrace", before);
+    }
+  }
+});
+
+Deno.test("JSON.stringify() of Stepwell's errors says what has happened", async () => {
+  const error = new StepTimeoutError("pay#000001", 50);
+  error.cause = new TypeError("Why", { cause: 10n });
+  const { stack, ...json } = JSON.parse(JSON.stringify({ error })).error;
+  assertEquals([typeof stack, json.cause.stack === undefined], ["string", false]);
+  delete json.cause.stack;
+  assertEquals(json, {
+    name: "StepTimeoutError",
+    message: 'Step "pay#000001" did not end within its timeout of 50 ms',
+    fields: { key: "pay#000001", timeoutMs: 50 },
+    cause: { name: "TypeError", message: "Why", cause: { name: "Thrown", message: "10" } },
+  });
+  // Also where it comes back from the store, and where it is somebody's own class of them.
+  for (const seen of await seenOf(new NonRetryableError("No")) as Error[]) {
+    assertEquals(JSON.parse(JSON.stringify(seen)).message, "No");
+  }
 });
 
 Deno.test("encodeError() keeps long messages, stacks, chains of causes and lists of errors within bounds", () => {
