@@ -61,16 +61,18 @@ async function validated(
 function plainIssue(issue: unknown): ValidationIssue {
   try {
     const { message, path } = issue as StandardSchemaIssue;
-    const keys = Array.isArray(path) ? path.slice(0, MAX_PATH) : [];
+    // A library may give an array of a class of its own.
+    const keys: readonly unknown[] = Array.isArray(path) ? Array.from(path).slice(0, MAX_PATH) : [];
     return {
       message: typeof message === "string" ? message : found(message),
-      path: keys.map((segment) => plainKey(typeof segment === "object" ? segment?.key : segment)),
+      path: keys.map(plainKey),
     };
   } catch {
     return { message: `an issue that is none: ${found(issue)}`, path: [] };
   }
 }
 
-function plainKey(key: unknown): string | number {
+function plainKey(segment: unknown): string | number {
+  const key = typeof segment === "object" && segment !== null ? (segment as { key?: unknown }).key : segment;
   return typeof key === "number" || typeof key === "string" ? key : String(key);
 }

@@ -326,3 +326,33 @@ Deno.test("compensate is given what the step had returned, whatever the workflow
   assertEquals(undone, Array(2).fill({ ids: [1, 2], at: new Date(0) }));
   assertEquals(await engine.list(), []);
 });
+
+Deno.test("a workflow that throws what has no text is blocked where it cannot be undone, and its undo runs once", async () => {
+  const { proxy, revoke } = Proxy.revocable({}, {});
+  revoke();
+  for (
+    const thrown of [Symbol("why"), Object.create(null), undefined, 10n, proxy, { message: Symbol("m") }]
+  ) {
+    for (const undone of [thrown, new Error("No")]) {
+      await using engine = await Engine.open(":memory:");
+      let undos = 0;
+      const saga = workflow("saga", async (ctx) => {
+        await ctx.step("pay", () => "paid", {
+          compensate: {
+            undo: () => {
+              undos++;
+              throw undone;
+            },
+            retry: { maxAttempts: 1 },
+          },
+        });
+        throw thrown;
+      });
+      for (let i = 0; i < 2; i++) {
+        const error = await assertRejects(() => engine.run(saga, { id: "s" }), CompensationError);
+        assertEquals([error.key, (error.cause as AggregateError).errors.length], ["pay#000001", 2]);
+      }
+      assertEquals([await engine.handle("s").status(), undos], ["blocked", 1]);
+    }
+  }
+});

@@ -156,3 +156,61 @@ Deno.test("an onEvent that throws is reported as an uncaught error, and stops no
   }
   assertEquals(reported, ["started", "stepStarted", "stepReturned", "stepCompleted", "completed"]);
 });
+
+Deno.test("JSON.stringify() of an event says what it is: its error, its output, its fields, whatever they are", async () => {
+  const events: EngineEvent[] = [];
+  await using engine = await Engine.open(":memory:", { onEvent: (event) => events.push(event) });
+  const circle: Record<string, unknown> = {
+    big: 10n,
+    when: new Date(0),
+    tags: new Set(["a"]),
+    by: new Map([["x", NaN]]),
+  };
+  circle.self = circle;
+  const unreadable = {
+    get field() {
+      throw new Error("No");
+    },
+    error: new RangeError("inside"),
+  };
+  const rich = workflow("rich", async (ctx) => {
+    ctx.log.info("looked", { circle, unreadable, many: Array(1_000_000).fill("x") });
+    await ctx.step("fail", () => Promise.reject({ message: "declined", code: 7 })).catch(() => {});
+    return { circle };
+  });
+  await engine.run(rich, { id: "r" });
+  await engine.run(workflow("failing", () => Promise.reject(new TypeError("No", { cause: "why" }))), {
+    id: "f",
+  })
+    .catch(() => {});
+  const texts = events.map((event) => JSON.stringify(event));
+  assert(texts.every((text) => text.length < 200_000));
+  const json = texts.map((text) => JSON.parse(text));
+  const of = (type: string) => json.findLast((each) => each.type === type);
+  assertEquals(Object.keys(json[0]).slice(0, 4), [
+    "at",
+    "workflowId",
+    "workflow",
+    "runId",
+  ]);
+  assertEquals(json[0].at, events[0]!.at.toISOString());
+  const plain = {
+    big: "10",
+    when: "1970-01-01T00:00:00.000Z",
+    tags: ["a"],
+    by: { x: "NaN" },
+    self: "[Circular]",
+  };
+  assertEquals(of("completed").output, { circle: plain });
+  assertEquals(of("log").fields.circle, plain);
+  assertEquals(of("log").fields.unreadable.field, "(unreadable)");
+  assertEquals(of("log").fields.unreadable.error.message, "inside");
+  assertEquals(of("stepFailed").error.message, "declined");
+  assertEquals([of("failed").error.name, of("failed").error.message, of("failed").error.cause.thrown], [
+    "TypeError",
+    "No",
+    "why",
+  ]);
+  // It is no part of what an event says.
+  assertEquals(Object.keys(events[0]!).includes("toJSON"), false);
+});

@@ -285,3 +285,28 @@ Deno.test("a step in its pause ends at once when its branch is given up", async 
   await assertRejects(() => handle.result(), Error, "Given up");
   assertEquals(clock.timers, []);
 });
+
+Deno.test("retryable that returns a promise fails the step, by name, and keeps its error as the cause", async () => {
+  await using engine = await Engine.open(":memory:");
+  let calls = 0;
+  const promises = [
+    async () => await false,
+    () => Promise.reject(new Error("unheard")),
+    () => ({ then() {} }),
+  ];
+  for (const [i, retryable] of promises.entries()) {
+    const asking = workflow("asking", (ctx) =>
+      ctx.step("pay", () => {
+        calls++;
+        throw new Error("declined");
+      }, { retry: { maxAttempts: 5, initialInterval: 0, retryable: retryable as never } }));
+    const error = await assertRejects(
+      () => engine.run(asking, { id: `${i}` }),
+      TypeError,
+      'Cannot tell whether step "pay#000001" is to be tried again: wanted true or false of retry.retryable, ' +
+        "found a promise",
+    );
+    assertEquals((error.cause as Error).message, "declined");
+  }
+  assertEquals(calls, promises.length);
+});

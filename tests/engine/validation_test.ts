@@ -180,3 +180,78 @@ Deno.test("what a schema throws is thrown on, and nothing is started", async () 
   await assertRejects(() => engine.run(order, { id: "a", input: "x" }), RangeError, "Broken");
   assertEquals(await engine.get("a"), undefined);
 });
+
+Deno.test("a schema that breaks the standard is told by the workflow's name, and nothing starts", async () => {
+  const breaks = 'the schema of workflow "order" breaks Standard Schema: wanted ';
+  const cases: [unknown, string][] = [
+    [undefined, "a result with value or issues, found undefined"],
+    [null, "a result with value or issues, found null"],
+    ["fine", 'a result with value or issues, found "fine"'],
+    [{}, "a result with value or issues, found an object"],
+    [{ issues: "none" }, 'an array of issues, found "none"'],
+    [{ issues: { length: 1e9 } }, "an array of issues, found an object"],
+    [{ issues: 1, value: 1 }, "an array of issues, found 1"],
+  ];
+  await using engine = await Engine.open(":memory:");
+  for (const [result, message] of cases) {
+    for (const given of [result, Promise.resolve(result)]) {
+      const input = { "~standard": { version: 1, vendor: "test", validate: () => given } } as StandardSchema;
+      const order = workflow("order", { input }, () => "done");
+      await assertRejects(() => engine.run(order, { id: "o", input: 1 }), TypeError, breaks + message);
+    }
+  }
+  assertEquals(await engine.list(), []);
+});
+
+Deno.test("issues that are none of the standard are told as far as they can be read", async () => {
+  const hostile = {
+    get message() {
+      throw new Error("No");
+    },
+  };
+  const issues = [
+    null,
+    5,
+    {},
+    { message: 7 },
+    { message: "m", path: 3 },
+    {
+      message: "m",
+      path: [null, { key: "a" }, {}, Symbol("s"), 1],
+    },
+    hostile,
+    { message: "m", path: Array(1_000_000).fill("p") },
+  ];
+  const input = { "~standard": { version: 1, vendor: "test", validate: () => ({ issues }) } };
+  await using engine = await Engine.open(":memory:");
+  const order = workflow("order", { input: untyped(input) }, () => "done");
+  const error = await assertRejects(() => engine.run(order, { input: untyped(1) }), ValidationError);
+  assertEquals(error.issues.length, issues.length);
+  assertEquals(error.issues[5], { message: "m", path: ["null", "a", "undefined", "Symbol(s)", 1] });
+  assertEquals(error.message.length < 5_000, true);
+  // A schema that throws is its own affair, and goes to the caller.
+  const validate = () => {
+    throw new RangeError("mine");
+  };
+  const mine = workflow(
+    "mine",
+    { input: { "~standard": { version: 1, vendor: "test", validate } } },
+    () => 1,
+  );
+  await assertRejects(() => engine.run(mine, { input: untyped(1) }), RangeError, "mine");
+});
+
+Deno.test("workflow() refuses a schema that is none", () => {
+  const hostile = {
+    get "~standard"() {
+      throw new Error("No");
+    },
+  };
+  for (const input of [null, 5, "string", {}, { "~standard": {} }, { "~standard": null }, hostile]) {
+    assertThrows(
+      () => workflow("order", { input: untyped(input) }, () => 1),
+      TypeError,
+      'Cannot define workflow "order": wanted a Standard Schema as input, found ',
+    );
+  }
+});
