@@ -1,4 +1,4 @@
-import { found, quote } from "./quote.ts";
+import { excerpt, found, quote } from "./quote.ts";
 
 /** A span of time: a number of milliseconds, or a string such as `"250ms"`, `"10s"`, `"5m"`, `"2h"` or `"3d"`. */
 export type Duration = number | string;
@@ -35,12 +35,12 @@ export function durationMs(duration: Duration, what = "duration"): number {
   const ms = typeof duration === "string" ? parse(duration, what) : duration;
   if (typeof ms !== "number") {
     throw new TypeError(
-      `Cannot read the ${what}: wanted milliseconds or a string such as "10s", found ${found(ms)}`,
+      `Cannot read the ${excerpt(what)}: wanted milliseconds or a string such as "10s", found ${found(ms)}`,
     );
   }
   if (!(ms >= 0 && ms <= MAX_DURATION_MS)) {
     throw new RangeError(
-      `Cannot use the ${what}: wanted 0 to ${MAX_DURATION_MS} ms, found ${found(duration)}`,
+      `Cannot use the ${excerpt(what)}: wanted 0 to ${MAX_DURATION_MS} ms, found ${found(duration)}`,
     );
   }
   return ms;
@@ -50,7 +50,9 @@ function parse(text: string, what: string): number {
   const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(text);
   if (match === null) {
     throw new TypeError(
-      `Cannot read the ${what}: wanted a number with a unit, such as "250ms", "10s", "5m", "2h" or "3d", ` +
+      `Cannot read the ${
+        excerpt(what)
+      }: wanted a number with a unit, such as "250ms", "10s", "5m", "2h" or "3d", ` +
         `found ${quote(text)}`,
     );
   }

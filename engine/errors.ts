@@ -267,7 +267,7 @@ export class TransactionTimeoutError extends StepwellError {
 export class StatementError extends StepwellError {
   /** Thrown by the engine. */
   constructor(readonly statement: string, readonly reason: string, options?: ErrorOptions) {
-    super(`Cannot run ${excerpt(statement)}: ${reason}`, options);
+    super(`Cannot run ${excerpt(statement)}: ${excerpt(reason, MAX_FOUND)}`, options);
   }
 }
 
@@ -301,7 +301,7 @@ export class SerializationError extends StepwellError {
     readonly path: string,
     options?: ErrorOptions,
   ) {
-    super(message, options);
+    super(excerpt(message, MAX_SERIALIZATION), options);
   }
 }
 
@@ -322,7 +322,7 @@ export class EngineClosedError extends StepwellError {}
 export class LimitExceededError extends StepwellError {
   /** Thrown by the engine. */
   constructor(readonly limit: string, readonly max: number, what: string) {
-    super(`Cannot ${what}: the limit ${limit} is ${max}`);
+    super(`Cannot ${excerpt(what, MAX_FOUND)}: the limit ${limit} is ${max}`);
   }
 }
 
@@ -374,6 +374,8 @@ export class StoreOpenError extends StoreError {}
 
 /** The longest excerpt of what was found in a row, in characters. */
 const MAX_FOUND = 500;
+/** The longest message about a value that cannot be stored: the path to a part may go through any names. */
+const MAX_SERIALIZATION = 900;
 
 /** How many issues of an input go into a message. */
 const SHOWN_ISSUES = 20;
@@ -402,10 +404,11 @@ function versionNames(versions: readonly (string | null)[]): string {
 }
 
 function sideBySide(stored: readonly string[], asked: readonly string[]): string {
-  const width = Math.max("stored".length, ...stored.map((line) => line.length));
+  const line = (text: string | undefined) => text === undefined ? "-" : excerpt(text, MAX_FOUND);
+  const width = Math.max("stored".length, ...stored.map((text) => line(text).length));
   const rows = ["  " + "stored".padEnd(width) + "  asked for"];
   for (let i = 0; i < Math.max(stored.length, asked.length); i++) {
-    rows.push("  " + (stored[i] ?? "-").padEnd(width) + "  " + (asked[i] ?? "-"));
+    rows.push("  " + line(stored[i]).padEnd(width) + "  " + line(asked[i]));
   }
   return rows.join("\n");
 }

@@ -35,7 +35,15 @@ export async function openReadOnly(
   return await openReadOnlySqlite(location, options);
 }
 
+/** The longest path there is on any system, in characters. */
+const MAX_PATH_LENGTH = 32_767;
+
 function checkLocation(location: string): void {
+  if (typeof location === "string" && location.length > MAX_PATH_LENGTH) {
+    throw new RangeError(
+      `Cannot open a store: wanted a path of at most ${MAX_PATH_LENGTH} characters, found ${found(location)}`,
+    );
+  }
   if (typeof location !== "string" || location === "" || /^[A-Za-z][A-Za-z0-9+.-]+:/.test(location)) {
     throw new TypeError(
       `Cannot open a store: wanted a file's path or ":memory:", found ${found(location)}`,

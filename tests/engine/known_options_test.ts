@@ -326,6 +326,10 @@ Deno.test("messages stay short, whatever they quote", async () => {
     () => inWorkflow((ctx) => ctx.sleep(long)),
     () => inWorkflow((ctx) => ctx.sleepUntil(long as never)),
     () => inTransaction((tx) => tx.run(`SELECT '${long.repeat(5)}' FROM nowhere`)),
+    () => inTransaction((tx) => tx.run(`SELECT ${long.repeat(5)}`)),
+    () => inWorkflow((ctx) => ctx.step("a", () => ({ [long]: () => 1 }))),
+    () => inWorkflow((ctx) => ctx.step(long, () => 1, { timeout: "soon" })),
+    () => Engine.open(long),
     () => inTransaction((tx) => tx.run(`BOGUS ${long.repeat(5)}`)),
     () => inTransaction((tx) => tx.run(long.repeat(5))),
   ];
