@@ -96,6 +96,10 @@ export class Progress {
         }`;
         return this.#step(warning, "⟳", "retrying", whose + event.key, event.attempt, detail);
       }
+      case "stepAbandoned":
+        return this.#step(warning, "!", "abandoned", this.#ended(whose + event.key), event.attempt);
+      case "contextMisused":
+        return this.#line(warning, "!", "misused", describeError(event.error));
       case "log": {
         const fields = event.fields === undefined ? "" : ` ${toJson(event.fields)}`;
         const paint = event.level === "error" ? bad : event.level === "warn" ? warning : faint;

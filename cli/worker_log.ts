@@ -60,6 +60,10 @@ export class WorkerLog {
           event,
           `${event.key}  attempt ${event.attempt} of ${event.maxAttempts}  ${describeError(event.error)}`,
         );
+      case "stepAbandoned":
+        return this.#say(warning, event, `${event.key}  its workflow ended before it did`);
+      case "contextMisused":
+        return this.#say(warning, event, describeError(event.error));
       case "log":
         return this.#say(faint, event, event.message + (event.fields ? ` ${toJson(event.fields)}` : ""));
     }
@@ -84,6 +88,8 @@ const WORDS: Partial<Record<EngineEvent["type"], string>> = {
   stepFailed: "step failed",
   stepRetried: "retrying",
   suspended: "stopped",
+  stepAbandoned: "abandoned",
+  contextMisused: "misused",
 };
 
 function isEnd(type: string): type is keyof Ends {

@@ -69,7 +69,7 @@ export type EventDetail =
     readonly nextAttemptAt: Date;
   }
   /** The workflow's function has ended while this step was running: its result is not stored, and lost. */
-  | { readonly type: "stepAbandoned"; readonly key: string }
+  | { readonly type: "stepAbandoned"; readonly key: string; readonly attempt: number }
   /**
    * The context of a workflow was used after its function had ended, by code which that had not awaited. The call is refused
    * with the error, and nothing of it is done. It may come after the event that says how the workflow has ended.
@@ -108,6 +108,8 @@ export type StoreEvent =
     readonly workflowId?: undefined;
     /** Likewise. */
     readonly runId?: undefined;
+    /** As of {@linkcode EventBase}. */
+    readonly toJSON?: () => Record<string, unknown>;
   }
   & (
     /**

@@ -617,7 +617,7 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost, Trans
         return this.#result.suspended(this.#leaseLost("record the outcome"));
       }
       if (this.observed) {
-        for (const { key } of abandoned) this.tell({ type: "stepAbandoned", key });
+        for (const { key, attempt } of abandoned) this.tell({ type: "stepAbandoned", key, attempt });
       }
       if (stored.status === "completed") this.#result.completed(decodeValue(stored.outputJson));
       else this.#result.failed(stored.status === "cancelled" ? "cancelled" : "failed", error);

@@ -81,8 +81,8 @@ Deno.test("a workflow that ends with a step that was never awaited tells stepAba
   });
   assertEquals(await engine.run(forgetful, { id: "f" }), "paid");
   assertEquals(told(events, "stepAbandoned", "completed"), [
-    { type: "stepAbandoned", key: "mail#000001" },
-    { type: "stepAbandoned", key: "log#000001" },
+    { type: "stepAbandoned", key: "mail#000001", attempt: 1 },
+    { type: "stepAbandoned", key: "log#000001", attempt: 1 },
     { type: "completed", output: "paid" },
   ]);
   open.resolve();
