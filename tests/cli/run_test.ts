@@ -81,7 +81,7 @@ Deno.test("run of a completed id gives its stored output, and runs nothing", () 
     assertStringIncludes(second.stderr, "no step was run");
   }));
 
-Deno.test("run of an id with another workflow or input is refused, and shows both", () =>
+Deno.test("run of an id with another workflow or input is refused, and shows the workflows", () =>
   inFolder(async (cwd) => {
     await copyModule("samples.js", cwd);
     await run(["run", "greet", ...samples, "--workflow-id", "a", "--input", '{"name":"Ada"}'], { cwd });
@@ -90,8 +90,12 @@ Deno.test("run of an id with another workflow or input is refused, and shows bot
       cwd,
     });
     assertEquals(input.code, 2);
-    assertStringIncludes(input.stderr, "Ada");
-    assertStringIncludes(input.stderr, "Eve");
+    assertStringIncludes(
+      input.stderr,
+      "its stored input (14 characters) is not the one that was given (14 characters)",
+    );
+    // They may be personal.
+    assertEquals(/Ada|Eve/.test(input.stderr), false);
 
     const workflow = await run(["run", "pages", ...samples, "--workflow-id", "a"], { cwd });
     assertEquals(workflow.code, 2);
