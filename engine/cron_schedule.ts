@@ -5,6 +5,7 @@ import { checkName } from "./names.ts";
 import { excerpt, found } from "./quote.ts";
 import { asQueue, type Queue } from "./queue.ts";
 import { brandSchedule, type Schedule } from "./schedule.ts";
+import { snapshot } from "./snapshot.ts";
 import { timeMs } from "./time.ts";
 import type { Workflow } from "./workflow.ts";
 
@@ -113,7 +114,7 @@ export function schedule<I>(name: string, options: ScheduleOptions<I>): Schedule
     cron,
     timeZone,
     workflow,
-    input,
+    input: snapshot(input),
     missed,
     overlap,
     ...queue !== undefined && { queue },

@@ -32,6 +32,7 @@ import { refuseOwnStep, type ResultHost, resultOf } from "./results.ts";
 import { Runs } from "./runs.ts";
 import type { ScheduleSummary, Scheduling } from "./scheduling.ts";
 import { encodeValue } from "./serialize.ts";
+import { snapshot } from "./snapshot.ts";
 import type { Database } from "./store/database.ts";
 import { type Signal, SIGNAL_OPTIONS, signalName } from "./signal.ts";
 import { ExecutorRegistry } from "./store/executor_registry.ts";
@@ -630,9 +631,11 @@ export class Engine implements AsyncDisposable {
     options: EnqueueOptions<I> = {},
   ): Promise<Handle<O>> {
     if (this.#closing !== undefined) throw this.#closedError();
+    // Whoever calls may change them while what it takes is loaded.
+    const given = optionsAtCall(options);
     return await this.#whileOpen(async () => {
       const queueing = await this.#loadQueueing();
-      return new Handle<O>(this.#source, await queueing.enqueue(workflow, options));
+      return new Handle<O>(this.#source, await queueing.enqueue(workflow, given));
     });
   }
 
@@ -821,6 +824,12 @@ export class Engine implements AsyncDisposable {
   #closedError(): EngineClosedError {
     return new EngineClosedError(`Cannot use the engine on "${this.#store.location}": it is closed`);
   }
+}
+
+/** Options, with the input that they have, as they are now. Wrong ones are left to who knows what is wrong. */
+function optionsAtCall<Options extends { input?: unknown }>(options: Options): Options {
+  if (typeof options !== "object" || options === null) return options;
+  return { ...options, ..."input" in options && { input: snapshot(options.input) } };
 }
 
 /** Most programs never cancel or retry a workflow, so what it takes is loaded when one does. */

@@ -7,6 +7,7 @@
 import { encodeError } from "./encode_error.ts";
 import { LimitExceededError } from "./errors.ts";
 import { plainJson } from "./plain_json.ts";
+import { snapshot } from "./snapshot.ts";
 
 /** What every event says. */
 export interface EventBase {
@@ -186,14 +187,14 @@ export class Events {
     Object.defineProperty(event, "toJSON", { value: eventJson });
     for (const observer of this.#observers) {
       try {
-        observer(event);
+        observer(ownEvent(event));
       } catch (error) {
         reportError(error);
       }
     }
     if (event.workflowId === undefined) return;
     for (const queue of [...this.#queues.get(event.workflowId) ?? []]) {
-      queue.push(event);
+      queue.push(ownEvent(event));
       if (isLast(event)) queue.end();
     }
   }
@@ -296,6 +297,12 @@ export class EventQueue implements AsyncIterableIterator<WorkflowEvent> {
   [Symbol.asyncIterator](): AsyncIterableIterator<WorkflowEvent> {
     return this;
   }
+}
+
+/** An event for one who is told of it: what others do to the values in theirs is not seen in it, nor what the workflow does. */
+function ownEvent<Event extends EngineEvent>(event: Event): Event {
+  if (event.type === "completed") return { ...event, output: snapshot(event.output) };
+  return event.type === "log" ? { ...event, fields: snapshot(event.fields) } : event;
 }
 
 function isLast({ type }: WorkflowEvent): boolean {

@@ -1,5 +1,5 @@
 import type { Clock } from "./clock.ts";
-import { CancelledError, type WorkflowBlockedError } from "./errors.ts";
+import { CancelledError, StoreError, type WorkflowBlockedError } from "./errors.ts";
 import { Compensations } from "./compensations.ts";
 import type { History } from "./history.ts";
 import type { StepFailure } from "./outcome.ts";
@@ -344,6 +344,10 @@ export class Execution {
     try {
       return { value: decode(checkpoint) };
     } catch (cause) {
+      if (cause instanceof StoreError) {
+        void this.host.stopFor(cause);
+        return undefined;
+      }
       const what = checkpoint.status === "failed" ? "error" : "value";
       const found = `a text that is no ${what} (${(cause as Error).message})`;
       void this.host.stopFor(this.host.corrupt(checkpoint.key, found, cause));

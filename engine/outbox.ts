@@ -5,7 +5,7 @@ import { durationMs } from "./duration.ts";
 import { checkOptions, optionNames } from "./known_options.ts";
 import { checkName } from "./names.ts";
 import { randomId, type RandomSource, randomUuid } from "./random.ts";
-import { encodeValue } from "./serialize.ts";
+import { encodeAhead } from "./serialize.ts";
 import { type Signal, SIGNAL_OPTIONS, signalName } from "./signal.ts";
 import { checkInput, checkWorkflow } from "./started_with.ts";
 import type { Statement } from "./store/database.ts";
@@ -80,14 +80,16 @@ export class Outbox {
     payload: unknown,
     options: { idempotencyKey?: string } = {},
   ): Promise<void> {
+    const { store, mailbox, clock, maxValueBytes } = this.services;
+    checkName(id, "a workflow id");
+    const name = signalName(signal);
+    checkOptions(options, SIGNAL_OPTIONS, "send signal", name);
+    const { idempotencyKey: key } = options;
+    if (key !== undefined) checkName(key, "an idempotency key");
+    // As it is now, whatever is done before it is its turn.
+    const encoded = encodeAhead(payload, `the payload of signal "${name}"`, maxValueBytes);
     return this.#next(async () => {
-      const { store, mailbox, clock, maxValueBytes } = this.services;
-      checkName(id, "a workflow id");
-      const name = signalName(signal);
-      checkOptions(options, SIGNAL_OPTIONS, "send signal", name);
-      const { idempotencyKey: key } = options;
-      if (key !== undefined) checkName(key, "an idempotency key");
-      const payloadJson = await encodeValue(payload, `the payload of signal "${name}"`, maxValueBytes);
+      const payloadJson = await encoded;
       const topic = signalTopic(name);
       if (
         key !== undefined &&
@@ -114,20 +116,23 @@ export class Outbox {
 
   /** See `Transaction.start()`. */
   start<I>(workflow: Workflow<I>, options: TransactionStartOptions<I> = {}): Promise<string> {
+    const { store, clock, random, maxValueBytes } = this.services;
+    if (!isWorkflow(workflow)) throw new TypeError("Cannot start: wanted what workflow() returns");
+    checkOptions(options, START_OPTIONS, "start workflow", workflow.name);
+    const { id = randomUuid(random), timeout, input: given } = options;
+    checkName(id, "a workflow id");
+    const timeoutMs = timeout === undefined
+      ? workflow.timeoutMs
+      : durationMs(timeout, "timeout of a workflow");
+    const { name, version } = workflow;
+    const starting = `workflow "${id}"`;
+    const encode = () =>
+      inputText(workflow, given, { starting, what: `the input of ${starting}`, maxValueBytes });
+    // As it is now, whatever is done before it is its turn; one that is left out is refused only if it is needed.
+    const encoded = given === undefined ? undefined : encode();
+    encoded?.catch(() => {});
     return this.#next(async () => {
-      const { store, clock, random, maxValueBytes } = this.services;
-      if (!isWorkflow(workflow)) throw new TypeError("Cannot start: wanted what workflow() returns");
-      checkOptions(options, START_OPTIONS, "start workflow", workflow.name);
-      const { id = randomUuid(random), timeout } = options;
-      checkName(id, "a workflow id");
-      const timeoutMs = timeout === undefined
-        ? workflow.timeoutMs
-        : durationMs(timeout, "timeout of a workflow");
-      const { name, version } = workflow;
-      const starting = `workflow "${id}"`;
-      const encode = () =>
-        inputText(workflow, options.input, { starting, what: `the input of ${starting}`, maxValueBytes });
-      const inputJson = options.input === undefined ? undefined : await encode();
+      const inputJson = await encoded;
       const record = await this.#ask(store.find(id));
       const known = this.#started.get(id)?.input ?? (record && await this.#ask(store.input(record)));
       if (known !== undefined) {
@@ -139,7 +144,7 @@ export class Outbox {
       const input: WorkflowInput = {
         workflowId: id,
         name,
-        inputJson: inputJson ?? await encode(),
+        inputJson: inputJson === undefined ? await encode() : inputJson,
         createdAt: now,
         seed: randomId(random),
         ...version !== undefined && { version },

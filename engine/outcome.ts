@@ -6,15 +6,14 @@
 
 import { isEngineFailure } from "./engine_failure.ts";
 import { StepAbandonedError } from "./errors.ts";
-import { encodeValue } from "./serialize.ts";
 import type { Checkpoint, WorkflowOutcome } from "./store/rows.ts";
 import { encodeError, errorText, type StoredError } from "./stored_error.ts";
 
 /** How many errors are looked at, among the causes and parts of one, for the step that failed a workflow. */
 const MAX_ERRORS = 100;
 
-/** What a workflow's function did: it returned, or threw. */
-export type Ended = { readonly output: unknown } | { readonly error: unknown };
+/** What a workflow's function did: it returned something, of which this is the text, or threw. */
+export type Ended = { readonly outputJson: string | null | Promise<string> } | { readonly error: unknown };
 
 /** A step's failure: its key, and its place in the order of completions. */
 export type StepFailure = Required<Pick<StoredError, "step" | "completion">>;
@@ -37,11 +36,9 @@ export interface Outcome {
  * @throws {StoreError} if it cannot be told
  */
 export async function workflowOutcome(
-  workflowId: string,
   ended: Ended,
   options: {
     at: number;
-    maxValueBytes: number;
     /** Whether its steps have been undone. */
     isCompensated: boolean;
     interruption: { readonly error: Error; readonly isCancel: boolean } | undefined;
@@ -50,13 +47,13 @@ export async function workflowOutcome(
     abandonedFrom: number | undefined;
   },
 ): Promise<Outcome> {
-  const { at, maxValueBytes, interruption, failures, lastFailure, abandonedFrom } = options;
+  const { at, interruption, failures, lastFailure, abandonedFrom } = options;
   let error: unknown;
   if (interruption !== undefined) {
     error = interruption.error;
-  } else if ("output" in ended) {
+  } else if ("outputJson" in ended) {
     try {
-      const outputJson = await encodeOutput(workflowId, ended.output, maxValueBytes);
+      const outputJson = await ended.outputJson;
       return { stored: { status: "completed", outputJson, errorJson: null, at } };
     } catch (thrown) {
       if (isEngineFailure(thrown)) throw thrown;
@@ -72,24 +69,11 @@ export async function workflowOutcome(
   return { stored: { status, outputJson: null, errorJson, at }, error };
 }
 
-async function encodeOutput(
-  workflowId: string,
-  output: unknown,
-  maxValueBytes: number,
-): Promise<string | null> {
-  return await encodeValue(output, `the output of workflow "${workflowId}"`, maxValueBytes);
-}
-
 /** What a function did, for who has to know before it is stored: returning what cannot be stored is throwing. */
-export async function withStorableOutput(
-  workflowId: string,
-  ended: Ended,
-  maxValueBytes: number,
-): Promise<Ended> {
+export async function withStorableOutput(ended: Ended): Promise<Ended> {
   if ("error" in ended) return ended;
   try {
-    await encodeOutput(workflowId, ended.output, maxValueBytes);
-    return ended;
+    return { outputJson: await ended.outputJson };
   } catch (error) {
     if (isEngineFailure(error)) throw error;
     return { error };

@@ -1,6 +1,6 @@
 import { isEngineFailure } from "./engine_failure.ts";
 import type { Scope } from "./scope.ts";
-import { encodeValue } from "./serialize.ts";
+import { encodeAhead } from "./serialize.ts";
 import type { StepOutcome } from "./step.ts";
 import { errorText } from "./stored_error.ts";
 
@@ -41,18 +41,10 @@ export class Publisher {
     return () => this.#publish(task, encoded);
   }
 
+  /** A replay that finds it in its history has no use for it. */
   #encode({ kind, name, value }: PublishTask): string | null | Promise<string> {
     const what = kind === "publish" ? `what is published as "${name}"` : `an entry of stream "${name}"`;
-    try {
-      const encoded = encodeValue(value, what, this.host.maxValueBytes);
-      // A replay that finds it in its history has no use for it.
-      if (encoded instanceof Promise) encoded.catch(() => {});
-      return encoded;
-    } catch (error) {
-      const refused = Promise.reject(error);
-      refused.catch(() => {});
-      return refused;
-    }
+    return encodeAhead(value, what, this.host.maxValueBytes);
   }
 
   #publish(

@@ -20,7 +20,7 @@ import { Patches, type PatchesHost } from "./patches.ts";
 import { RunResult } from "./run_result.ts";
 import { RunningRows } from "./running_rows.ts";
 import { Scope } from "./scope.ts";
-import { decodeValue } from "./serialize.ts";
+import { Encoded } from "./serialize.ts";
 import { runningRow, type StepHost, type StepOutcome } from "./step.ts";
 import type { Mailbox } from "./store/mailbox.ts";
 import type { Ownership } from "./store/ownership.ts";
@@ -138,7 +138,7 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost, Trans
     this.maxValueBytes = services.maxValueBytes;
     this.maxSteps = services.maxSteps;
     this.#result = new RunResult((detail) => {
-      if (this.observed) this.tell(detail);
+      if (this.observed) this.tell(detail());
     });
     if (services.alwaysReplay) this.#begun = new Map();
     this.rows = new RunningRows(services.store, start.owner, {
@@ -159,9 +159,9 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost, Trans
     return this.start.input;
   }
 
-  /** The workflow's output; rejects with its error, or with why the run is over without one. */
+  /** See {@linkcode RunResult.value}. */
   get result(): Promise<unknown> {
-    return this.#result.promise;
+    return this.#result.value;
   }
 
   /** See {@linkcode RunResult.ended}. */
@@ -262,13 +262,14 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost, Trans
     if (execution.dropped) return;
     let ended: Ended;
     try {
-      ended = { output: await this.body(execution) };
+      const what = `the output of workflow "${this.workflowId}"`;
+      ended = { outputJson: (await Encoded.of(this.body(execution), what, this.maxValueBytes)).text };
     } catch (error) {
       ended = { error };
     }
     try {
       if (execution.canCompensate) {
-        ended = await withStorableOutput(this.workflowId, ended, this.maxValueBytes);
+        ended = await withStorableOutput(ended);
         await this.#compensate(execution, ended);
       }
     } catch (error) {
@@ -279,7 +280,7 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost, Trans
 
   /** Undoes what can be undone, if the workflow has failed or was interrupted. */
   async #compensate(execution: Execution, ended: Ended): Promise<void> {
-    if (execution.interruption === undefined && "output" in ended || execution.dropped) return;
+    if (execution.interruption === undefined && "outputJson" in ended || execution.dropped) return;
     const failure = execution.interruption?.error ?? (ended as { error: unknown }).error;
     this.#isInterruptible = false;
     await execution.compensate(this, failure);
@@ -595,9 +596,8 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost, Trans
       this.#completions = Math.max(this.#completions, last ?? 0);
       const at = this.clock.now();
       const steps = this.rows.left().filter((row) => !isWait(row));
-      const { stored, error } = await workflowOutcome(this.workflowId, ended, {
+      const { stored, error } = await workflowOutcome(ended, {
         at,
-        maxValueBytes: this.maxValueBytes,
         interruption: execution.interruption,
         isCompensated: this.#isCompensated,
         failures: (error) => execution.failureOf(error),
@@ -619,7 +619,7 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost, Trans
       if (this.observed) {
         for (const { key, attempt } of abandoned) this.tell({ type: "stepAbandoned", key, attempt });
       }
-      if (stored.status === "completed") this.#result.completed(decodeValue(stored.outputJson));
+      if (stored.status === "completed") this.#result.completed(stored.outputJson);
       else this.#result.failed(stored.status === "cancelled" ? "cancelled" : "failed", error);
       if (parentId !== undefined) this.services.host.told(parentId);
       await this.children.tell(children);

@@ -13,8 +13,9 @@ import { runName } from "./ids.ts";
 import type { Run } from "./run.ts";
 import type { Execution } from "./execution.ts";
 import { Scope } from "./scope.ts";
-import { encodeValue } from "./serialize.ts";
+import { encodeAhead } from "./serialize.ts";
 import { type Signal, signalName } from "./signal.ts";
+import { snapshot } from "./snapshot.ts";
 import { performStep, runningRow } from "./step.ts";
 import { signalTopic } from "./store/mailbox.ts";
 import type { CheckpointKind } from "./store/rows.ts";
@@ -210,12 +211,12 @@ export class RunContext implements Context {
       const what = `the input of child "${name}"`;
       const { maxValueBytes } = this.#run;
       // A schema may refuse today what it takes tomorrow: what it says is a part of the history, and not asked in a replay.
-      const encoded = workflow.input === undefined ? encodeValue(input, what, maxValueBytes) : undefined;
-      // A replay that finds the child in its history has no use for it.
-      if (encoded instanceof Promise) handled(encoded);
+      // Nor has a replay that finds the child in that any use for its text. Either way the input is that of this call.
+      const encoded = workflow.input === undefined ? encodeAhead(input, what, maxValueBytes) : undefined;
+      const given = workflow.input === undefined ? undefined : snapshot(input);
       const inputText = async () =>
         encoded === undefined
-          ? await validInputText(workflow, input, { starting: `child "${name}"`, what, maxValueBytes })
+          ? await validInputText(workflow, given, { starting: `child "${name}"`, what, maxValueBytes })
           : await encoded;
       return () => {
         const key = this.#execution.keys.nextOf(`child:${name}`);

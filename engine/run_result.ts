@@ -1,9 +1,15 @@
 import type { EventDetail } from "./events.ts";
+import { decodeValue } from "./serialize.ts";
 
 /** The end of a run whose workflow is let go while it waits. */
 export class Parked {
   /** @param dueAt when it is taken up again at the latest; null for only when a message comes */
   constructor(readonly dueAt: number | null) {}
+}
+
+/** The end of a run whose workflow has completed. */
+class Completed {
+  constructor(readonly outputJson: string | null) {}
 }
 
 /**
@@ -12,7 +18,8 @@ export class Parked {
  * Owns: the promise of it. Does not own: what is stored, which has been by then.
  *
  * 1. It is settled once, and told once: what comes after that is too late.
- * 2. A run that ends without an outcome, and with its workflow still in its name, is to be released by somebody else.
+ * 2. Whoever asks for the output gets one of his own: what others do to theirs is not seen in it.
+ * 3. A run that ends without an outcome, and with its workflow still in its name, is to be released by somebody else.
  */
 export class RunResult {
   readonly #promise = Promise.withResolvers<unknown>();
@@ -20,11 +27,11 @@ export class RunResult {
   #mustRelease = false;
 
   /** @param tell tells what has happened to who listens */
-  constructor(private readonly tell: (detail: EventDetail) => void) {}
+  constructor(private readonly tell: (detail: () => EventDetail) => void) {}
 
   /** The workflow's output, or {@linkcode Parked}; rejects with its error, or with why the run is over without one. */
-  get promise(): Promise<unknown> {
-    return this.#promise.promise;
+  get value(): Promise<unknown> {
+    return this.#promise.promise.then((end) => end instanceof Completed ? decodeValue(end.outputJson) : end);
   }
 
   /** Whether the run has ended without being able to release the workflow. */
@@ -34,15 +41,18 @@ export class RunResult {
 
   /** Settled when the run is over: when its workflow, let go to wait, is due; undefined if it is not let go to wait. */
   get ended(): Promise<number | null | undefined> {
-    return this.promise.then(
+    return this.#promise.promise.then(
       (result) => result instanceof Parked ? result.dueAt : undefined,
       () => undefined,
     );
   }
 
   /** The workflow has completed. */
-  completed(output: unknown): void {
-    this.#resolve(output, { type: "completed", output });
+  completed(outputJson: string | null): void {
+    this.#resolve(
+      new Completed(outputJson),
+      () => ({ type: "completed", output: decodeValue(outputJson) }),
+    );
   }
 
   /** The workflow has failed, or is cancelled. */
@@ -58,7 +68,7 @@ export class RunResult {
   /** The workflow is let go to wait. */
   parked(dueAt: number | null): void {
     const until = dueAt !== null && { until: new Date(dueAt) };
-    this.#resolve(new Parked(dueAt), { type: "waiting", ...until });
+    this.#resolve(new Parked(dueAt), () => ({ type: "waiting", ...until }));
   }
 
   /** The workflow was only replayed: there is nothing to tell. */
@@ -77,7 +87,7 @@ export class RunResult {
     this.suspended(error);
   }
 
-  #resolve(result: unknown, detail?: EventDetail): void {
+  #resolve(result: unknown, detail?: () => EventDetail): void {
     if (this.#isSettled) return;
     this.#isSettled = true;
     if (detail !== undefined) this.tell(detail);
@@ -87,7 +97,7 @@ export class RunResult {
   #reject(error: unknown, detail: EventDetail): void {
     if (this.#isSettled) return;
     this.#isSettled = true;
-    this.tell(detail);
+    this.tell(() => detail);
     this.#promise.reject(error);
   }
 }

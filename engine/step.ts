@@ -5,7 +5,7 @@ import type { EventDetail } from "./events.ts";
 import { randomFraction, type RandomSource } from "./random.ts";
 import { mayRetry, retryDelayMs, type RetryPolicy } from "./retry.ts";
 import { Scope } from "./scope.ts";
-import { encodeValue } from "./serialize.ts";
+import { Encoded, encodeValue } from "./serialize.ts";
 import type { Statement } from "./store/database.ts";
 import type { Checkpoint, CheckpointKind, Publication } from "./store/rows.ts";
 import { errorText } from "./stored_error.ts";
@@ -124,7 +124,9 @@ async function perform(
     let { threw, error } = attempt;
     if (!threw) {
       try {
-        value = await (task.timeoutMs === undefined ? attempt.result : withinTime(host, task, attempt));
+        value = attempt.isThenable
+          ? await (task.timeoutMs === undefined ? attempt.result : withinTime(host, task, attempt))
+          : attempt.result;
       } catch (thrown) {
         threw = true;
         error = thrown;
@@ -209,10 +211,9 @@ function tellRetry(
 async function withinTime(
   host: StepHost,
   task: StepTask,
-  { info, result, isThenable }: Attempt,
+  { info, result }: Attempt,
 ): Promise<unknown> {
   const { key, timeoutMs = Infinity } = task;
-  if (!isThenable) return result;
   let cancelTimer: (() => void) | undefined;
   const timedOut = new Promise<never>((_, reject) => {
     cancelTimer = host.clock.setTimer(timeoutMs, () => {
@@ -225,7 +226,8 @@ async function withinTime(
   const waiting = new Scope(task.scope);
   waiting.onabort = () => host.stopping && cancelTimer?.();
   try {
-    return await Promise.race([result, timedOut]);
+    // The race tells of it a little later than it is there: too late for a value that somebody goes on changing.
+    return await Promise.race([Encoded.of(result, outputOf(task), host.maxValueBytes), timedOut]);
   } finally {
     waiting.end();
     cancelTimer?.();
@@ -293,7 +295,9 @@ function returned(
     return { attempt: number, startedAt, durationMs, outputJson: null, errorJson: errorText(error) };
   };
   try {
-    const outputJson = encodeValue(value, `the output of step "${task.key}"`, host.maxValueBytes);
+    const outputJson = value instanceof Encoded
+      ? value.text
+      : encodeValue(value, outputOf(task), host.maxValueBytes);
     if (!(outputJson instanceof Promise)) {
       return { attempt: number, startedAt, durationMs, outputJson, errorJson: null };
     }
@@ -304,6 +308,11 @@ function returned(
   } catch (error) {
     return refused(error);
   }
+}
+
+/** Names the output of a step in errors. */
+export function outputOf({ key }: { readonly key: string }): string {
+  return `the output of step "${key}"`;
 }
 
 function failed(

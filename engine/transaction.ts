@@ -2,7 +2,8 @@ import { LeaseLostError, StoreError } from "./errors.ts";
 import { runName } from "./ids.ts";
 import type { RetryPolicy } from "./retry.ts";
 import type { Scope } from "./scope.ts";
-import { performStep, type StepHost, type StepOutcome, type StepTask } from "./step.ts";
+import { Encoded } from "./serialize.ts";
+import { outputOf, performStep, type StepHost, type StepOutcome, type StepTask } from "./step.ts";
 import type { Checkpoint } from "./store/rows.ts";
 import type { Ownership } from "./store/ownership.ts";
 import type { Store } from "./store/store.ts";
@@ -56,7 +57,11 @@ export async function performTransaction(
       throw error;
     }
     try {
-      return await started.perform((tx) => host.call(task.key, () => task.fn(tx), undefined as never));
+      return await started.perform((tx) => {
+        const returned = host.call(task.key, () => task.fn(tx), undefined as never);
+        // Much may happen until it is committed.
+        return Encoded.of(returned, outputOf(task), host.maxValueBytes);
+      });
     } catch (error) {
       // Its function may throw a StoreError of another store: that is an error as any other.
       if (started.failure !== undefined && error === started.failure) return await leave(host.stopFor(error));

@@ -7,6 +7,7 @@
 import { ValidationError, type ValidationIssue } from "./errors.ts";
 import { found } from "./quote.ts";
 import { encodeValue } from "./serialize.ts";
+import { snapshot } from "./snapshot.ts";
 import type { StandardSchemaIssue } from "./standard_schema.ts";
 import type { Workflow } from "./workflow.ts";
 
@@ -16,7 +17,8 @@ const MAX_ISSUES = 100;
 const MAX_PATH = 100;
 
 /**
- * The text of what a workflow's schema makes of an input; of the input itself where it has none.
+ * The text of what a workflow's schema makes of an input, as that is when this is called; of the input itself where it
+ * has none.
  *
  * @param options.starting what is to be started, for the message of a refusal
  * @param options.what names the input in other errors
@@ -30,31 +32,40 @@ export async function inputText(
   options: { starting: string; what: string; maxValueBytes: number },
 ): Promise<string | null> {
   const { starting, what, maxValueBytes } = options;
-  return await encodeValue(await validated(workflow, input, starting), what, maxValueBytes);
+  const valid = validated(workflow, input, starting);
+  return await encodeValue(valid instanceof Promise ? await valid : valid, what, maxValueBytes);
 }
 
-async function validated(
+/** @returns a promise only where the schema needs time */
+function validated(
   { name, input: schema }: Workflow,
   input: unknown,
   starting: string,
-): Promise<unknown> {
+): unknown {
   if (schema === undefined) return input;
-  // What a schema throws is its own, and goes to the caller as it is.
-  const result: unknown = await schema["~standard"].validate(input);
   const broken = (what: string, value: unknown) =>
     new TypeError(
       `Cannot validate the input of ${starting}: the schema of workflow "${name}" breaks Standard Schema: ` +
         `wanted ${what}, found ${found(value)}`,
     );
-  if (typeof result !== "object" || result === null) throw broken("a result with value or issues", result);
-  const { issues } = result as { issues?: unknown };
-  // As the standard has it: a result without issues is one with a value.
-  if (issues === undefined || issues === null) {
-    if ("value" in result) return result.value;
-    throw broken("a result with value or issues", result);
-  }
-  if (!Array.isArray(issues)) throw broken("an array of issues", issues);
-  throw new ValidationError(starting, name, issues.slice(0, MAX_ISSUES).map(plainIssue));
+  const judge = (result: unknown) => {
+    if (typeof result !== "object" || result === null) throw broken("a result with value or issues", result);
+    const { issues } = result as { issues?: unknown };
+    // As the standard has it: a result without issues is one with a value.
+    if (issues === undefined || issues === null) {
+      if ("value" in result) return result.value;
+      throw broken("a result with value or issues", result);
+    }
+    if (!Array.isArray(issues)) throw broken("an array of issues", issues);
+    throw new ValidationError(starting, name, issues.slice(0, MAX_ISSUES).map(plainIssue));
+  };
+  // What a schema throws is its own, and goes to the caller as it is.
+  const result: unknown = schema["~standard"].validate(snapshot(input));
+  return isPromise(result) ? Promise.resolve(result).then(judge) : judge(result);
+}
+
+function isPromise(result: unknown): result is PromiseLike<unknown> {
+  return typeof (result as PromiseLike<unknown> | null | undefined)?.then === "function";
 }
 
 /** An issue of any library as plain data, as far as it can be read. */
