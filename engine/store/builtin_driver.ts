@@ -1,6 +1,12 @@
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import type { Row } from "./database.ts";
-import { type OpenSqlite, StatementCache, withoutBigInts, withSafeNumbers } from "./sqlite_driver.ts";
+import {
+  type OpenSqlite,
+  safeKey,
+  StatementCache,
+  withoutBigInts,
+  withSafeNumbers,
+} from "./sqlite_driver.ts";
 
 /** SQLite as Deno has it built in (`node:sqlite`): nothing to download, and no permission but to the file. */
 export const openBuiltin: OpenSqlite = (path, { readOnly = false } = {}) => {
@@ -15,7 +21,7 @@ export const openBuiltin: OpenSqlite = (path, { readOnly = false } = {}) => {
       lastKey = lastInsertRowid;
       return Number(changes);
     },
-    lastKey: () => Number(lastKey),
+    lastKey: () => safeKey(lastKey),
     all(sql, params) {
       const { statement, columns } = queries.get(sql);
       const rows = () => named(statement.all(...params), columns);

@@ -1,6 +1,12 @@
 import { StoreOpenError } from "../errors.ts";
 import type { Row, SqlParameter } from "./database.ts";
-import { type OpenSqlite, StatementCache, withoutBigInts, withSafeNumbers } from "./sqlite_driver.ts";
+import {
+  type OpenSqlite,
+  safeKey,
+  StatementCache,
+  withoutBigInts,
+  withSafeNumbers,
+} from "./sqlite_driver.ts";
 
 /** What is used of `@db/sqlite`, written down here so that nothing asks for the package before it is wanted. */
 interface FfiModule {
@@ -9,6 +15,8 @@ interface FfiModule {
     prepare(sql: string): {
       run(...params: readonly SqlParameter[]): number;
       all(...params: readonly SqlParameter[]): Row[];
+      values(...params: readonly SqlParameter[]): unknown[][];
+      columnNames(): string[];
       finalize(): void;
     };
     close(): void;
@@ -16,7 +24,7 @@ interface FfiModule {
 }
 
 /** The package, by a name that is not a literal in `import()`: Deno must not look for it before it is asked for. */
-const SPECIFIER: string = "jsr:@db/sqlite@^0.12.0";
+const SPECIFIER: string = "jsr:@db/sqlite@^0.13.0";
 
 /**
  * SQLite through Deno's foreign function interface (`jsr:@db/sqlite`), for those who need their own build of it:
@@ -44,19 +52,35 @@ export async function loadFfi(): Promise<OpenSqlite> {
       exec: (sql) => void db.exec(sql),
       run: (sql, params) => statements.get(sql).run(...params),
       // The package's own lastInsertRowId is cut to 32 bits.
-      lastKey: () => statements.get("SELECT last_insert_rowid() AS key").all()[0]!.key as number,
+      lastKey: () => safeKey(statements.get("SELECT last_insert_rowid() AS key").all()[0]!.key),
       all: (sql, params) => statements.get(sql).all(...params).map(withoutBigInts),
       prepare(sql) {
         const statement = db.prepare(sql);
         return {
-          run: (params) => statement.run(...params),
-          all: (params) => statement.all(...params).map(withSafeNumbers),
+          run: (params) => statement.run(...checkedReals(params)),
+          all(params) {
+            // Its objects are made by code with the columns' names in it, which a name of a user's may break.
+            const rows = statement.values(...checkedReals(params));
+            const columns = statement.columnNames();
+            return rows.map((values) =>
+              withSafeNumbers(Object.fromEntries(values.map((value, i) => [columns[i]!, value])))
+            );
+          },
           finalize: () => finalize(statement),
         };
       },
       close: () => db.close(),
     };
   };
+}
+
+/** Refuses what the package would bind as an integer, cut to 64 bits, where a real is meant. */
+function checkedReals(params: readonly SqlParameter[]): readonly SqlParameter[] {
+  const found = params.find((value) => typeof value === "number" && Number.isInteger(value));
+  if (found === undefined) return params;
+  throw new RangeError(
+    `sqlite: "ffi" cannot take the number ${found} as a real: give it as a bigint, or as CAST('${found}' AS REAL)`,
+  );
 }
 
 /** Lets go of a statement. It is gone then, whatever SQLite says: that is once more why it failed when it was last run. */

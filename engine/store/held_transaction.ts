@@ -10,6 +10,7 @@ import type {
 } from "./database.ts";
 import { isStoreFailure, type SqliteDriver, storeError, type UserStatement } from "./sqlite_driver.ts";
 import { checkParameters, checkUserSql, type UserSql } from "./user_sql.ts";
+import * as values from "./user_values.ts";
 
 /** A connection that is held while a transaction is open. */
 export interface HeldConnection {
@@ -68,8 +69,8 @@ export class HeldTransaction implements OpenTransaction {
 
   // deno-lint-ignore require-await -- a database elsewhere has to wait, and errors are to reject
   async run(sql: string, params: readonly SqlParameter[]): Promise<number> {
-    return this.#runUser(sql, params, ({ changesRows }, statement) => {
-      const rows = statement.run(params);
+    return this.#runUser(sql, params, ({ changesRows }, statement, bound) => {
+      const rows = statement.run(bound);
       // SQLite's number is that of the last statement which did change rows.
       return changesRows ? rows : 0;
     });
@@ -77,13 +78,50 @@ export class HeldTransaction implements OpenTransaction {
 
   // deno-lint-ignore require-await -- likewise
   async all(sql: string, params: readonly SqlParameter[]): Promise<Row[]> {
-    return this.#runUser(sql, params, (_, statement) => statement.all(params));
+    return this.#runUser(sql, params, ({ changesRows }, statement, bound) => {
+      const rows = statement.all(bound);
+      if (!changesRows) this.#checkTexts(sql, bound, rows);
+      return rows;
+    });
+  }
+
+  /**
+   * Refuses rows with a text that is not what the query gives: the drivers read a text up to a NUL, and mend what is none.
+   * Most come in as parameters, and are refused there; others are what SQL itself makes, or another program has written.
+   * What rows that a statement has changed give back is not looked at: it cannot be asked for again.
+   */
+  #checkTexts(sql: string, bound: readonly SqlParameter[], rows: readonly Row[]): void {
+    const columns = values.textColumns(rows);
+    if (columns.length === 0) return;
+    const ask = (query: string) => this.#askAgain(query, bound);
+    const found = ask(values.findsCutText(sql, columns)).length > 0
+      ? "a NUL"
+      : values.mayBeMended(rows, columns) &&
+          ask(values.givesBytes(sql, columns)).some((row) => !Object.values(row).every(values.isText))
+      ? "bytes that are no characters"
+      : undefined;
+    if (found === undefined) return;
+    throw new Error(
+      `it gives a text with ${found}, which would not come back as it is: read it with CAST(… AS BLOB)`,
+    );
+  }
+
+  /** The rows of a query about a query; none where that cannot be asked about. */
+  #askAgain(query: string, bound: readonly SqlParameter[]): Row[] {
+    let checked: UserSql;
+    try {
+      checked = this.#statements.get(query)?.checked ?? checkUserSql(query);
+      return this.#prepare(query, checked).all(bound);
+    } catch (error) {
+      if (isStoreFailure(error)) throw error;
+      return [];
+    }
   }
 
   #runUser<T>(
     sql: string,
     params: readonly SqlParameter[],
-    act: (checked: UserSql, statement: UserStatement) => T,
+    act: (checked: UserSql, statement: UserStatement, bound: readonly SqlParameter[]) => T,
   ): T {
     // Where JavaScript did not get to run, this may come before the timer.
     if (this.#isLate()) this.#timeOut();
@@ -91,8 +129,10 @@ export class HeldTransaction implements OpenTransaction {
     if (this.#state !== "open") throw new TypeError("Cannot use a transaction whose function has ended");
     const checked = this.#statements.get(sql)?.checked ?? checkUserSql(sql);
     checkParameters(sql, checked.parameters, params);
+    values.checkText(sql, "SQL");
+    const bound = values.boundParameters(params);
     try {
-      const result = act(checked, this.#prepare(sql, checked));
+      const result = act(checked, this.#prepare(sql, checked), bound);
       if (checked.changesSchema) this.#finalize();
       return result;
     } catch (error) {
