@@ -9,6 +9,8 @@ import { encodeError, type StoredError } from "./stored_error.ts";
 
 /** How deep a value may be nested. What is stored deeper could be read only by a process with enough stack left. */
 export const MAX_DEPTH = 1_000;
+/** How many levels one error is, with what it has: so the library writes and reads it. */
+const ERROR_LEVELS = 3;
 /** How many places of an array may be empty: every loop over it goes through them, and nothing of them is stored. */
 const MAX_HOLES = 100_000;
 /** How many decimal digits a BigInt may have: what turns one into text takes time by more than their number. */
@@ -196,15 +198,16 @@ class Copier {
   #copyObject(object: object): object {
     const known = this.#copies.get(object);
     if (known !== undefined) return known;
-    if (++this.#depth > MAX_DEPTH) {
-      if (this.strict) this.refuse(`more than ${MAX_DEPTH} levels of nesting`);
-      this.#depth--;
-      return object;
-    }
+    if (this.#depth >= MAX_DEPTH) return this.strict ? this.#refuseDepth() : object;
+    this.#depth++;
     this.count(2);
     const copy = this.#copyOf(object);
     this.#depth--;
     return copy;
+  }
+
+  #refuseDepth(): never {
+    return this.refuse(`more than ${MAX_DEPTH} levels of nesting`);
   }
 
   #copyOf(object: object): object {
@@ -255,6 +258,8 @@ class Copier {
 
   /** What is stored of an error: what is kept of all of them, and what this one has beside that. */
   #storedError(error: Error): object {
+    this.#depth += ERROR_LEVELS - 1;
+    if (this.#depth > MAX_DEPTH) this.#refuseDepth();
     const { cause: _cause, errors: _errors, fields, ...stored } = encodeError(error);
     const kept: Record<string, unknown> = { ...stored, ...fields !== undefined && { fields: {} } };
     const part = this.known(error, new ErrorPart(kept as unknown as StoredError));
@@ -269,6 +274,7 @@ class Copier {
     const own: Record<string, unknown> = {};
     this.#copyProperties(error, own, Object.keys(error).filter((key) => isOwn(key, stored)));
     if (Object.keys(own).length > 0) kept.own = own;
+    this.#depth -= ERROR_LEVELS - 1;
     return part;
   }
 
