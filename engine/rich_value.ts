@@ -43,15 +43,15 @@ export function stringifyRich(copy: unknown): string {
 export function parseRich(text: string): unknown {
   const flat = JSON.parse(text) as unknown;
   if (Array.isArray(flat)) checkDigits(flat);
-  const errors = new Errors();
+  let errors: Errors | undefined;
   let value: unknown;
   try {
-    value = unflatten(flat as unknown[], { Error: (stored) => errors.revive(stored) });
+    value = unflatten(flat as unknown[], { Error: (stored) => (errors ??= new Errors()).revive(stored) });
   } catch (error) {
     if (!isStackOverflow(error) || !Array.isArray(flat)) throw error;
     return unflattenDeep(flat);
   }
-  errors.complete();
+  errors?.complete();
   return value;
 }
 
@@ -83,7 +83,8 @@ function define(object: object, property: string, value: unknown, enumerable: bo
 /** Refuses what would take seconds to be read. */
 function checkDigits(flat: readonly unknown[]): void {
   let left = 2 * MAX_DIGITS;
-  for (const [index, part] of flat.entries()) {
+  for (let index = 0; index < flat.length; index++) {
+    const part = flat[index];
     if (!Array.isArray(part) || part[0] !== "BigInt" || typeof part[1] !== "string") continue;
     const { length } = part[1];
     if (length <= LONG_DIGITS) continue;

@@ -298,7 +298,7 @@ function isPlainObject(value: object, depth: number): boolean {
     }
     // Not every(): it passes over holes.
     for (let i = 0; i < value.length; i++) if (!isPlain(value[i], depth)) return false;
-    return Object.getOwnPropertySymbols(value).length === 0;
+    return true;
   }
   if (Object.getPrototypeOf(value) !== Object.prototype || depth === 1 && "$devalue" in value) return false;
   for (const key in value) {

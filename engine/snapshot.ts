@@ -321,9 +321,9 @@ function isOwn(key: string, stored: StoredError): boolean {
 
 /** The first of the symbols that name something of an object which one sees. */
 function symbolOf(object: object): symbol | undefined {
-  return Object.getOwnPropertySymbols(object).find((each) =>
-    Object.prototype.propertyIsEnumerable.call(object, each)
-  );
+  const symbols = Object.getOwnPropertySymbols(object);
+  if (symbols.length === 0) return undefined;
+  return symbols.find((each) => Object.prototype.propertyIsEnumerable.call(object, each));
 }
 
 /** What an object of one of the known classes has that would be lost. */

@@ -150,7 +150,7 @@ Deno.test("what would lose its class, or a part, is refused, with the path", asy
     [new Words(new ArrayBuffer(2)), "the class Words, which would come back as one of Uint16Array"],
     [Object.assign(new String("ab"), { zone: 1 }), 'an instance of String with the property "zone"'],
     [Object.assign(new Uint8Array(2), { zone: 1 }), 'an instance of Uint8Array with the property "zone"'],
-    [Object.assign([1], { [key]: 1 }), "an array with the property Symbol(key)"],
+    [Object.assign([1n], { [key]: 1 }), "an array with the property Symbol(key)"],
     [{ [key]: 1 }, "a property whose name is Symbol(key)"],
     [new SharedArrayBuffer(1), "the class SharedArrayBuffer"],
     [new Uint8Array(new SharedArrayBuffer(1)), "the class SharedArrayBuffer"],
