@@ -113,13 +113,21 @@ export interface Transaction {
   /**
    * Runs a statement.
    *
-   * @param params bound to the question marks in it, in their order
+   * @param params bound to the question marks in it, in their order: a number that is a safe integer as an integer, any
+   *   other as a real
    * @returns the number of rows it changed
-   * @throws {TypeError} if it is not one statement of a kind that may be run, or the parameters do not fit
+   * @throws {TypeError} if it is not one statement of a kind that may be run, or the parameters do not fit: a text with a
+   *   NUL or half a character would not come back as it is
    * @throws {StatementError} if the database refuses it; the transaction goes on, unless that has ended it
    */
   run(sql: string, ...params: SqlParameter[]): Promise<number>;
-  /** Runs a statement. @returns its rows, by column name @throws as {@linkcode Transaction.run} */
+  /**
+   * Runs a statement.
+   *
+   * @returns its rows, by column name; a text that `RETURNING` gives is cut at a NUL
+   * @throws as {@linkcode Transaction.run}
+   * @throws {StatementError} if a query gives a text that would be cut at a NUL, or that is none
+   */
   all<T = Record<string, unknown>>(sql: string, ...params: SqlParameter[]): Promise<T[]>;
   /** Runs a statement. @returns its first row, undefined if there is none @throws as {@linkcode Transaction.run} */
   get<T = Record<string, unknown>>(sql: string, ...params: SqlParameter[]): Promise<T | undefined>;
