@@ -10,7 +10,7 @@ function begin(database: Database): Promise<OpenTransaction> {
 testEachDriver("a number means the same to SQL, whichever driver binds it", async ({ open }) => {
   const transaction = await begin(await open());
   const meaning = async (value: SqlParameter) =>
-    Object.values((await transaction.all("SELECT typeof(?1), ?1 / 2, ?1 || ''", [value]))[0]!);
+    Object.values((await transaction.all("SELECT typeof(?), ? / 2, ? || ''", [value, value, value]))[0]!);
   const cases: [SqlParameter, unknown[]][] = [
     [123, ["integer", 61, "123"]],
     [-7, ["integer", -3, "-7"]],
