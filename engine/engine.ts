@@ -559,8 +559,8 @@ export class Engine implements AsyncDisposable {
 
   async #work(concurrency: number, given: WorkOptions["queues"]): Promise<void> {
     const queueing = await this.#loadQueueing();
-    const { asQueue } = await import("./queue.ts");
-    const queueNames = given && new Set(given.map((queue) => asQueue(queue).name));
+    const { queueName } = await import("./queue.ts");
+    const queueNames = given && new Set(given.map(queueName));
     const definitions = [...this.#settings.queues, ...given ?? []].filter((queue) =>
       typeof queue === "object"
     );

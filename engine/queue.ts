@@ -44,6 +44,8 @@ const LIMITS = optionNames<QueueDefinition>({
   ageing: true,
 });
 const RATE = optionNames<NonNullable<QueueDefinition["rate"]>>({ limit: true, period: true });
+/** How the names of the queues begin that schedules have for themselves. */
+const OF_SCHEDULE = "schedule:";
 /** The longest period and ageing, so that times and priorities stay exact integers. */
 const MAX_SPAN_MS = 366 * 86_400_000;
 
@@ -55,7 +57,8 @@ const MAX_SPAN_MS = 366 * 86_400_000;
  * limits are stored when an engine first uses the queue; of several definitions of one name the last that was stored counts.
  *
  * @param name by which it is known in the store; a queue that is given by its name alone has the limits that are stored
- * @throws {TypeError | RangeError} if the name is not one, or a limit is not as {@linkcode QueueDefinition} says
+ * @throws {TypeError | RangeError} if the name is not one, or begins with `schedule:`, which is reserved for the queues of
+ *   schedules; or if a limit is not as {@linkcode QueueDefinition} says
  *
  * @example
  * ```ts
@@ -72,7 +75,15 @@ const MAX_SPAN_MS = 366 * 86_400_000;
  * ```
  */
 export function queue(name: string, limits: QueueDefinition = {}): Queue {
-  checkName(name, "a queue's name");
+  return makeQueue(unreserved(name), limits);
+}
+
+/** The queue that a schedule has for itself, in which one workflow is under way at a time. */
+export function queueOfSchedule(schedule: string): Queue {
+  return makeQueue(OF_SCHEDULE + schedule, { concurrency: 1 });
+}
+
+function makeQueue(name: string, limits: QueueDefinition): Queue {
   checkOptions(limits, LIMITS, "limit queue", name);
   if (limits.rate !== undefined) checkOptions(limits.rate, RATE, "limit queue", name, "rate");
   const definition = { name, limits: Object.freeze({ ...limits }) };
@@ -96,11 +107,37 @@ export function completeLimits({ name, limits }: Queue): QueueLimits {
   };
 }
 
-/** A queue, however it is given. @throws {TypeError | RangeError} if it is none */
+/**
+ * A queue that workflows are put into, however it is given.
+ *
+ * @throws {TypeError | RangeError} if it is none, or one that a schedule has for itself
+ */
 export function asQueue(given: Queue | string): Queue {
   if (typeof given === "string") return queue(given);
+  unreserved(checkQueue(given).name);
+  return given;
+}
+
+/** The name of a queue, however it is given: also of one that a schedule has for itself. @throws as {@linkcode asQueue} */
+export function queueName(given: Queue | string): string {
+  if (typeof given !== "string") return checkQueue(given).name;
+  checkName(given, "a queue's name");
+  return given;
+}
+
+function checkQueue(given: Queue): Queue {
   if (isQueue(given)) return given;
   throw new TypeError(`Cannot use a queue: wanted its name, or what queue() returns, found ${typeof given}`);
+}
+
+/** A name that a user may give to a queue. */
+function unreserved(name: string): string {
+  checkName(name, "a queue's name");
+  if (!name.startsWith(OF_SCHEDULE)) return name;
+  throw new TypeError(
+    `Cannot use a queue's name: wanted one that does not begin with "${OF_SCHEDULE}", which is reserved for the ` +
+      `queues of schedules, found ${JSON.stringify(name)}`,
+  );
 }
 
 /** Whether something is what {@linkcode queue} returns. */

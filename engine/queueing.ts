@@ -1,7 +1,7 @@
 import type { Clock } from "./clock.ts";
 import { type EnqueueOptions, enqueueWorkflow } from "./enqueue.ts";
 import { LimitExceededError, QueueNotFoundError } from "./errors.ts";
-import { asQueue, completeLimits, type Queue } from "./queue.ts";
+import { completeLimits, type Queue, queueName } from "./queue.ts";
 import type { RandomSource } from "./random.ts";
 import type { Database } from "./store/database.ts";
 import { MAX_QUEUES } from "./store/queue_statements.ts";
@@ -94,7 +94,7 @@ export class Queueing {
 
   /** See `engine.pauseQueue()` and `engine.resumeQueue()`. */
   async pause(given: Queue | string, isPaused: boolean): Promise<void> {
-    const { name } = asQueue(given);
+    const name = queueName(given);
     if (typeof given === "object") await this.define(given);
     if (!await this.queues.pause(name, isPaused ? this.options.clock.now() : null)) {
       throw new QueueNotFoundError(name, this.options.store.location);

@@ -1,14 +1,11 @@
-import { type Queue, queue } from "./queue.ts";
+import { type Queue, queueOfSchedule } from "./queue.ts";
 import type { Schedule } from "./schedule.ts";
 import type { ScheduleEntry } from "./store/schedule_statements.ts";
 import { inputText } from "./validation.ts";
 
-/** How the name of the queue begins that a schedule has for itself. */
-const OWN_QUEUE = "schedule:";
-
 /** The queue that a schedule's workflows are put into, if they are. */
 export function queueOf({ name, overlap, queue: given }: Schedule): Queue | undefined {
-  return overlap === "queue" ? queue(OWN_QUEUE + name, { concurrency: 1 }) : given;
+  return overlap === "queue" ? queueOfSchedule(name) : given;
 }
 
 /** What is stored of a definition, without the input. */

@@ -1,6 +1,6 @@
 import type { Clock } from "./clock.ts";
 import { LimitExceededError, QueueFullError, ScheduleInputError, ScheduleNotFoundError } from "./errors.ts";
-import { completeLimits, queue } from "./queue.ts";
+import { completeLimits, queue, queueOfSchedule } from "./queue.ts";
 import type { Queueing } from "./queueing.ts";
 import { randomFraction, randomId, type RandomSource } from "./random.ts";
 import type { Schedule } from "./schedule.ts";
@@ -163,7 +163,10 @@ export class Scheduling {
   }
 
   /** @returns whether it was made: not if its id is taken, or the queue full */
-  async #make({ queue: name }: ScheduleRecord, input: WorkflowInput): Promise<boolean> {
+  async #make(
+    { name: schedule, queue: name, overlap }: ScheduleRecord,
+    input: WorkflowInput,
+  ): Promise<boolean> {
     const { database, store, queueing } = this.options;
     if (name === null) return (await database.write(store.starting(input)))[0] === 1;
     const placing = {
@@ -175,7 +178,8 @@ export class Scheduling {
       debounceKey: null,
       throttle: null,
     };
-    return await queueing.queues.enqueue(input, placing, completeLimits(queue(name)));
+    const own = overlap === "queue" ? queueOfSchedule(schedule) : queue(name);
+    return await queueing.queues.enqueue(input, placing, completeLimits(own));
   }
 
   async #refuseFull({ queue: name }: ScheduleRecord): Promise<never> {

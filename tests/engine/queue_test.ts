@@ -9,6 +9,7 @@ import {
   workflow,
   WorkflowConflictError,
 } from "@stepwell/stepwell";
+import { schedule } from "@stepwell/stepwell/schedule";
 import { assert, assertEquals, assertInstanceOf, assertRejects, assertThrows } from "@std/assert";
 import { Crash } from "../crash.ts";
 import { eventually } from "../eventually.ts";
@@ -446,6 +447,33 @@ Deno.test("queue() and enqueue() refuse what they cannot use", async () => {
     "wanted none beside a workflow",
   );
   assertEquals(await engine.list(), []);
+});
+
+Deno.test("queue(), enqueue() and schedule() refuse the queues of schedules, which can be paused and worked on", async () => {
+  const clock = new ManualClock();
+  const echo = workflow("echo", (_, input: string) => input);
+  const nightly = schedule("nightly", { cron: "@daily", workflow: echo, input: "tick", overlap: "queue" });
+  await using engine = await Engine.open(":memory:", { clock, workflows: [echo], schedules: [nightly] });
+  engine.work();
+  await eventually(async () => (await engine.queues()).length === 1);
+  const reserved = 'wanted one that does not begin with "schedule:", which is reserved';
+  const daily = { cron: "@daily", workflow: echo, input: "tick" };
+  const forged = { ...queue("mail"), name: "schedule:nightly" };
+  Object.defineProperty(forged, Symbol.for("@stepwell/stepwell/queue"), { value: true });
+  assertThrows(() => queue("schedule:nightly", { concurrency: 50 }), TypeError, reserved);
+  assertThrows(() => schedule("s", { ...daily, queue: "schedule:nightly" }), TypeError, reserved);
+  assertThrows(() => schedule("s", { ...daily, queue: forged }), TypeError, reserved);
+  for (const queue of ["schedule:nightly", "schedule:", forged]) {
+    await assertRejects(() => engine.enqueue(echo, { queue, input: "x" }), TypeError, reserved);
+  }
+  const [own] = await engine.queues();
+  assertEquals([own!.name, own!.concurrency, own!.depth], ["schedule:nightly", 1, 0]);
+
+  await engine.pauseQueue("schedule:nightly");
+  const tick = await engine.triggerSchedule("nightly");
+  assertEquals((await engine.queues())[0]!.depth, 1);
+  await engine.resumeQueue("schedule:nightly");
+  assertEquals(await tick.result(), "tick");
 });
 
 Deno.test("depth and the order of partitions stay right, whatever becomes of who waits", async () => {
