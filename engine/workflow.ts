@@ -106,8 +106,12 @@ export interface CompensateOptions<T> {
  * A transaction on the store's own file: what it does is committed together, or not at all. Its function must await
  * nothing but the transaction: while that is open, nothing else is committed, in this process or another.
  *
- * Its SQL is for tables of your own; Stepwell's can only be read. A statement that would change them, end the transaction
- * or set up the connection is refused. Not looked at is what triggers and views of yours do.
+ * Its SQL is for tables of your own; Stepwell's can only be read. A statement is refused that would change them or their
+ * schema, itself or by a trigger, put an index, a trigger or a foreign key on them, end the transaction, or set up the
+ * connection.
+ *
+ * A time-out takes effect between statements: SQLite runs each to its end, and the event loop waits for it. A single statement
+ * that takes longer than the time-out is rolled back after it, and holds up the process and all who write until then.
  */
 export interface Transaction {
   /**
@@ -116,8 +120,8 @@ export interface Transaction {
    * @param params bound to the question marks in it, in their order: a number that is a safe integer as an integer, any
    *   other as a real
    * @returns the number of rows it changed
-   * @throws {TypeError} if it is not one statement of a kind that may be run, or the parameters do not fit: a text with a
-   *   NUL or half a character would not come back as it is
+   * @throws {TypeError} if it is not one statement of a kind that may be run, would change what is Stepwell's own, or the
+   *   parameters do not fit: a text with a NUL or half a character would not come back as it is
    * @throws {StatementError} if the database refuses it; the transaction goes on, unless that has ended it
    */
   run(sql: string, ...params: SqlParameter[]): Promise<number>;

@@ -9,7 +9,8 @@ import type {
   TransactionRequest,
 } from "./database.ts";
 import { isStoreFailure, type SqliteDriver, storeError, type UserStatement } from "./sqlite_driver.ts";
-import { checkParameters, checkUserSql, type UserSql } from "./user_sql.ts";
+import { OwnObjectError, OwnObjects } from "./own_objects.ts";
+import { checkParameters, checkUserSql, shown, type UserSql } from "./user_sql.ts";
 import * as values from "./user_values.ts";
 
 /** A connection that is held while a transaction is open. */
@@ -55,10 +56,12 @@ export class HeldTransaction implements OpenTransaction {
   readonly #beganAt: number;
   #cancelTimer: (() => void) | undefined;
   readonly #statements = new Map<string, { checked: UserSql; statement: UserStatement }>();
+  readonly #own: OwnObjects;
 
   constructor(private readonly held: HeldConnection, private readonly request: TransactionRequest) {
     this.expired = new Promise((_, reject) => this.#expire = reject);
     this.expired.catch(() => {});
+    this.#own = new OwnObjects(held.driver);
     this.#beganAt = held.clock.now();
     this.#cancelTimer = held.clock.setTimer(request.timeoutMs, () => this.#timeOut());
   }
@@ -129,13 +132,14 @@ export class HeldTransaction implements OpenTransaction {
     if (this.#state !== "open") throw new TypeError("Cannot use a transaction whose function has ended");
     const checked = this.#statements.get(sql)?.checked ?? checkUserSql(sql);
     checkParameters(sql, checked.parameters, params);
-    values.checkText(sql, "SQL");
     const bound = values.boundParameters(params);
     try {
-      const result = act(checked, this.#prepare(sql, checked), bound);
-      if (checked.changesSchema) this.#finalize();
+      if (!checked.changesSchema) return act(checked, this.#prepare(sql, checked), bound);
+      const result = this.#own.changingSchema(() => act(checked, this.#prepare(sql, checked), bound));
+      this.#finalize();
       return result;
     } catch (error) {
+      if (error instanceof OwnObjectError) throw this.#refusal(sql, error);
       throw this.#explain(sql, error);
     }
   }
@@ -144,9 +148,16 @@ export class HeldTransaction implements OpenTransaction {
     const prepared = this.#statements.get(sql);
     if (prepared !== undefined) return prepared.statement;
     if (this.#statements.size >= MAX_STATEMENTS) this.#finalize();
+    if (checked.changesRows || checked.changesSchema) this.#own.check(sql);
     const statement = this.held.driver.prepare(sql);
     this.#statements.set(sql, { checked, statement });
     return statement;
+  }
+
+  #refusal(sql: string, { message }: OwnObjectError): TypeError {
+    return new TypeError(
+      `Cannot run ${shown(sql)} in a transaction: ${message}, and what is Stepwell's own can only be read`,
+    );
   }
 
   /** What a statement has met, and whether the transaction has outlived it. */

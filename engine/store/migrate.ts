@@ -1,5 +1,5 @@
 import { StoreOpenError } from "../errors.ts";
-import { APPLICATION_ID, MIGRATIONS, OWN_NAMES, SCHEMA_VERSION } from "./schema.ts";
+import { APPLICATION_ID, MIGRATIONS, ownNames, SCHEMA_VERSION } from "./schema.ts";
 import type { SqliteDriver } from "./sqlite_driver.ts";
 
 /**
@@ -51,17 +51,17 @@ export function schemaVersion(driver: SqliteDriver, location: string): number {
   return version;
 }
 
-/** Refuses a file that has a table of its own under a name that the store needs. */
+/** Refuses a file that has something of its own under a name that the store needs. */
 function refuseClash(driver: SqliteDriver, location: string): void {
   const [clash] = driver.all(
-    `SELECT type, name FROM sqlite_master WHERE name IN (${OWN_NAMES.map(() => "?").join(", ")})`,
-    OWN_NAMES,
+    "SELECT type, name FROM sqlite_master WHERE lower(name) IN (SELECT value FROM json_each(?))",
+    [JSON.stringify(ownNames())],
   );
   // Another process may have made the store since the version was read.
   if (clash === undefined || pragma(driver, "user_version") !== 0) return;
   throw new StoreOpenError(
-    `Cannot open "${location}": wanted a file in which the names ${OWN_NAMES.join(", ")} are free, ` +
-      `found the ${clash.type} "${clash.name}"`,
+    `Cannot open "${location}": wanted a file in which the names that Stepwell gives to its tables are free, found the ` +
+      `${clash.type} "${clash.name}"`,
   );
 }
 

@@ -374,24 +374,24 @@ export const MIGRATIONS: readonly string[] = [
   `,
 ];
 
-/** What the store calls its own in a file that it may share with its user's tables. */
-export const OWN_NAMES: readonly string[] = [
-  "workflows",
-  "inputs",
-  "checkpoints",
-  "executors",
-  "messages",
-  "patches",
-  "published",
-  "emitted",
-  "queues",
-  "lines",
-  "placements",
-  "schedules",
-  "wal_growth",
-  "signals",
-  "steps",
-];
+/**
+ * The names of all that the store makes in a file that it may share with its user's tables: its tables, views, indexes and
+ * triggers, as the migrations leave them.
+ */
+export function ownNames(): readonly string[] {
+  if (names === undefined) {
+    const left = new Set<string>();
+    const statements = MIGRATIONS.join("\n").replaceAll(/--.*/g, "");
+    const changes = /\b(CREATE|DROP)\s+(?:UNIQUE\s+)?(?:TABLE|VIEW|INDEX|TRIGGER)\s+(\w+)/g;
+    for (const [, verb, name] of statements.matchAll(changes)) {
+      if (verb === "CREATE") left.add(name!);
+      else left.delete(name!);
+    }
+    names = [...left];
+  }
+  return names;
+}
+let names: readonly string[] | undefined;
 
 /** The version of the schema that this code reads and writes. */
 export const SCHEMA_VERSION = MIGRATIONS.length;

@@ -1,12 +1,11 @@
 /**
- * What may be run in a transaction: SQL of users, looked at before the database gets it. It is cut into tokens, not
- * parsed: the database itself says what is wrong with the rest.
+ * What may be run in a transaction: SQL of users, looked at before the database gets it. It is cut into tokens where SQLite
+ * cuts it, not parsed: the database itself says what is wrong with the rest, and what a statement writes to (own_objects.ts).
  *
  * @module
  */
 
 import { quote } from "../quote.ts";
-import { OWN_NAMES } from "./schema.ts";
 
 /** What is known of a statement. */
 export interface UserSql {
@@ -24,112 +23,98 @@ interface Token {
   readonly kind: "word" | "name" | "sign";
 }
 
-const READING = ["SELECT", "VALUES", "EXPLAIN"];
+const READING = ["SELECT", "VALUES"];
 const CHANGING_ROWS = ["INSERT", "REPLACE", "UPDATE", "DELETE"];
 const CHANGING_SCHEMA = ["CREATE", "ALTER", "DROP"];
 const ALLOWED = [...READING, "WITH", ...CHANGING_ROWS, ...CHANGING_SCHEMA];
-
-const OWN = new Set(OWN_NAMES.map((name) => name.toUpperCase()));
 
 /**
  * Looks at one statement.
  *
  * @throws {TypeError} if it is not exactly one, would end or nest the transaction or set up the connection, has parameters
- *   with names, or names one of the store's own tables as what it changes. What a trigger does with them is not found.
+ *   with names, or characters that SQLite reads as others
  */
 export function checkUserSql(sql: string): UserSql {
   if (typeof sql !== "string") throw new TypeError(`Cannot run a statement: wanted SQL, found ${typeof sql}`);
+  // SQLite ends a text at a NUL, and would run what is before it.
+  if (sql.includes("\0")) throw refusal(sql, "SQL without the character NUL, found one");
+  if (!sql.isWellFormed()) throw refusal(sql, "SQL of whole characters, found half of one");
   const { tokens, parameters } = tokenize(sql);
-  const verb = tokens[0]?.kind === "word" ? tokens[0].text : undefined;
+  const explains = isWord(tokens[0], "EXPLAIN");
+  const statement = explains ? tokens.slice(isWord(tokens[1], "QUERY") ? 3 : 1) : tokens;
+  const verb = statement[0]?.kind === "word" ? statement[0].text : undefined;
   if (verb === undefined || !ALLOWED.includes(verb)) {
-    throw new TypeError(
-      `Cannot run ${shown(sql)} in a transaction: wanted a statement that begins with one of ${
-        ALLOWED.join(", ")
-      }, found ${verb === undefined ? "none" : quote(verb)}`,
+    throw refusal(
+      sql,
+      `a statement that begins with one of EXPLAIN, ${ALLOWED.join(", ")}, found ${
+        verb === undefined ? "none" : quote(verb)
+      }`,
     );
   }
-  // The body of a trigger has several statements in one.
-  const isTrigger = verb === "CREATE" && tokens.slice(1, 4).some(({ text }) => text === "TRIGGER");
-  const end = tokens.findIndex(({ text, kind }) => kind === "sign" && text === ";");
-  if (!isTrigger && end !== -1 && tokens.slice(end).some(({ text }) => text !== ";")) {
-    throw new TypeError(`Cannot run ${shown(sql)} in a transaction: wanted one statement, found more`);
+  const end = endOf(statement);
+  if (statement.slice(end).some((token) => !isSign(token, ";"))) {
+    throw refusal(sql, "one statement, found more");
   }
-  if (!READING.includes(verb)) refuseOwnTables(sql, tokens);
   const changesRows = CHANGING_ROWS.includes(verb) ||
-    verb === "WITH" && tokens.some(({ text, kind }) => kind === "word" && CHANGING_ROWS.includes(text));
-  return { changesRows, changesSchema: CHANGING_SCHEMA.includes(verb), parameters };
+    verb === "WITH" && CHANGING_ROWS.some((each) => statement.some((token) => isWord(token, each)));
+  return {
+    changesRows: changesRows && !explains,
+    changesSchema: CHANGING_SCHEMA.includes(verb) && !explains,
+    parameters,
+  };
 }
 
-function refuseOwnTables(sql: string, tokens: readonly Token[]): void {
-  const own = tokens.findIndex((_, i) => isTargetBefore(tokens, i) && OWN.has(nameAt(tokens, i)));
-  if (own === -1) return;
-  throw new TypeError(
-    `Cannot run ${shown(sql)} in a transaction: "${
-      nameAt(tokens, own).toLowerCase()
-    }" is one of Stepwell's own, ` +
-      `and can only be read`,
+/** Where a statement ends: at its first semicolon, but for the statements in the body of a trigger, at the END after one. */
+function endOf(tokens: readonly Token[]): number {
+  const isTemporary = isWord(tokens[1], "TEMP") || isWord(tokens[1], "TEMPORARY");
+  const isTrigger = isWord(tokens[0], "CREATE") && isWord(tokens[isTemporary ? 2 : 1], "TRIGGER");
+  const end = tokens.findIndex((token, i) =>
+    isTrigger ? isWord(token, "END") && isSign(tokens[i - 1], ";") : isSign(token, ";")
   );
+  return end === -1 ? tokens.length : end + 1;
 }
 
-/** The name at a place, without that of the schema before it. */
-function nameAt(tokens: readonly Token[], i: number): string {
-  const { text } = (tokens[i + 1]?.text === "." ? tokens[i + 2] : tokens[i]) ?? tokens[i]!;
-  return text.toUpperCase();
+function isWord(token: Token | undefined, text: string): boolean {
+  return token?.kind === "word" && token.text === text;
 }
 
-/** Whether what stands before a place says that what stands there is changed. */
-function isTargetBefore(tokens: readonly Token[], i: number): boolean {
-  const word = (back: number) => tokens[i - back]?.kind === "word" ? tokens[i - back]!.text : "";
-  switch (word(1)) {
-    case "INTO":
-    case "UPDATE":
-    case "TABLE":
-    case "VIEW":
-    case "INDEX":
-    case "TRIGGER":
-    case "EXISTS": // DROP TABLE IF EXISTS
-      return true;
-    case "FROM":
-      return word(2) === "DELETE";
-    case "TO":
-      return word(2) === "RENAME";
-    case "ON": // CREATE INDEX … ON, CREATE TRIGGER … ON
-      return tokens[0]!.text === "CREATE" &&
-        !tokens.slice(0, 4).some(({ text }) => text === "TABLE" || text === "VIEW");
-    default:
-      return word(2) === "OR" && word(3) === "UPDATE";
-  }
+function isSign(token: Token | undefined, text: string): boolean {
+  return token?.kind === "sign" && token.text === text;
 }
 
+/**
+ * As SQLite's own: its white space is not that of JavaScript, and all beyond ASCII is a letter. What it does not know, such as
+ * a quote that is not closed, is a sign here.
+ */
 const TOKEN =
-  /\s+|--[^\n]*|\/\*[\s\S]*?(?:\*\/|$)|'(?:[^']|'')*'|"(?:[^"]|"")*"|`(?:[^`]|``)*`|\[[^\]]*\]|\?\d*|[:@$#][\w$]+|[A-Za-z_\u0080-\uffff][\w$\u0080-\uffff]*|\d[\w.]*|[\s\S]/g;
+  /[ \t\n\f\r\ufeff]+|--[^\n]*|\/\*(?:[\s\S]*?\*\/|[\s\S]+$)|'(?:[^']|'')*'|"(?:[^"]|"")*"|`(?:[^`]|``)*`|\[[^\]]*\]|\?\d*|[:@$#](?:[\w$\u0080-\uffff]|::)*|[A-Za-z_\u0080-\uffff][\w$\u0080-\uffff]*|\d[\w.]*|[\s\S]/g;
 
 function tokenize(sql: string): { tokens: Token[]; parameters: number } {
   const tokens: Token[] = [];
   let parameters = 0;
   for (const [text] of sql.matchAll(TOKEN)) {
-    if (/^(\s|--|\/\*)/.test(text)) continue;
+    if (/^([ \t\n\f\r\ufeff]|--|\/\*)/.test(text)) continue;
     if (text[0] === "?") {
       parameters = text === "?" ? parameters + 1 : Math.max(parameters, Number(text.slice(1)));
     }
-    if (/^[:@$#][\w$]/.test(text)) {
-      throw new TypeError(
-        `Cannot run ${shown(sql)} in a transaction: wanted parameters that are given as "?", found ${
-          quote(text)
-        }`,
-      );
-    }
-    if (/^['"`[]./.test(text)) tokens.push({ text: text.slice(1, -1), kind: "name" });
+    if (/^[:@$#]/.test(text)) throw refusal(sql, `parameters that are given as "?", found ${quote(text)}`);
+    if (/^['"`[]./s.test(text)) tokens.push({ text: text.slice(1, -1), kind: "name" });
     else if (/^[A-Za-z_\u0080-\uffff]/.test(text)) tokens.push({ text: text.toUpperCase(), kind: "word" });
     else tokens.push({ text, kind: "sign" });
   }
   return { tokens, parameters };
 }
 
+/** The error of a statement that is none for a transaction. @param wanted what it must be, and what it is */
+function refusal(sql: string, wanted: string): TypeError {
+  return new TypeError(`Cannot run ${shown(sql)} in a transaction: wanted ${wanted}`);
+}
+
 /** The longest excerpt of a statement in a message. */
 const SHOWN_LENGTH = 100;
 
-function shown(sql: string): string {
+/** A statement as messages quote it. */
+export function shown(sql: string): string {
   return JSON.stringify(sql.length <= SHOWN_LENGTH ? sql : `${sql.slice(0, SHOWN_LENGTH)}…`);
 }
 

@@ -1,3 +1,4 @@
+import { DatabaseSync } from "node:sqlite";
 import { StatementError, StoreBusyError, StoreError, TransactionTimeoutError } from "@stepwell/stepwell";
 import {
   assert,
@@ -13,6 +14,9 @@ import type {
   Statement,
   TransactionRequest,
 } from "../../engine/store/database.ts";
+import { openBuiltin } from "../../engine/store/builtin_driver.ts";
+import { migrate } from "../../engine/store/migrate.ts";
+import { ownNames } from "../../engine/store/schema.ts";
 import { checkUserSql } from "../../engine/store/user_sql.ts";
 import { eventually } from "../eventually.ts";
 import { ManualClock } from "../manual_clock.ts";
@@ -447,43 +451,233 @@ testEachDriver("a transaction refuses statements that are none of its business",
   assertEquals(await values(database), ["a"]);
 });
 
-Deno.test("checkUserSql() refuses to change the store's own tables, however they are written", () => {
-  const refused = [
-    "INSERT INTO workflows VALUES (1)",
-    "insert or replace into Checkpoints values (1)",
-    'REPLACE INTO "messages" VALUES (1)',
-    "INSERT INTO main.[inputs] VALUES (1)",
-    "INSERT INTO 'executors' VALUES (1)",
-    "UPDATE `workflows` SET status = 'completed'",
-    "UPDATE OR IGNORE workflows SET run = 1",
-    "/* */ DELETE /* */ FROM /* */ workflows",
-    "WITH a AS (SELECT 1) DELETE FROM checkpoints",
-    "DROP TABLE IF EXISTS workflows",
-    "DROP VIEW steps",
-    "DROP INDEX messages_kept; DROP TABLE messages",
-    "ALTER TABLE workflows ADD COLUMN x",
-    "ALTER TABLE temp.mine RENAME TO workflows",
-    "CREATE TEMP TABLE workflows (x)",
-    "CREATE TABLE IF NOT EXISTS wal_growth (x)",
-    "CREATE TEMP VIEW signals AS SELECT 1",
-    "CREATE INDEX i ON workflows (name)",
-    "CREATE TRIGGER x AFTER INSERT ON checkpoints BEGIN SELECT 1; END",
-    "CREATE TRIGGER x AFTER INSERT ON mine BEGIN INSERT INTO mine VALUES (1); DELETE FROM workflows; END",
-  ];
-  for (const sql of refused) assertThrows(() => checkUserSql(sql), TypeError, "in a transaction", sql);
+testEachDriver(
+  "a transaction refuses to change what is the store's own, however that is written, and goes on",
+  async ({ open, connect, file }) => {
+    const database = await open();
+    const other = connect();
+    const schema = () => other.all("SELECT * FROM sqlite_schema ORDER BY name", []);
+    const rows = () => other.all("SELECT * FROM workflows", []);
+    other.exec(
+      `INSERT INTO workflows (workflow_id, name, status, created_at, updated_at) VALUES ('w', 'w', 'failed', 0, 0);
+       CREATE TABLE mine (workflow_id TEXT PRIMARY KEY, n INTEGER);
+       CREATE VIEW mine_and_more AS SELECT * FROM mine;
+       CREATE TABLE fired (x);
+       -- Made by somebody else: whoever fires it in a transaction is refused.
+       CREATE TRIGGER harmful AFTER INSERT ON fired BEGIN DELETE FROM workflows; END;`,
+    );
+    const [before, rowsBefore] = [schema(), rows()];
+    const writes = [
+      "INSERT INTO workflows (workflow_id) VALUES ('x')",
+      "insert or replace into Checkpoints (workflow) values (1)",
+      'REPLACE INTO "messages" (workflow_id) VALUES (1)',
+      "INSERT INTO main.[inputs] (workflow) VALUES (1)",
+      "INSERT INTO main . 'executors' DEFAULT VALUES",
+      "INSERT INTO /* mine */ main -- mine\n.`workflows` SELECT * FROM workflows",
+      "UPDATE `workflows` SET status = 'completed'",
+      "UPDATE OR IGNORE workflows SET run = 1",
+      "UPDATE workflows INDEXED BY workflows_due SET run = 1 WHERE status = 'waiting' AND due_at IS NOT NULL",
+      "UPDATE workflows AS mine SET run = 1 FROM mine AS workflows WHERE workflows.n = mine.run",
+      "/* */ DELETE /* */ FROM /* */ workflows",
+      "DELETE FROM workflows",
+      "DELETE FROM WORKFLOWS WHERE workflow = 1 RETURNING *",
+      "WITH a AS (SELECT 1) DELETE FROM checkpoints",
+      'WITH "DELETE" AS (SELECT 1) UPDATE main."workflows" SET run = 1',
+      "INSERT INTO workflows (workflow_id, name, status, created_at, updated_at) VALUES ('w', '', '', 0, 0) " +
+      "ON CONFLICT (workflow_id) DO UPDATE SET status = 'completed'",
+      "INSERT INTO fired VALUES (1)",
+    ];
+    const changes = [
+      "DROP TABLE IF EXISTS workflows",
+      "DROP TABLE main.'workflows'",
+      "DROP VIEW steps",
+      "DROP INDEX workflows_due",
+      'DROP INDEX IF EXISTS main."workflows_in_line"',
+      "DROP TRIGGER place_left",
+      "DROP TRIGGER IF EXISTS [line_joined]",
+      "ALTER TABLE workflows ADD COLUMN x",
+      "ALTER TABLE workflows RENAME TO mine_now",
+      "ALTER TABLE workflows RENAME COLUMN name TO title",
+      "ALTER TABLE workflows DROP COLUMN debounce_key",
+      "CREATE TEMP TABLE workflows (x)",
+      "CREATE TEMPORARY VIEW signals AS SELECT 1",
+      "CREATE TEMP TABLE Workflows_Due AS SELECT 1",
+      "CREATE INDEX i ON workflows (name)",
+      'CREATE UNIQUE INDEX "ON" ON workflows (name)',
+      "CREATE TRIGGER x AFTER INSERT ON checkpoints BEGIN SELECT 1; END",
+      "CREATE TRIGGER \"TABLE\" AFTER INSERT ON workflows BEGIN SELECT RAISE(ABORT, 'no'); END",
+      "CREATE TRIGGER [VIEW] BEFORE UPDATE OF status ON [workflows] BEGIN SELECT RAISE(IGNORE); END",
+      "CREATE TRIGGER `INDEX` INSTEAD OF INSERT ON steps BEGIN SELECT 1; END",
+      "CREATE TEMP TRIGGER x AFTER INSERT ON workflows BEGIN SELECT 1; END",
+      "CREATE TEMP TRIGGER x AFTER INSERT ON main.workflows BEGIN SELECT 1; END",
+      "CREATE TRIGGER x AFTER INSERT ON mine BEGIN INSERT INTO mine VALUES (1, 2); DELETE FROM workflows; END",
+      "CREATE TRIGGER x BEFORE UPDATE OF n ON mine WHEN NEW.n > 1 BEGIN UPDATE workflows SET run = 1; END;",
+      "CREATE TRIGGER x INSTEAD OF DELETE ON mine_and_more BEGIN DELETE FROM messages; END",
+      "CREATE TEMP TRIGGER x AFTER DELETE ON mine BEGIN DELETE FROM workflows; END",
+      "CREATE TABLE t (name TEXT REFERENCES workflows (name))",
+      'CREATE TABLE t (w TEXT, FOREIGN KEY (w) REFERENCES "Workflows" (workflow_id) ON DELETE CASCADE)',
+      "ALTER TABLE mine ADD COLUMN w INTEGER REFERENCES workflows",
+    ];
+    const transaction = await begin(database);
+    for (const sql of [...writes, ...changes]) {
+      const error = await assertRejects(() => transaction.all(sql, []), Error, undefined, sql);
+      assert(error instanceof TypeError || error instanceof StatementError, sql);
+      if (error instanceof TypeError) {
+        assertStringIncludes(error.message, "Stepwell's own can only be read", sql);
+      }
+    }
+    for (const sql of ["DROP TABLE workflows", "DELETE FROM workflows"]) {
+      await assertRejects(() => transaction.run(sql, []), TypeError, "in a transaction: it would ");
+    }
+    await transaction.run("INSERT INTO mine VALUES ('a', 1)", []);
+    assertEquals(commit(transaction), "committed");
+    assertEquals([schema(), rows()], [before, rowsBefore]);
+    assertEquals(other.all("SELECT * FROM mine", []), [{ workflow_id: "a", n: 1 }]);
+    await database.close();
+    const again = await open({ location: file });
+    await again.write([{ sql: "UPDATE workflows SET status = 'completed'", params: [] }]);
+  },
+);
 
-  const allowed = [
-    "SELECT * FROM workflows WHERE status = 'waiting'",
-    "INSERT INTO mine SELECT workflow_id FROM workflows",
-    "UPDATE mine SET n = (SELECT count(*) FROM steps) FROM workflows WHERE workflows.workflow = mine.w",
-    "INSERT INTO mine VALUES ('INTO workflows') ON CONFLICT DO UPDATE SET steps = 1",
-    "INSERT INTO mine SELECT 1 FROM a JOIN workflows ON workflows.workflow = a.w",
-    "WITH steps AS (SELECT 1) SELECT * FROM steps",
-    "CREATE TABLE mine (workflows TEXT, steps INTEGER)",
-    "CREATE TRIGGER x AFTER INSERT ON mine BEGIN INSERT INTO log VALUES (1); END;",
-    "DELETE FROM workflows_of_mine",
+testEachDriver(
+  "a transaction may read what is the store's own, and do as it likes with the rest",
+  async ({ open }) => {
+    const database = await open();
+    const allowed = [
+      "SELECT * FROM workflows WHERE status = 'waiting'",
+      "VALUES (1), (2)",
+      "EXPLAIN QUERY PLAN DELETE FROM workflows",
+      "CREATE TABLE mine (workflows TEXT, steps INTEGER, twice INTEGER AS (steps * 2) STORED, signals AS (steps))",
+      "CREATE TABLE log (x)",
+      "INSERT INTO mine (workflows) SELECT workflow_id FROM workflows",
+      "CREATE UNIQUE INDEX mine_once ON mine (workflows)",
+      "INSERT INTO mine VALUES ('INTO workflows', 1) ON CONFLICT (workflows) DO UPDATE SET steps = 1 RETURNING *",
+      "UPDATE mine SET steps = (SELECT count(*) FROM steps) FROM workflows WHERE workflows.workflow_id = mine.workflows",
+      "INSERT INTO mine (workflows) SELECT m.workflows || 'x' FROM mine m JOIN workflows ON workflows.name = m.workflows",
+      "WITH steps AS (SELECT 1) SELECT * FROM steps",
+      "CREATE TABLE copied AS SELECT * FROM workflows",
+      "CREATE TABLE workflows_of_mine (w TEXT PRIMARY KEY, m TEXT REFERENCES mine (workflows)) WITHOUT ROWID",
+      "DELETE FROM workflows_of_mine",
+      "CREATE VIEW open AS SELECT * FROM workflows WHERE status <> 'completed'",
+      "CREATE TRIGGER x AFTER INSERT ON mine BEGIN INSERT INTO log SELECT CASE WHEN 1 THEN 2 END; SELECT 1; END;",
+      'CREATE TABLE "TRIGGER" ("end" INTEGER)',
+      "CREATE TEMP TABLE other (x)",
+      "CREATE TEMP TRIGGER y AFTER INSERT ON other BEGIN INSERT INTO log SELECT count(*) FROM workflows; END",
+      "INSERT INTO other VALUES (1)",
+      "INSERT INTO mine (workflows) VALUES ('again')",
+      "ALTER TABLE mine RENAME TO theirs",
+      "ALTER TABLE theirs DROP COLUMN signals",
+      "DROP TRIGGER x",
+      "DROP INDEX mine_once",
+      "DROP VIEW open",
+    ];
+    const transaction = await begin(database);
+    for (const sql of allowed) await transaction.all(sql, []);
+    assertEquals(await transaction.all("SELECT * FROM log", []), [{ x: 0 }, { x: 2 }]);
+    assertEquals(commit(transaction), "committed");
+  },
+);
+
+testEachDriver(
+  "what a transaction may write is looked at anew where the schema has changed or a change was undone",
+  async ({ open, connect }) => {
+    const database = await withTable(await open());
+    const other = connect();
+    const write = async () => {
+      const transaction = await begin(database);
+      try {
+        await transaction.run("INSERT INTO t VALUES ('a')", []);
+      } finally {
+        transaction.rollback();
+      }
+    };
+    await write();
+    other.exec("CREATE TRIGGER harmful AFTER INSERT ON t BEGIN DELETE FROM messages; END");
+    await assertRejects(write, TypeError, 'it would write to "messages"');
+    other.exec("DROP TRIGGER harmful");
+    await write();
+    // The version of a schema that was undone is given again, to another one.
+    const undone = await begin(database);
+    await undone.run("CREATE TABLE u (x)", []);
+    await undone.run("INSERT INTO t VALUES ('b')", []);
+    undone.rollback();
+    other.exec("CREATE TRIGGER harmful AFTER INSERT ON t BEGIN DELETE FROM messages; END");
+    await assertRejects(write, TypeError, 'it would write to "messages"');
+  },
+);
+
+Deno.test("ownNames() are the names of all that the schema has", () => {
+  const driver = openBuiltin(":memory:");
+  migrate(driver, ":memory:");
+  const found = driver.all("SELECT name FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%'", []);
+  driver.close();
+  assertEquals(ownNames().toSorted(), found.map(({ name }) => name).toSorted());
+});
+
+Deno.test("checkUserSql() takes one statement, which ends where SQLite says", () => {
+  const db = new DatabaseSync(":memory:");
+  db.exec("CREATE TABLE t (x); CREATE TABLE log (x)");
+  const trigger =
+    'CREATE TRIGGER x AFTER INSERT ON t BEGIN SELECT CASE 1 WHEN 1 THEN 2 END; SELECT "end" FROM t; END';
+  const one = [
+    'SELECT \';\', ";", [;], `;` FROM (SELECT 1 AS ";") -- ; SELECT 1',
+    "SELECT 1 /* ; */ ;;;",
+    "\ufeffSELECT 1;",
+    "SELECT x'3b' ; -- 2",
+    "SELECT 'it''s;' ; /* 2",
+    trigger,
+    `${trigger};`,
+    `${trigger} ; ; -- done`,
+    'CREATE TEMP TRIGGER "TRIGGER" AFTER INSERT ON t BEGIN SELECT 1; END',
+    'CREATE TABLE "TRIGGER" ("BEGIN", "END")',
+    "EXPLAIN QUERY PLAN SELECT 1",
   ];
-  for (const sql of allowed) checkUserSql(sql);
+  const more = [
+    "SELECT 1; SELECT 2",
+    "SELECT 1;/**/DELETE FROM t",
+    "SELECT ';' ; SELECT 2",
+    "SELECT 1;\ufeffSELECT 2",
+    `${trigger}; DELETE FROM t`,
+    `${trigger}; SELECT 1; END`,
+    'CREATE TABLE "TRIGGER" (x); DELETE FROM t',
+    "CREATE TABLE TEMP (x); CREATE TRIGGER y AFTER INSERT ON t BEGIN SELECT 1; END",
+  ];
+  const rest = (sql: string) =>
+    sql.replace(/^\ufeff/, "").slice(db.prepare(sql).sourceSQL.replace(/^\ufeff/, "").length);
+  const isEmpty = (sql: string) => /^[\s;]*$/.test(sql.replaceAll(/\/\*[\s\S]*?\*\/|\/\*[\s\S]*$|--.*/g, ""));
+  for (const sql of one) {
+    checkUserSql(sql);
+    assert(isEmpty(rest(sql)), sql);
+  }
+  for (const sql of more) {
+    assertThrows(() => checkUserSql(sql), TypeError, "wanted one statement, found more", sql);
+    assert(!isEmpty(rest(sql)), sql);
+  }
+  db.close();
+});
+
+Deno.test("checkUserSql() refuses what SQLite would read as something else", () => {
+  const refused: [string, string][] = [
+    ["DELETE FROM t\0 WHERE x = 1", "wanted SQL without the character NUL"],
+    ["SELECT '\0'", "wanted SQL without the character NUL"],
+    ["SELECT '\ud83d'", "wanted SQL of whole characters"],
+    ["SELECT :übung", 'wanted parameters that are given as "?", found ":übung"'],
+    ["SELECT :a", 'found ":a"'],
+    ["SELECT @ä, $b", 'found "@ä"'],
+    ["SELECT $::a", 'found "$::a"'],
+    ["SELECT #1", 'found "#1"'],
+    ["EXPLAIN PRAGMA foreign_keys = 0", 'found "PRAGMA"'],
+    ["EXPLAIN QUERY PLAN VACUUM", 'found "VACUUM"'],
+    ["EXPLAIN COMMIT", 'found "COMMIT"'],
+    ["EXPLAIN ATTACH 'x' AS y", 'found "ATTACH"'],
+    ["REINDEX workflows", 'found "REINDEX"'],
+    ["\u00a0DELETE FROM t", "found"],
+  ];
+  for (const [sql, message] of refused) {
+    const error = assertThrows(() => checkUserSql(sql), TypeError, message, sql);
+    assertStringIncludes(error.message, "in a transaction");
+  }
+  checkUserSql("SELECT ':a', \"@b\", [$c], `#d` /* :e */ -- $f");
 });
 
 testEachDriver(
