@@ -16,6 +16,9 @@ const MAX_TRIES = 100;
  * is dropped by the operating system together with the process, however that ends. A process that is only paused
  * keeps its lock.
  *
+ * Only such a file is opened, and none through a link: SQLite would take what else is there for a database, set that up as
+ * one of ours and lock it.
+ *
  * The lock is always taken through the SQLite that is built in. Two copies of SQLite in one process must not
  * share a file: on POSIX systems the one that closes it would drop the other's locks.
  */
@@ -29,7 +32,7 @@ export class ProcessLocks {
     for (let tries = 1;; tries++) {
       const lock = this.#take(executor);
       // Whoever sweeps up may have found the file before it was locked, and removed it.
-      if (lock !== undefined && exists(this.#file(executor))) {
+      if (lock !== undefined && isLockFile(this.#file(executor))) {
         this.#held.set(executor, lock);
         return;
       }
@@ -41,12 +44,12 @@ export class ProcessLocks {
   }
 
   /**
-   * Whether the executor's process lives: `"unknown"` where its lock's file is missing, as in a copied database, or
-   * cannot be tried.
+   * Whether the executor's process lives: `"unknown"` where its lock's file is missing, as in a copied database, is something
+   * else, or cannot be tried.
    */
   probe(executor: number): Liveness {
     const file = this.#file(executor);
-    if (!exists(file)) return "unknown";
+    if (!isLockFile(file)) return "unknown";
     let lock: SqliteDriver | undefined;
     try {
       lock = this.open(file);
@@ -72,15 +75,18 @@ export class ProcessLocks {
     return executors;
   }
 
-  /** Removes the file of this process, or of one that is gone: under its lock, so that nobody else comes by it. */
+  /**
+   * Removes the file of this process, or of one that is gone: under its lock, so that nobody else comes by it. What else has
+   * such a name is left alone.
+   */
   clear(executor: number): void {
     const file = this.#file(executor);
-    const lock = this.#held.get(executor) ?? (exists(file) ? this.#take(executor) : undefined);
+    const lock = this.#held.get(executor) ?? (isLockFile(file) ? this.#take(executor) : undefined);
     if (lock === undefined) return;
     this.#held.delete(executor);
     try {
       if (Deno.build.os === "windows") lock.close();
-      for (const path of [file, `${file}-journal`]) remove(path);
+      for (const path of [file, `${file}-journal`]) if (isLockFile(path)) remove(path);
     } finally {
       if (Deno.build.os !== "windows") lock.close();
     }
@@ -94,7 +100,14 @@ export class ProcessLocks {
 
   /** Takes an executor's lock. @returns undefined if somebody else has it just now */
   #take(executor: number): SqliteDriver | undefined {
-    const lock = this.open(this.#file(executor));
+    const file = this.#file(executor);
+    make(file);
+    if (!isLockFile(file)) {
+      // It may have been removed just now; then it is tried again.
+      if (isMissing(file)) return undefined;
+      throw new StoreError(`Cannot lock "${file}": wanted an empty file, found something else in its place`);
+    }
+    const lock = this.open(file);
     try {
       lock.exec("PRAGMA busy_timeout = 0");
       // Nothing is ever written, so no journal is wanted beside the file either.
@@ -121,11 +134,31 @@ function remove(path: string): void {
   }
 }
 
-function exists(file: string): boolean {
+/** Makes a file, unless something is there: a link is not followed. */
+function make(file: string): void {
   try {
-    return Deno.statSync(file).isFile;
+    Deno.openSync(file, { write: true, createNew: true }).close();
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
+    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+  }
+}
+
+/** Whether what is there can be a lock's file: a file itself, with nothing in it. */
+function isLockFile(path: string): boolean {
+  const found = look(path);
+  return found !== undefined && found.isFile && found.size === 0;
+}
+
+function isMissing(path: string): boolean {
+  return look(path) === undefined;
+}
+
+/** What is at a path, a link itself; undefined if nothing is. */
+function look(path: string): Deno.FileInfo | undefined {
+  try {
+    return Deno.lstatSync(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
     throw error;
   }
 }

@@ -1,8 +1,10 @@
-import { assertEquals } from "@std/assert";
+import { StoreError } from "@stepwell/stepwell";
+import { assertEquals, assertThrows } from "@std/assert";
 import { openBuiltin } from "../../engine/store/builtin_driver.ts";
 import { ProcessLocks } from "../../engine/store/process_lock.ts";
 import { startChild } from "../child_process.ts";
 import { eventually } from "../eventually.ts";
+import { execute } from "../raw_sqlite.ts";
 import { type TemporaryFolder, temporaryFolder } from "../temporary_folder.ts";
 import { testEachDriver } from "./each_driver.ts";
 
@@ -76,4 +78,34 @@ Deno.test("a lock tells a process that is paused from one that is gone", async (
   await eventually(() => locks.probe(17) === "gone");
   locks.clear(17);
   assertEquals(lockFiles(folder), []);
+});
+
+Deno.test("what is no lock's file is neither locked nor changed nor removed, nor is what a link leads to", async () => {
+  await using folder = temporaryFolder();
+  const victim = folder.file("victim.db");
+  execute(victim, "PRAGMA journal_mode = WAL; CREATE TABLE t (x); INSERT INTO t VALUES (1)");
+  const before = await Deno.readFile(victim);
+  const path = folder.file("a.db");
+  const lockFile = (executor: number) => `${path}-executor-${executor.toString(16).padStart(12, "0")}`;
+  await Deno.symlink(victim, lockFile(1));
+  await Deno.symlink(folder.file("not_there.db"), lockFile(2));
+  await Deno.link(victim, lockFile(3));
+  await Deno.writeTextFile(lockFile(4), "a letter");
+  await Deno.mkdir(lockFile(5));
+  const names = folder.names.toSorted();
+
+  const locks = new ProcessLocks(path, openBuiltin);
+  for (const executor of [1, 2, 3, 4, 5]) {
+    assertThrows(() => locks.hold(executor), StoreError, "wanted an empty file, found something else");
+    assertEquals(locks.probe(executor), "unknown");
+    locks.clear(executor);
+  }
+  locks.hold(6);
+  await Deno.remove(lockFile(6));
+  await Deno.symlink(victim, lockFile(6));
+  locks.clear(6);
+  await Deno.remove(lockFile(6));
+  assertEquals(folder.names.toSorted(), names);
+  assertEquals(await Deno.readTextFile(lockFile(4)), "a letter");
+  assertEquals(await Deno.readFile(victim), before);
 });
