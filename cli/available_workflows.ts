@@ -1,7 +1,7 @@
 import type { Workflow } from "../mod.ts";
 import { builtinWorkflows } from "./builtin_workflows.ts";
 import { didYouMean } from "./nearest.ts";
-import { printableLine } from "./printable.ts";
+import { printableCell } from "./printable.ts";
 import { UsageError } from "./usage_error.ts";
 import { loadWorkflows } from "./workflow_modules.ts";
 
@@ -21,9 +21,9 @@ export function selectWorkflow(workflows: readonly Workflow[], name: string): Wo
   const [found] = workflows.filter((workflow) => workflow.name === name).sort(byVersion);
   if (found !== undefined) return found;
   const names = Array.from(new Set(workflows.map((workflow) => workflow.name)));
-  const known = names.map((each) => `"${printableLine(each)}"`).join(", ");
+  const known = names.map((each) => `"${printableCell(each)}"`).join(", ");
   throw new UsageError(
-    `There is no workflow "${printableLine(name)}"${didYouMean(name, names)}; there is ${known}, ` +
+    `There is no workflow "${printableCell(name)}"${didYouMean(name, names)}; there is ${known}, ` +
       `and --module FILE adds those of a module`,
   );
 }

@@ -1,14 +1,15 @@
 import { checkReplay, type ReplayCheck, type ReplayVerdict } from "../mod.ts";
 import { availableWorkflows } from "./available_workflows.ts";
-import { requireDatabase } from "./database.ts";
+import { checkDatabase, isFile } from "./database.ts";
 import { describeErrorInFull } from "./describe_error.ts";
 import { locationOf, sqliteOf } from "./execution_flags.ts";
 import { ExitStatus } from "./exit_status.ts";
 import type { Invocation } from "./invocation.ts";
 import { stdout } from "./output.ts";
 import { type Palette, palette } from "./paint.ts";
-import { toJson } from "./plain_json.ts";
-import { printableLine } from "./printable.ts";
+import { Budgeted, toJson } from "./plain_json.ts";
+import { printableCell } from "./printable.ts";
+import { UsageError } from "./usage_error.ts";
 
 /** How many workflows that do not replay are in the report of `--json`. */
 const MAX_REPORTED = 10_000;
@@ -16,7 +17,10 @@ const MAX_REPORTED = 10_000;
 /** `check`: which workflows that have not ended the code of these modules could not go on with; status 1 if any. */
 export async function check({ flags }: Invocation): Promise<ExitStatus> {
   const location = locationOf(flags);
-  await requireDatabase(location);
+  if (!isFile(location)) {
+    throw new UsageError(`check wants a database file, found "${printableCell(location)}"`);
+  }
+  await checkDatabase(location, { isThere: true });
   const workflows = await availableWorkflows(location, flags.get("module") ?? []);
   const counts: Record<ReplayVerdict, number> = {
     replays: 0,
@@ -50,9 +54,9 @@ function report({ id, workflow, version, status, verdict, replayed, error }: Rep
     status,
     verdict,
     replayed,
-    error: error ?? null,
-    stored: stored ?? null,
-    asked: asked ?? null,
+    error: new Budgeted(error ?? null),
+    stored: new Budgeted(stored ?? null),
+    asked: new Budgeted(asked ?? null),
   };
 }
 
@@ -69,7 +73,7 @@ function describe(
   colours: Palette,
 ): string {
   const what = version === undefined ? workflow : `${workflow}, version ${version}`;
-  const head = `${colours.strong(printableLine(id))} (${printableLine(what)}; ${status}) ${
+  const head = `${colours.strong(printableCell(id))} (${printableCell(what)}; ${printableCell(status)}) ${
     colours.bad(MEANING[verdict])
   }`;
   const reason = error === undefined

@@ -1,5 +1,5 @@
 import { DEFAULT_DATABASE } from "./database.ts";
-import { printableLine } from "./printable.ts";
+import { printableLine, shortened } from "./printable.ts";
 
 /** The flags that a command needs again to find the same workflow. */
 export interface Whereabouts {
@@ -22,8 +22,11 @@ export function commandLine(command: string, id: string, { location, modules }: 
   return words.join(" ");
 }
 
+/** Longer than any path. */
+const MAX_WORD_LENGTH = 5_000;
+
 /** As a POSIX shell takes it for one word. */
 function quoted(word: string): string {
-  const safe = printableLine(word);
+  const safe = printableLine(shortened(word, MAX_WORD_LENGTH));
   return /^[\w@%+=:,./-]+$/.test(safe) ? safe : `'${safe.replaceAll("'", `'\\''`)}'`;
 }

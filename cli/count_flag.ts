@@ -1,4 +1,4 @@
-import { printableLine } from "./printable.ts";
+import { printableCell } from "./printable.ts";
 import { UsageError } from "./usage_error.ts";
 
 /**
@@ -10,5 +10,5 @@ import { UsageError } from "./usage_error.ts";
 export function parseCount(flag: string, text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
   if (/^[1-9]\d{0,3}$/.test(text)) return Number(text);
-  throw new UsageError(`--${flag} wants a number from 1 to 9999, found "${printableLine(text)}"`);
+  throw new UsageError(`--${flag} wants a number from 1 to 9999, found "${printableCell(text)}"`);
 }

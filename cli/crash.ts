@@ -1,5 +1,6 @@
 import type { EngineEvent } from "../mod.ts";
 import type { CrashPoint } from "./crash_point.ts";
+import { printableCell } from "./printable.ts";
 import { prepareSelfKill } from "./self_kill.ts";
 
 /** Watches an engine's events and kills this process when a crash point is reached: at that very instant. */
@@ -33,7 +34,7 @@ export class Crash {
     const reason = this.#replayed
       ? `step "${stepKey}" was replayed`
       : `step "${stepKey}" did not get there (${MEANING[moment]})`;
-    return `Crash point "${text}" was never reached: ${reason}`;
+    return printableCell(`Crash point "${text}" was never reached: ${reason}`);
   }
 }
 

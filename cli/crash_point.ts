@@ -1,5 +1,5 @@
 import { didYouMean } from "./nearest.ts";
-import { printableLine } from "./printable.ts";
+import { printableCell } from "./printable.ts";
 import { UsageError } from "./usage_error.ts";
 
 /**
@@ -28,16 +28,16 @@ export interface CrashPoint {
 export function parseCrashPoint(text: string): CrashPoint {
   const match = /^(.+):([^:#]*)(?:#(.*))?$/s.exec(text);
   if (match === null) {
-    throw new UsageError(`--crash wants STEP:WHEN, such as "pay:after", found "${printableLine(text)}"`);
+    throw new UsageError(`--crash wants STEP:WHEN, such as "pay:after", found "${printableCell(text)}"`);
   }
   const [, stepId, when = "", nth = "1"] = match;
   const moment = MOMENTS.find((each) => each === when);
   if (moment === undefined) {
     const hint = didYouMean(when, MOMENTS);
-    throw new UsageError(`--crash wants before, during or after, found "${printableLine(when)}"${hint}`);
+    throw new UsageError(`--crash wants before, during or after, found "${printableCell(when)}"${hint}`);
   }
   if (!/^[1-9]\d{0,8}$/.test(nth)) {
-    throw new UsageError(`--crash wants a number from 1 up after "#", found "${printableLine(nth)}"`);
+    throw new UsageError(`--crash wants a number from 1 up after "#", found "${printableCell(nth)}"`);
   }
   return { stepKey: `${stepId}#${nth.padStart(6, "0")}`, moment, text };
 }

@@ -1,28 +1,59 @@
-import { printableLine } from "./printable.ts";
+import { describeError } from "./describe_error.ts";
+import { printableCell } from "./printable.ts";
 import { UsageError } from "./usage_error.ts";
 
 /** The database where `--db` is not given: in the current folder. */
 export const DEFAULT_DATABASE = "stepwell.db";
 
 /**
- * Makes sure that a database is there, for commands that would otherwise make an empty one and find nothing in it.
+ * Makes sure that a database can be what a command line says it is: a file, or none yet where one can be made. What else
+ * has a name, such as a pipe, would be waited for without an end.
  *
  * @param location what `--db` says
- * @throws {UsageError} if there is no such file
+ * @param options.isThere whether there has to be one: for commands that would otherwise make an empty one and find nothing in it
+ * @throws {UsageError} if it is something else
  */
-export async function requireDatabase(location: string): Promise<void> {
-  if (!isFile(location)) return;
+export async function checkDatabase(location: string, { isThere }: { isThere: boolean }): Promise<void> {
+  if (location === ":memory:") return;
+  const [scheme] = /^[A-Za-z][A-Za-z0-9+.-]+:/.exec(location) ?? [];
+  // There may be a password in the rest.
+  if (scheme !== undefined) {
+    throw new UsageError(`--db wants the path of a file, found an address, "${scheme}…"`);
+  }
+  const found = await look(location);
+  if (found === undefined && isThere) {
+    throw new UsageError(`There is no database "${printableCell(location)}"; --db FILE names another`);
+  }
+  if (found !== undefined && !found.isFile) {
+    throw new UsageError(
+      `--db wants a file, found "${printableCell(location)}", which is ${
+        found.isDirectory ? "a folder" : "none"
+      }`,
+    );
+  }
+  if (found !== undefined) return;
+  const [folder = ""] = /^.*[/\\]/.exec(location) ?? [];
+  if (folder === "" || (await look(folder))?.isDirectory) return;
+  throw new UsageError(
+    `--db wants a file in a folder that is there, found "${printableCell(location)}"`,
+  );
+}
+
+/** What has a name; undefined if nothing has. */
+async function look(path: string): Promise<Deno.FileInfo | undefined> {
   try {
-    await Deno.stat(location);
+    return await Deno.stat(path);
   } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-    throw new UsageError(`There is no database "${printableLine(location)}"; --db FILE names another`, {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    if (error instanceof Deno.errors.PermissionDenied || error instanceof Deno.errors.NotCapable) throw error;
+    // A name that is too long, or that goes on behind a file.
+    throw new UsageError(`--db wants a file, found "${printableCell(path)}": ${describeError(error)}`, {
       cause: error,
     });
   }
 }
 
-/** Whether a location is a file: neither in memory nor the address of a server. */
+/** Whether a location is a file: not in memory. */
 export function isFile(location: string): boolean {
-  return location !== ":memory:" && !/^[a-z]+:\/\//.test(location);
+  return location !== ":memory:";
 }

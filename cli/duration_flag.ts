@@ -1,4 +1,4 @@
-import { printableLine } from "./printable.ts";
+import { printableCell } from "./printable.ts";
 import { UsageError } from "./usage_error.ts";
 
 /**
@@ -10,6 +10,6 @@ export function parseDuration(flag: string, text: string): string | number {
   if (/^\d{1,12}(\.\d+)?(ms|s|m|h|d)$/.test(text)) return text;
   if (/^\d{1,12}$/.test(text)) return Number(text);
   throw new UsageError(
-    `--${flag} wants a duration, such as "250ms", "10s" or "5m", found "${printableLine(text)}"`,
+    `--${flag} wants a duration, such as "250ms", "10s" or "5m", found "${printableCell(text)}"`,
   );
 }

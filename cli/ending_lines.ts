@@ -4,8 +4,8 @@ import { describeErrorInFull } from "./describe_error.ts";
 import type { Ending } from "./ending.ts";
 import { formatDuration } from "./format_time.ts";
 import type { Palette } from "./paint.ts";
-import { toJson } from "./plain_json.ts";
-import { printableLine } from "./printable.ts";
+import { BUDGETS, toJson } from "./plain_json.ts";
+import { printableCell } from "./printable.ts";
 import type { StepReport } from "./step_record.ts";
 import { busyUntil, waysOut } from "./ways_out.ts";
 
@@ -16,12 +16,12 @@ export function endingLines(
   { whereabouts, colours }: { whereabouts: Whereabouts; colours: Palette },
 ): string[] {
   const { id, kind, error, detail } = ending;
-  const workflow = `Workflow "${printableLine(id)}"`;
+  const workflow = `Workflow "${printableCell(id)}"`;
   switch (kind) {
     case "completed":
       return [
         `${workflow} ${colours.good("completed")} in ${formatDuration(ending.elapsedMs)}: ${tally(steps)}`,
-        `Output: ${toJson(ending.output)}`,
+        `Output: ${toJson(ending.output, BUDGETS.people)}`,
       ];
     case "busy": {
       const until = error instanceof WorkflowBusyError ? [busyUntil(error.until)] : [];

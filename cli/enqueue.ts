@@ -1,27 +1,28 @@
-import { Engine, type EnqueueOptions } from "../mod.ts";
+import type { EnqueueOptions } from "../mod.ts";
 import { parseDuration } from "./duration_flag.ts";
 import { locationOf, sqliteOf } from "./execution_flags.ts";
 import { ExitStatus } from "./exit_status.ts";
 import type { Invocation } from "./invocation.ts";
 import { readJson } from "./json_flag.ts";
+import { openEngine } from "./open_engine.ts";
 import { stdout } from "./output.ts";
 import { toJson } from "./plain_json.ts";
-import { printableLine } from "./printable.ts";
+import { printableCell } from "./printable.ts";
 import { refuse } from "./refuse.ts";
 import { UsageError } from "./usage_error.ts";
 
 /** `enqueue WORKFLOW`: puts a workflow into a queue, by its name, for whoever works on that. */
 export async function enqueue({ operands: [name], flags }: Invocation): Promise<ExitStatus> {
   const options = await readOptions(flags);
-  await using engine = await Engine.open(locationOf(flags), { sqlite: sqliteOf(flags) });
+  await using engine = await openEngine(locationOf(flags), { sqlite: sqliteOf(flags) });
   const handle = await engine.enqueue(name!, options).catch(refuse);
   // Where an id or a key says so, it is another one, which may be in no queue or another.
   const { id, workflow, status, queue = null } = (await engine.get(handle.id))!;
   if (flags.has("json")) {
     stdout.write(toJson({ workflowId: id, workflow, queue, status }) + "\n");
   } else {
-    const where = queue === null ? "in no queue" : `in queue "${printableLine(queue)}"`;
-    stdout.write(`"${printableLine(id)}" is ${status}, ${where}\n`);
+    const where = queue === null ? "in no queue" : `in queue "${printableCell(queue)}"`;
+    stdout.write(`"${printableCell(id)}" is ${printableCell(status)}, ${where}\n`);
   }
   return ExitStatus.completed;
 }
@@ -48,5 +49,5 @@ async function readOptions(flags: Invocation["flags"]): Promise<EnqueueOptions> 
 function parsePriority(text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
   if (/^-?\d{1,4}$/.test(text)) return Number(text);
-  throw new UsageError(`--priority wants a number from -1000 to 1000, found "${printableLine(text)}"`);
+  throw new UsageError(`--priority wants a number from -1000 to 1000, found "${printableCell(text)}"`);
 }

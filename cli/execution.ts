@@ -1,5 +1,5 @@
 import {
-  Engine,
+  type Engine,
   EngineClosedError,
   type EngineEvent,
   type Handle,
@@ -13,8 +13,10 @@ import { endingLines } from "./ending_lines.ts";
 import type { ExecutionFlags } from "./execution_flags.ts";
 import type { ExitStatus } from "./exit_status.ts";
 import { onInterrupt } from "./interrupt.ts";
+import { openEngine } from "./open_engine.ts";
 import { stderr, stdout } from "./output.ts";
 import { palette } from "./paint.ts";
+import { printableCell } from "./printable.ts";
 import { Progress } from "./progress.ts";
 import { refuse } from "./refuse.ts";
 import { reportOf } from "./report.ts";
@@ -46,7 +48,7 @@ export async function execute(execution: Execution): Promise<ExitStatus> {
   const record = new StepRecord();
   const crash = flags.crashPoint && new Crash(flags.crashPoint, (point) => {
     progress.stop();
-    stderr.write(`Killing this process at crash point "${point.text}"\n`);
+    stderr.write(`Killing this process at crash point "${printableCell(point.text)}"\n`);
   });
 
   const ending = await runToEnd(execution, progress, (event) => {
@@ -71,7 +73,7 @@ async function runToEnd(
 ): Promise<Ending> {
   const startedAt = performance.now();
   const { flags, workflows } = execution;
-  await using engine = await Engine.open(flags.location, { ...flags.engine, workflows, onEvent });
+  await using engine = await openEngine(flags.location, { ...flags.engine, workflows, onEvent });
   using _signals = onInterrupt(() => {
     progress.say("Stopping at the next checkpoint; a second signal stops at once");
     engine.close().catch(() => {}); // closed again at the end, where its error counts
@@ -113,7 +115,7 @@ function isInLine(status: WorkflowStatus): boolean {
 async function storedDetail(flags: ExecutionFlags, id: string): Promise<WorkflowDetail | undefined> {
   if (flags.location === ":memory:") return undefined;
   try {
-    await using engine = await Engine.open(flags.location, flags.engine);
+    await using engine = await openEngine(flags.location, flags.engine);
     return await engine.get(id);
   } catch {
     return undefined; // the workflow was stopped all the same

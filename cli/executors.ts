@@ -2,7 +2,7 @@ import type { ExecutorSummary } from "../mod.ts";
 import { ExitStatus } from "./exit_status.ts";
 import { formatMoment } from "./format_time.ts";
 import type { Invocation } from "./invocation.ts";
-import { openStored } from "./open_stored.ts";
+import { openStored } from "./open_engine.ts";
 import { stdout } from "./output.ts";
 import { palette } from "./paint.ts";
 import { printReport } from "./print_report.ts";
@@ -27,10 +27,10 @@ function lines(found: readonly ExecutorSummary[]): string[] {
   const colours = palette(stdout.colour);
   const rows = found.map(({ id, pid, startedAt, state, running }) => [
     id,
-    pid === undefined ? "" : String(pid),
+    pid,
     state,
     startedAt === undefined ? "" : formatMoment(startedAt),
-    String(running),
+    running,
   ]);
   return table([["EXECUTOR", "PROCESS", "STATE", "SINCE", "RUNS"], ...rows], (cell, row, column) => {
     if (row === 0) return colours.faint(cell);

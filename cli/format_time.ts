@@ -1,5 +1,6 @@
 /** How long something took, for people: `0.4 ms`, `12 ms`, `1.2 s`, `3 m 20 s`, `2 h 5 m`, `3 d 4 h`. */
 export function formatDuration(ms: number): string {
+  if (!Number.isFinite(ms)) return "no known time"; // of a file that has something else in its place
   if (ms < 10) return `${Math.round(ms * 10) / 10} ms`;
   if (ms < 999.5) return `${Math.round(ms)} ms`;
   if (ms < 59_950) return `${(ms / 1000).toFixed(1)} s`;
@@ -13,5 +14,6 @@ export function formatDuration(ms: number): string {
 
 /** A moment, for people, in UTC: `2026-01-31 12:00:00Z`. */
 export function formatMoment(date: Date): string {
+  if (Number.isNaN(date.getTime())) return "no known time"; // likewise
   return date.toISOString().replace("T", " ").replace(/\.\d+Z$/, "Z");
 }

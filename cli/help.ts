@@ -5,7 +5,7 @@ import type { Invocation } from "./invocation.ts";
 import { didYouMean } from "./nearest.ts";
 import { stdout } from "./output.ts";
 import { palette } from "./paint.ts";
-import { printableLine } from "./printable.ts";
+import { printableCell } from "./printable.ts";
 import { table } from "./table.ts";
 import { UsageError } from "./usage_error.ts";
 
@@ -41,7 +41,7 @@ function commandHelp(name: string): string[] {
   const command: Command | undefined = commandNamed(name);
   if (command === undefined) {
     const hint = didYouMean(name, COMMANDS.map((each) => each.name));
-    throw new UsageError(`There is no help on "${printableLine(name)}": it is no command${hint}`);
+    throw new UsageError(`There is no help on "${printableCell(name)}": it is no command${hint}`);
   }
   const { strong } = palette(stdout.colour);
   return [

@@ -2,7 +2,7 @@ import { parseArgs } from "@std/cli/parse-args";
 import { type Command, type CommandName, commandNamed, COMMANDS } from "./commands.ts";
 import { type Flag, type FlagName, FLAGS } from "./flags.ts";
 import { didYouMean } from "./nearest.ts";
-import { printableLine } from "./printable.ts";
+import { printableCell } from "./printable.ts";
 import { UsageError } from "./usage_error.ts";
 
 /** What a command line asks for. */
@@ -26,8 +26,9 @@ const switches = flags.filter((flag) => flag.value === undefined).map((flag) => 
  * @throws {UsageError} if a command, flag or operand is unknown, missing, or one too many
  */
 export function parseInvocation(args: readonly string[]): Invocation {
+  refuseReplaced(args);
   const unknown: string[] = [];
-  const parsed = parseArgs(withTwoDashes(args), {
+  const parsed = parseArgs(spelledOut(args), {
     string: [...valueFlags, "_"],
     boolean: [...switches, "version"],
     collect: valueFlags,
@@ -55,10 +56,43 @@ export function parseInvocation(args: readonly string[]): Invocation {
   return checked(command.name, operands, given);
 }
 
-/** `-db` as `--db`, up to a `--`; a dash before a single letter stays. */
-function withTwoDashes(args: readonly string[]): string[] {
-  const end = args.indexOf("--");
-  return args.map((arg, i) => (end === -1 || i < end) && /^-[a-z][a-z-]+(=|$)/.test(arg) ? `-${arg}` : arg);
+/** @throws {UsageError} if an argument was not UTF-8: Deno has put another character into its place, and it is another word now */
+function refuseReplaced(args: readonly string[]): void {
+  const replaced = args.find((arg) => arg.includes("\ufffd"));
+  if (replaced === undefined) return;
+  throw new UsageError(
+    `Cannot read ${
+      quoted([replaced])
+    }: wanted UTF-8, found something else (or U+FFFD, the character that stands for that)`,
+  );
+}
+
+/**
+ * The arguments with every flag in one word, up to a `--`, and with two dashes before its name: `-db` as `--db`, `--json` as
+ * `--json=true`, so that no word after it is its value, and `--priority -5` as `--priority=-5`.
+ *
+ * @throws {UsageError} if a flag that has no value is given one
+ */
+function spelledOut(args: readonly string[]): string[] {
+  const end = args.includes("--") ? args.indexOf("--") : args.length;
+  const spelled: string[] = [];
+  for (let i = 0; i < end; i++) {
+    const arg = /^-[a-z][a-z-]+(=|$)/.test(args[i]!) ? `-${args[i]}` : args[i]!;
+    const [, name = "", value] = /^--([^=]+)(=.*)?$/s.exec(arg) ?? [];
+    if (switches.includes(name) || name === "version") {
+      if (value !== undefined) {
+        throw new UsageError(`--${name} takes no value, found ${quoted([value.slice(1)])}`);
+      }
+      spelled.push(`--${name}=true`);
+    } else if (valueFlags.includes(name) && value === undefined && /^-\d/.test(args[i + 1] ?? "")) {
+      spelled.push(`--${name}=${args[++i]}`);
+    } else if (name.startsWith("no-")) {
+      throw unknownFlag(`--${name}`);
+    } else {
+      spelled.push(arg);
+    }
+  }
+  return [...spelled, ...args.slice(end)];
 }
 
 /** @throws {UsageError} if a value is missing, given twice, or none of the flag's choices */
@@ -116,7 +150,7 @@ function unknownCommand(word: string): UsageError {
 }
 
 function quoted(words: readonly string[]): string {
-  return words.map((word) => `"${printableLine(word)}"`).join(", ");
+  return words.map((word) => `"${printableCell(word)}"`).join(", ");
 }
 
 function article(noun: string): string {

@@ -4,11 +4,10 @@ import { describeError } from "./describe_error.ts";
 import { ExitStatus } from "./exit_status.ts";
 import { formatMoment } from "./format_time.ts";
 import type { Invocation } from "./invocation.ts";
-import { openStored } from "./open_stored.ts";
+import { openStored } from "./open_engine.ts";
 import { stdout } from "./output.ts";
 import { palette } from "./paint.ts";
 import { printReport } from "./print_report.ts";
-import { printableLine } from "./printable.ts";
 import { statusColour } from "./status_colour.ts";
 import { table } from "./table.ts";
 
@@ -49,8 +48,8 @@ function lines(workflows: readonly WorkflowSummary[], more: boolean): string[] {
   if (workflows.length === 0) return ["No workflows"];
   const colours = palette(stdout.colour);
   const rows = workflows.map(({ id, workflow, status, createdAt, updatedAt, error }) => [
-    printableLine(id),
-    printableLine(workflow),
+    id,
+    workflow,
     status,
     formatMoment(createdAt),
     formatMoment(updatedAt),

@@ -1,4 +1,4 @@
-import { describeErrorInFull } from "./describe_error.ts";
+import { describeErrorInFull, describeMessage } from "./describe_error.ts";
 import { ExitStatus } from "./exit_status.ts";
 import { type Invocation, parseInvocation } from "./invocation.ts";
 import { stderr } from "./output.ts";
@@ -17,7 +17,7 @@ export async function main(args: readonly string[]): Promise<ExitStatus> {
   } catch (error) {
     const { bad } = palette(stderr.colour);
     if (error instanceof UsageError) {
-      stderr.write(`${bad("error")}: ${error.message}\nTry "stepwell help"\n`);
+      stderr.write(`${bad("error")}: ${describeMessage(error)}\nTry "stepwell help"\n`);
       return ExitStatus.usage;
     }
     stderr.write(`${bad("error")}: ${describeErrorInFull(error)}\n`);

@@ -2,10 +2,10 @@ import type { EngineEvent } from "../mod.ts";
 import { describeError } from "./describe_error.ts";
 import { formatDuration, formatMoment } from "./format_time.ts";
 import { LiveRegion } from "./live_region.ts";
+import { logText } from "./log_text.ts";
 import type { Output } from "./output.ts";
 import { type Paint, type Palette, palette } from "./paint.ts";
-import { printableLine } from "./printable.ts";
-import { toJson } from "./plain_json.ts";
+import { leavingOut, printableCell, printableLine, printableText } from "./printable.ts";
 
 /** A step that is running, or waits for its next attempt. */
 interface Underway {
@@ -15,6 +15,8 @@ interface Underway {
   readonly retrying: boolean;
 }
 
+/** How much of a text is shown that quotes others. */
+const MAX_SAID_LENGTH = 10_000;
 /** How often the spinner turns. */
 const FRAME_MS = 100;
 const FRAMES = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
@@ -51,13 +53,13 @@ export class Progress {
     const whose = this.#whose(event);
     switch (event.type) {
       case "started": {
-        const name = `"${printableLine(event.workflowId)}"`;
+        const name = `"${printableCell(event.workflowId)}"`;
         const { recovered } = event;
         return this.#line(busy, "›", "started", `${name}${recovered ? ", whose last run is gone" : ""}`);
       }
       case "waiting": {
         const until = event.until === undefined ? "a message" : formatMoment(event.until);
-        return this.#line(faint, "…", "waiting", `"${printableLine(event.workflowId)}", until ${until}`);
+        return this.#line(faint, "…", "waiting", `"${printableCell(event.workflowId)}", until ${until}`);
       }
       case "replayed": {
         if (this.#shown.has(whose + event.key)) return;
@@ -101,9 +103,8 @@ export class Progress {
       case "contextMisused":
         return this.#line(warning, "!", "misused", describeError(event.error));
       case "log": {
-        const fields = event.fields === undefined ? "" : ` ${toJson(event.fields)}`;
         const paint = event.level === "error" ? bad : event.level === "warn" ? warning : faint;
-        return this.#line(paint, "·", event.level, printableLine(whose + event.message + fields));
+        return this.#line(paint, "·", event.level, printableLine(whose + logText(event)));
       }
     }
   }
@@ -123,7 +124,10 @@ export class Progress {
 
   /** A line among those of the steps. */
   say(text: string): void {
-    this.#region.print(text, this.#region.isDrawn ? this.#underwayLines() : []);
+    this.#region.print(
+      printableText(leavingOut(text, MAX_SAID_LENGTH)),
+      this.#region.isDrawn ? this.#underwayLines() : [],
+    );
   }
 
   /** Stops drawing; what is still under way is no longer shown. */
@@ -135,9 +139,14 @@ export class Progress {
   }
 
   #step(paint: Paint, sign: string, state: string, key: string, attempt: number, detail = ""): void {
-    const name = printableLine(key);
+    const name = printableCell(key);
     this.#keyWidth = Math.max(this.#keyWidth, name.length);
-    this.#line(paint, sign, state, `${name.padEnd(this.#keyWidth)}  attempt ${attempt}  ${detail}`.trimEnd());
+    this.#line(
+      paint,
+      sign,
+      state,
+      `${name.padEnd(this.#keyWidth)}  attempt ${printableCell(attempt)}  ${detail}`.trimEnd(),
+    );
   }
 
   #line(paint: Paint, sign: string, state: string, text: string): void {
@@ -169,7 +178,9 @@ export class Progress {
       const state = retrying ? this.#state(warning, sign, "retrying") : this.#state(busy, sign, "running");
       const now = performance.now();
       const time = retrying ? `in ${formatDuration(Math.max(0, at - now))}` : formatDuration(now - at);
-      return `${state}  ${printableLine(key).padEnd(this.#keyWidth)}  attempt ${attempt}  ${time}`;
+      return `${state}  ${printableCell(key).padEnd(this.#keyWidth)}  attempt ${
+        printableCell(attempt)
+      }  ${time}`;
     });
   }
 }

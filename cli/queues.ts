@@ -2,11 +2,10 @@ import type { QueueSummary } from "../mod.ts";
 import { ExitStatus } from "./exit_status.ts";
 import { formatDuration, formatMoment } from "./format_time.ts";
 import type { Invocation } from "./invocation.ts";
-import { openStored } from "./open_stored.ts";
+import { openStored } from "./open_engine.ts";
 import { stdout } from "./output.ts";
 import { palette } from "./paint.ts";
 import { printReport } from "./print_report.ts";
-import { printableLine } from "./printable.ts";
 import { refuse } from "./refuse.ts";
 import { table } from "./table.ts";
 
@@ -39,9 +38,9 @@ function lines(found: readonly QueueSummary[]): string[] {
   if (found.length === 0) return ["No queues"];
   const colours = palette(stdout.colour);
   const rows = found.map((queue) => [
-    printableLine(queue.name),
-    String(queue.depth),
-    String(queue.underWay),
+    queue.name,
+    queue.depth,
+    queue.underWay,
     limits(queue),
     queue.pausedAt === undefined ? "" : `paused since ${formatMoment(queue.pausedAt)}`,
   ]);

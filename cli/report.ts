@@ -1,6 +1,6 @@
 import { describeErrorInFull } from "./describe_error.ts";
 import type { Ending } from "./ending.ts";
-import { toJson } from "./plain_json.ts";
+import { Budgeted, toJson } from "./plain_json.ts";
 import type { StepRecord } from "./step_record.ts";
 
 /** What `--json` prints of an execution: one line. */
@@ -12,8 +12,8 @@ export function reportOf(ending: Ending, workflow: string | undefined, record: S
     status: kind === "busy" || kind === "interrupted" || kind === "stopped"
       ? detail?.status ?? "running"
       : kind,
-    output: output ?? null,
-    error: error === undefined ? null : plainError(error),
+    output: new Budgeted(output ?? null),
+    error: new Budgeted(error === undefined ? null : plainError(error)),
     steps: detail === undefined ? record.steps(id) : record.stepsOf(detail),
   });
 }

@@ -3,10 +3,10 @@ import { commandLine } from "./command_line.ts";
 import { locationOf } from "./execution_flags.ts";
 import { ExitStatus } from "./exit_status.ts";
 import type { Invocation } from "./invocation.ts";
-import { openStored } from "./open_stored.ts";
+import { openStored } from "./open_engine.ts";
 import { stdout } from "./output.ts";
 import { toJson } from "./plain_json.ts";
-import { printableLine } from "./printable.ts";
+import { printableCell } from "./printable.ts";
 import { refuse } from "./refuse.ts";
 
 /**
@@ -30,12 +30,12 @@ export async function request(
     stdout.write(toJson({ workflowId: id, status }) + "\n");
     return ExitStatus.completed;
   }
-  const name = `"${printableLine(id)}"`;
+  const name = `"${printableCell(id)}"`;
   const [done, said] = options.done;
   if (status === done) {
     stdout.write(`${name} is ${said}\n`);
   } else {
-    stdout.write(`${name} is ${status}, and ${options.pending}\n`);
+    stdout.write(`${name} is ${printableCell(status)}, and ${options.pending}\n`);
     if (status !== "running") {
       stdout.write(`If no process runs it: ${commandLine("resume", id, { location, modules: [] })}\n`);
     }

@@ -3,11 +3,11 @@ import { nextTicks } from "../schedule.ts";
 import { ExitStatus } from "./exit_status.ts";
 import { formatMoment } from "./format_time.ts";
 import type { Invocation } from "./invocation.ts";
-import { openStored } from "./open_stored.ts";
+import { openStored } from "./open_engine.ts";
 import { stdout } from "./output.ts";
 import { palette } from "./paint.ts";
 import { toJson } from "./plain_json.ts";
-import { printableLine } from "./printable.ts";
+import { printableCell } from "./printable.ts";
 import { refuse } from "./refuse.ts";
 import { table } from "./table.ts";
 
@@ -27,7 +27,7 @@ export async function schedules({ flags }: Invocation): Promise<ExitStatus> {
   if (flags.has("json")) {
     stdout.write(toJson({ schedules: found.map(report), started }) + "\n");
   } else {
-    for (const id of started) stdout.write(`"${printableLine(id)}" is pending\n`);
+    for (const id of started) stdout.write(`"${printableCell(id)}" is pending\n`);
     for (const line of lines(found)) stdout.write(line + "\n");
   }
   return ExitStatus.completed;
@@ -58,13 +58,13 @@ function lines(found: readonly ScheduleSummary[]): string[] {
   if (found.length === 0) return ["No schedules"];
   const colours = palette(stdout.colour);
   const rows = found.map((schedule) => [
-    printableLine(schedule.name),
-    printableLine(schedule.workflow),
-    printableLine(`${schedule.cron}  ${schedule.timeZone}`),
+    schedule.name,
+    schedule.workflow,
+    `${schedule.cron}  ${schedule.timeZone}`,
     schedule.pausedAt === undefined
       ? ticksOf(schedule).map(formatMoment).join(", ")
       : `paused since ${formatMoment(schedule.pausedAt)}`,
-    printableLine(schedule.lastWorkflowId ?? ""),
+    schedule.lastWorkflowId,
   ]);
   return table([["SCHEDULE", "WORKFLOW", "TICKS", "NEXT", "LAST WORKFLOW"], ...rows], (cell, row, column) => {
     if (row === 0) return colours.faint(cell);

@@ -4,12 +4,14 @@ import { locationOf } from "./execution_flags.ts";
 import { ExitStatus } from "./exit_status.ts";
 import { formatDuration, formatMoment } from "./format_time.ts";
 import type { Invocation } from "./invocation.ts";
-import { openStored } from "./open_stored.ts";
+import { openStored } from "./open_engine.ts";
 import { stdout } from "./output.ts";
 import { palette } from "./paint.ts";
-import { toJson } from "./plain_json.ts";
+import { type Fact, factLines, Text } from "./facts.ts";
+import { Budgeted, BUDGETS, toJson } from "./plain_json.ts";
 import { printReport } from "./print_report.ts";
-import { printableLine } from "./printable.ts";
+import { printableCell, shortened } from "./printable.ts";
+import { refuse } from "./refuse.ts";
 import { statusColour } from "./status_colour.ts";
 import { durationOf } from "./step_record.ts";
 import { table } from "./table.ts";
@@ -18,16 +20,18 @@ import { waysOut } from "./ways_out.ts";
 
 /** The longest result of a step that is shown to people. */
 const EXCERPT_LENGTH = 60;
+/** How many of the things that a workflow waits for are shown to people. */
+const MAX_WAITS = 20;
 
 /** `show ID`: a workflow with its steps, and what can be done with it. */
 export async function show({ operands, flags }: Invocation): Promise<ExitStatus> {
   const id = operands[0]!;
   const location = locationOf(flags);
   await using engine = await openStored(flags);
-  const detail = await engine.get(id);
+  const detail = await engine.get(id).catch(refuse);
   if (detail === undefined) {
     throw new UsageError(
-      `There is no workflow with the id "${printableLine(id)}" in "${printableLine(location)}"`,
+      `There is no workflow with the id "${printableCell(id)}" in "${printableCell(location)}"`,
     );
   }
   const ways = waysOut(detail, { location, modules: [] });
@@ -52,9 +56,9 @@ function report(detail: WorkflowDetail, ways: readonly string[]): Record<string,
     partition: detail.partition ?? null,
     runId: runId ?? null,
     recoveries,
-    input: input ?? null,
-    output: output ?? null,
-    error: error ?? null,
+    input: new Budgeted(input ?? null),
+    output: new Budgeted(output ?? null),
+    error: new Budgeted(error ?? null),
     waysOut: ways,
     steps: detail.steps.map((step) => ({
       key: step.key,
@@ -66,8 +70,8 @@ function report(detail: WorkflowDetail, ways: readonly string[]): Record<string,
       completedAt: step.completedAt ?? null,
       nextAttemptAt: step.nextAttemptAt ?? null,
       durationMs: durationOf(step),
-      output: step.output ?? null,
-      error: step.error ?? null,
+      output: new Budgeted(step.output ?? null),
+      error: new Budgeted(step.error ?? null),
     })),
   };
 }
@@ -75,28 +79,23 @@ function report(detail: WorkflowDetail, ways: readonly string[]): Record<string,
 function lines(detail: WorkflowDetail, ways: readonly string[]): string[] {
   const colours = palette(stdout.colour);
   const { status, completedAt, runId, recoveries, input, output, error } = detail;
-  const facts: [string, string][] = [
-    ["workflow", printableLine(detail.workflow)],
-    ...detail.version === undefined ? [] : [["version", printableLine(detail.version)] as [string, string]],
-    ["status", statusColour(status, colours)(status)],
-    ["created", formatMoment(detail.createdAt)],
-    ["updated", formatMoment(detail.updatedAt)],
-  ];
-  if (detail.queue !== undefined) facts.push(["queue", printableLine(queueOf(detail))]);
-  if (detail.forkedFrom !== undefined) facts.push(["fork of", printableLine(detail.forkedFrom)]);
+  const facts: Fact[] = [["workflow", detail.workflow]];
+  if (detail.version !== undefined) facts.push(["version", detail.version]);
+  facts.push(["status", status, statusColour(status, colours)]);
+  facts.push(["created", formatMoment(detail.createdAt)], ["updated", formatMoment(detail.updatedAt)]);
+  if (detail.queue !== undefined) facts.push(["queue", queueOf(detail)]);
+  if (detail.forkedFrom !== undefined) facts.push(["fork of", detail.forkedFrom]);
   if (completedAt !== undefined) facts.push(["ended", formatMoment(completedAt)]);
-  if (status === "waiting") facts.push(["waits", waitsFor(detail)]);
-  if (runId !== undefined) facts.push(["run", printableLine(runId)]);
+  if (status === "waiting") facts.push(["waits", new Text(waitsFor(detail))]);
+  if (runId !== undefined) facts.push(["run", runId]);
   if (recoveries > 0) facts.push(["recovered", `${recoveries} ${recoveries === 1 ? "time" : "times"}`]);
-  if (input !== undefined) facts.push(["input", toJson(input)]);
-  if (status === "completed") facts.push(["output", toJson(output)]);
-  if (error !== undefined) {
-    facts.push(["error", describeErrorInFull(error).replaceAll("\n", "\n             ")]);
-  }
+  if (input !== undefined) facts.push(["input", new Text(toJson(input, BUDGETS.people))]);
+  if (status === "completed") facts.push(["output", new Text(toJson(output, BUDGETS.people))]);
+  if (error !== undefined) facts.push(["error", new Text(describeErrorInFull(error))]);
+  for (const way of ways) facts.push(["way out", new Text(way)]);
   return [
-    colours.strong(printableLine(detail.id)),
-    ...facts.map(([name, value]) => `  ${colours.faint(name.padEnd(9))}  ${value}`),
-    ...ways.map((way) => `  ${colours.faint("way out".padEnd(9))}  ${way}`),
+    colours.strong(printableCell(detail.id)),
+    ...factLines(facts, colours),
     "",
     ...stepLines(detail.steps),
   ];
@@ -110,7 +109,9 @@ function queueOf({ queue, partition }: WorkflowDetail): string {
 function waitsFor({ steps, dueAt, runId }: WorkflowDetail): string {
   if (runId === undefined && dueAt !== undefined) return `to begin, until ${formatMoment(dueAt)}`;
   const running = steps.filter(({ status }) => status === "running");
-  const what = running.map(({ key, topic }) => printableLine(topic ?? key)).join(", ");
+  const shown = running.slice(0, MAX_WAITS).map(({ key, topic }) => printableCell(topic ?? key));
+  const more = running.length - shown.length;
+  const what = [...shown, ...more > 0 ? [`${more} more`] : []].join(", ");
   return `for ${what}${dueAt === undefined ? "" : `, until ${formatMoment(dueAt)}`}`;
 }
 
@@ -120,9 +121,9 @@ function stepLines(steps: readonly StepDetail[]): string[] {
   const rows = steps.map((step) => {
     const ms = durationOf(step);
     return [
-      printableLine(step.key),
+      step.key,
       step.status,
-      String(step.attempt),
+      step.attempt,
       ms === null ? "" : formatDuration(ms),
       formatMoment(step.startedAt),
       resultOf(step),
@@ -144,6 +145,5 @@ function resultOf(step: StepDetail): string {
   }
   if (step.nextAttemptAt !== undefined) return `until ${formatMoment(step.nextAttemptAt)}`;
   if (step.status !== "completed") return "";
-  const json = toJson(step.output);
-  return json.length <= EXCERPT_LENGTH ? json : json.slice(0, EXCERPT_LENGTH - 1) + "…";
+  return shortened(toJson(step.output, BUDGETS.line), EXCERPT_LENGTH);
 }

@@ -1,10 +1,10 @@
 import { ExitStatus } from "./exit_status.ts";
 import type { Invocation } from "./invocation.ts";
 import { readJson } from "./json_flag.ts";
-import { openStored } from "./open_stored.ts";
+import { openStored } from "./open_engine.ts";
 import { stdout } from "./output.ts";
 import { toJson } from "./plain_json.ts";
-import { printableLine } from "./printable.ts";
+import { printableCell } from "./printable.ts";
 import { refuse } from "./refuse.ts";
 
 /** `signal ID NAME`: sends a signal, which is kept until the workflow waits for it. */
@@ -19,7 +19,7 @@ export async function signal({ operands: [id, name], flags }: Invocation): Promi
     stdout.write(toJson({ workflowId: id, signal: name, status: status ?? null }) + "\n");
     return ExitStatus.completed;
   }
-  const whose = status === undefined ? "which does not exist yet" : `which is ${status}`;
-  stdout.write(`Signal "${printableLine(name!)}" is kept for "${printableLine(id!)}", ${whose}\n`);
+  const whose = status === undefined ? "which does not exist yet" : `which is ${printableCell(status)}`;
+  stdout.write(`Signal "${printableCell(name!)}" is kept for "${printableCell(id!)}", ${whose}\n`);
   return ExitStatus.completed;
 }

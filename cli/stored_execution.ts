@@ -1,6 +1,6 @@
 import type { Engine, Handle } from "../mod.ts";
 import { availableWorkflows } from "./available_workflows.ts";
-import { requireDatabase } from "./database.ts";
+import { checkDatabase } from "./database.ts";
 import { execute } from "./execution.ts";
 import { readExecutionFlags } from "./execution_flags.ts";
 import type { ExitStatus } from "./exit_status.ts";
@@ -23,7 +23,7 @@ export async function executeStored(
   { id, runsAs = id, begin }: StoredExecution,
 ): Promise<ExitStatus> {
   const flags = readExecutionFlags(given);
-  await requireDatabase(flags.location);
+  await checkDatabase(flags.location, { isThere: true });
   const workflows = await availableWorkflows(flags.location, flags.modules);
   return await execute({
     flags,

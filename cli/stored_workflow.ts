@@ -1,5 +1,6 @@
 import type { Engine, Workflow, WorkflowDetail } from "../mod.ts";
-import { printableLine } from "./printable.ts";
+import { printableCell, printableLine } from "./printable.ts";
+import { refuse } from "./refuse.ts";
 import { UsageError } from "./usage_error.ts";
 
 /**
@@ -13,18 +14,20 @@ export async function requireWorkflow(
   id: string,
   workflows: readonly Workflow[],
 ): Promise<void> {
-  const stored = await engine.get(id);
+  const stored = await engine.get(id).catch(refuse);
   if (stored === undefined) {
     throw new UsageError(
-      `There is no workflow with the id "${printableLine(id)}" in this database; list shows all`,
+      `There is no workflow with the id "${printableCell(id)}" in this database; list shows all`,
     );
   }
   if (isLoaded(stored, workflows)) return;
   const { workflow, version } = stored;
-  const which = version === undefined ? "" : `, version "${version}"`;
+  const which = version === undefined ? "" : `, version "${printableCell(version)}"`;
   throw new UsageError(
     printableLine(
-      `"${id}" is of the workflow "${workflow}"${which}, which is not loaded; --module FILE loads it`,
+      `"${printableCell(id)}" is of the workflow "${
+        printableCell(workflow)
+      }"${which}, which is not loaded; --module FILE loads it`,
     ),
   );
 }

@@ -1,4 +1,4 @@
-import { Engine } from "../mod.ts";
+import { queue } from "../mod.ts";
 import { availableWorkflows } from "./available_workflows.ts";
 import { parseCount } from "./count_flag.ts";
 import { parseDuration } from "./duration_flag.ts";
@@ -6,9 +6,11 @@ import { readExecutionFlags } from "./execution_flags.ts";
 import { ExitStatus } from "./exit_status.ts";
 import { onInterrupt } from "./interrupt.ts";
 import type { Invocation } from "./invocation.ts";
+import { openEngine } from "./open_engine.ts";
 import { stdout } from "./output.ts";
 import { toJson } from "./plain_json.ts";
-import { printableLine } from "./printable.ts";
+import { printableCell } from "./printable.ts";
+import { refuse } from "./refuse.ts";
 import { loadQueues, loadSchedules } from "./workflow_modules.ts";
 import { type Ends, WorkerLog } from "./worker_log.ts";
 
@@ -18,12 +20,14 @@ export async function work({ flags: given }: Invocation): Promise<ExitStatus> {
   const concurrency = parseCount("concurrency", given.get("concurrency")?.[0]);
   const grace = given.get("grace")?.[0];
   const closeGrace = grace === undefined ? undefined : parseDuration("grace", grace);
+  const queueNames = given.get("queue");
+  for (const name of queueNames ?? []) checkQueueName(name);
   const workflows = await availableWorkflows(flags.location, flags.modules);
   const queues = await loadQueues(flags.modules);
   const schedules = await loadSchedules(flags.modules);
   const log = new WorkerLog(stdout, flags.json);
   {
-    await using engine = await Engine.open(flags.location, {
+    await using engine = await openEngine(flags.location, {
       ...flags.engine,
       workflows,
       queues,
@@ -35,7 +39,7 @@ export async function work({ flags: given }: Invocation): Promise<ExitStatus> {
       if (!flags.json) stdout.write("Stopping at the next checkpoints; a second signal stops at once\n");
       engine.close().catch(() => {}); // closed again at the end, where its error counts
     });
-    const working = engine.work({ concurrency, queues: given.get("queue") });
+    const working = engine.work({ concurrency, queues: queueNames });
     const names = Array.from(new Set(workflows.map(({ name }) => name)));
     stdout.write((flags.json ? toJson({ type: "working", workflows: names }) : begun(names)) + "\n");
     await working;
@@ -44,8 +48,17 @@ export async function work({ flags: given }: Invocation): Promise<ExitStatus> {
   return ExitStatus.completed;
 }
 
+/** Also the queues that schedules have for themselves can be worked on. @throws {UsageError} if it is no name */
+function checkQueueName(name: string): void {
+  try {
+    queue(name.replace(/^schedule:/, "schedule "));
+  } catch (error) {
+    refuse(error);
+  }
+}
+
 function begun(names: readonly string[]): string {
-  return `Working on ${names.map((name) => `"${printableLine(name)}"`).join(", ")}`;
+  return `Working on ${names.map((name) => `"${printableCell(name)}"`).join(", ")}`;
 }
 
 function ended(ends: Ends): string {

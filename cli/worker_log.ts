@@ -1,9 +1,10 @@
 import type { EngineEvent } from "../mod.ts";
 import { describeError } from "./describe_error.ts";
 import { formatDuration, formatMoment } from "./format_time.ts";
+import { logText } from "./log_text.ts";
 import type { Output } from "./output.ts";
 import { type Paint, type Palette, palette } from "./paint.ts";
-import { toJson } from "./plain_json.ts";
+import { BUDGETS, toJson } from "./plain_json.ts";
 import { printableLine } from "./printable.ts";
 
 /** How a workflow's time here ends. */
@@ -65,7 +66,7 @@ export class WorkerLog {
       case "contextMisused":
         return this.#say(warning, event, describeError(event.error));
       case "log":
-        return this.#say(faint, event, event.message + (event.fields ? ` ${toJson(event.fields)}` : ""));
+        return this.#say(faint, event, logText(event));
     }
     return undefined;
   }
@@ -102,5 +103,5 @@ function asJson(event: EngineEvent): string | undefined {
   if (type === "replayed" || type === "stepStarted" || type === "stepReturned" || type === "stepCompleted") {
     return undefined;
   }
-  return toJson(event);
+  return toJson(event, BUDGETS.event);
 }

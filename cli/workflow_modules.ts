@@ -1,6 +1,9 @@
 import { isQueue, isSchedule, isWorkflow, type Queue, type Schedule, type Workflow } from "../mod.ts";
-import { printableLine, printableText } from "./printable.ts";
+import { leavingOut, printableCell, printableLine, printableText } from "./printable.ts";
 import { UsageError } from "./usage_error.ts";
+
+/** How much of the reason is told why a module cannot be loaded. */
+const MAX_REASON_LENGTH = 1_000;
 
 /**
  * Loads the workflows that modules export.
@@ -17,7 +20,7 @@ export async function loadWorkflows(files: readonly string[]): Promise<Workflow[
     const exported = Object.values(await load(file)).filter(isWorkflow);
     if (exported.length === 0) {
       throw new UsageError(
-        `Module "${printableLine(file)}" exports no workflow: one is made by workflow(name, function)`,
+        `Module "${printableCell(file)}" exports no workflow: one is made by workflow(name, function)`,
       );
     }
     for (const workflow of exported) {
@@ -51,22 +54,28 @@ export async function loadSchedules(files: readonly string[]): Promise<Schedule[
 async function load(file: string): Promise<Record<string, unknown>> {
   const { pathToFileURL } = await import("node:url");
   try {
-    if ((await Deno.stat(file)).isDirectory) {
-      throw new UsageError(`Module "${printableLine(file)}" is a folder: wanted a file`);
+    const { isFile, isDirectory } = await Deno.stat(file);
+    if (!isFile) {
+      throw new UsageError(
+        `Module "${printableCell(file)}" is ${isDirectory ? "a folder" : "none"}: wanted a file`,
+      );
     }
     return await import(pathToFileURL(file).href);
   } catch (error) {
     if (error instanceof UsageError) throw error;
     if (error instanceof Deno.errors.NotFound) {
-      throw new UsageError(`There is no module "${printableLine(file)}"`, { cause: error });
+      throw new UsageError(`There is no module "${printableCell(file)}"`, { cause: error });
     }
     if (Deno.build.standalone && error instanceof SyntaxError && isTypeScript(file)) {
       throw new UsageError(typeScriptMessage(file), { cause: error });
     }
     const reason = error instanceof Error ? error.message : String(error);
-    throw new UsageError(`Cannot load module "${printableLine(file)}": ${printableText(reason)}`, {
-      cause: error,
-    });
+    throw new UsageError(
+      `Cannot load module "${printableCell(file)}": ${printableText(leavingOut(reason, MAX_REASON_LENGTH))}`,
+      {
+        cause: error,
+      },
+    );
   }
 }
 

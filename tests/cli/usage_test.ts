@@ -1,5 +1,10 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { Engine } from "@stepwell/stepwell";
+import { COMMANDS } from "../../cli/commands.ts";
+import { type FlagName, FLAGS } from "../../cli/flags.ts";
+import { type TemporaryFolder, temporaryFolder } from "../temporary_folder.ts";
 import { inFolder, run } from "./program.ts";
+import { said } from "./said.ts";
 import { copyModule } from "./samples.ts";
 
 /** Command lines that are wrong, and what has to be said about them. */
@@ -113,6 +118,155 @@ Deno.test("version shows the version of Stepwell and of Deno", () =>
       assertMatch(stdout, /^stepwell \d+\.\d+\.\d+ \(Deno \d+\.\d+\.\d+, .+\)\n$/);
     }
   }));
+
+Deno.test("every malformed value, flag and operand ends with status 2, a message of one line, and nothing made", async () => {
+  await using folder = temporaryFolder();
+  const db = folder.file("a.db");
+  {
+    await using engine = await Engine.open(db);
+    await engine.enqueue("w", { id: "w" });
+  }
+  await Deno.writeFile(
+    folder.file("latin1.json"),
+    Uint8Array.from('{"a":"caf\u00e9"}', (c) => c.charCodeAt(0)),
+  );
+  await Deno.writeTextFile(folder.file("large.json"), '"' + "x".repeat(17 * 1024 * 1024) + '"');
+  await new Deno.Command("mkfifo", { args: [folder.file("pipe")] }).output();
+  const before = folder.names;
+
+  const wrong: string[][] = [];
+  for (const command of COMMANDS) {
+    const operands = ("operands" in command ? command.operands : []) as readonly string[];
+    const words = [command.name, ...operands.map(() => "w")];
+    const flags: readonly string[] = command.flags;
+    if (flags.includes("from")) words.push("--from", "s");
+    if (flags.includes("db")) {
+      const named = words.concat("--db");
+      wrong.push(named, [...named, ""], [...named, folder.path], [...named, folder.file("pipe")]);
+      wrong.push([...named, "/dev/zero"], [...named, `${db}/b.db`], [...named, folder.file("no/b.db")]);
+      wrong.push([...named, `file:${db}`], [...named, "postgres://u:secret@host/db"], [
+        ...named,
+        db,
+        "--db",
+        db,
+      ]);
+      wrong.push([...named, folder.file("x".repeat(300))]);
+      words.push("--db", db);
+    }
+    wrong.push([...words, "--xyzzy"], [...words, "--__proto__=1"], [...words, "--help=1"], [
+      ...words,
+      "--no-db=x",
+    ]);
+    for (const { name, values } of MALFORMED(folder)) {
+      if (!flags.includes(name)) {
+        if (FLAGS.some((flag) => flag.name === name && "value" in flag)) {
+          wrong.push([...words, `--${name}=1`]);
+        }
+        continue;
+      }
+      for (const value of values) wrong.push([...words, `--${name}=${value}`]);
+    }
+    if (operands.length > 0 && !("optional" in command)) wrong.push([command.name], [command.name, ""]);
+    wrong.push([command.name, ...operands.map(() => "w"), "one", "more"]);
+    if (flags.includes("json")) wrong.push([...words, "--json=maybe"]);
+  }
+  for (const args of wrong) {
+    const { code, text } = await said(args);
+    assertEquals({ args: args.join(" ").slice(0, 300), code }, {
+      args: args.join(" ").slice(0, 300),
+      code: 2,
+    }, text);
+    assertMatch(text, /^error: [^\n]{1,2000}\n(?:[^\n]{1,2000}\n)*Try "stepwell help"\n$/);
+    assertEquals(text.includes("secret"), false);
+  }
+  assertEquals(folder.names.filter((name) => !/-(wal|shm)$/.test(name)), before);
+});
+
+/** Values of flags that no command may take. */
+const MALFORMED = (folder: TemporaryFolder): { name: FlagName; values: string[] }[] => {
+  const long = "x".repeat(10_000);
+  const names = ["", long, "a\u0000b", "a\u001b[31m", "caf\ufffd"];
+  const durations = [
+    "",
+    "x",
+    "-1s",
+    "1e9s",
+    "NaN",
+    "Infinity",
+    "999999999999d",
+    "9".repeat(400),
+    "1 s",
+    "1y",
+    long,
+  ];
+  const counts = [
+    "",
+    "0",
+    "-1",
+    "1.5",
+    "NaN",
+    "Infinity",
+    "1e3",
+    "10000",
+    "9".repeat(400),
+    "0x10",
+    "\uff11",
+    long,
+  ];
+  const json = [
+    "",
+    "{",
+    "undefined",
+    '"caf\ufffd"',
+    long,
+    "@",
+    "@missing.json",
+    `@${folder.path}`,
+    `@${folder.file("pipe")}`,
+    "@/dev/zero",
+    `@${folder.file("latin1.json")}`,
+    `@${folder.file("large.json")}`,
+    `@${long}`,
+  ];
+  const files = [
+    "",
+    "missing.js",
+    folder.path,
+    folder.file("pipe"),
+    "/dev/zero",
+    folder.file("latin1.json"),
+    long,
+  ];
+  return [
+    { name: "workflow-id", values: names },
+    { name: "id", values: names },
+    { name: "idempotency-key", values: names },
+    { name: "queue", values: [...names] },
+    { name: "partition", values: names },
+    { name: "deduplication-key", values: names },
+    { name: "workflow-version", values: names },
+    { name: "pause", values: names },
+    { name: "resume", values: names },
+    { name: "trigger", values: [...names, "none"] },
+    { name: "from", values: [""] },
+    {
+      name: "crash",
+      values: ["", "a", "a:", ":after", "a:after#0", "a:after#-1", "a:after#1e3", "a:afterwards", long],
+    },
+    { name: "durability", values: ["", "FULL", "none"] },
+    { name: "sqlite", values: ["", "wasm"] },
+    { name: "status", values: ["", "done", long] },
+    { name: "zombie-timeout", values: durations },
+    { name: "grace", values: durations },
+    { name: "delay", values: durations },
+    { name: "priority", values: ["", "1.5", "NaN", "1001", "-1001", "99999", "1e2", long] },
+    { name: "concurrency", values: counts },
+    { name: "limit", values: counts },
+    { name: "input", values: json },
+    { name: "payload", values: json },
+    { name: "module", values: files },
+  ];
+};
 
 async function namesIn(folder: string): Promise<string[]> {
   return (await Array.fromAsync(Deno.readDir(folder), (entry) => entry.name)).sort();
