@@ -148,3 +148,9 @@ export type CommandName = typeof COMMANDS[number]["name"];
 export function commandNamed(name: string): (Command & { name: CommandName }) | undefined {
   return COMMANDS.find((command) => command.name === name);
 }
+
+/** Whether a command takes a flag. */
+export function takesFlag(name: CommandName, flag: FlagName): boolean {
+  const { flags }: Command = commandNamed(name)!;
+  return flags.includes(flag);
+}

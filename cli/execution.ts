@@ -20,7 +20,9 @@ import { printableCell } from "./printable.ts";
 import { Progress } from "./progress.ts";
 import { refuse } from "./refuse.ts";
 import { reportOf } from "./report.ts";
+import { RunningWorkflows } from "./running_workflows.ts";
 import { StepRecord } from "./step_record.ts";
+import { describeStray, tellStrayErrors } from "./stray_errors.ts";
 import { UsageError } from "./usage_error.ts";
 
 /** What is executed. */
@@ -51,7 +53,10 @@ export async function execute(execution: Execution): Promise<ExitStatus> {
     stderr.write(`Killing this process at crash point "${printableCell(point.text)}"\n`);
   });
 
+  const running = new RunningWorkflows();
+  using _strays = tellStrayErrors(running, (stray) => progress.say(describeStray(stray)));
   const ending = await runToEnd(execution, progress, (event) => {
+    running.observe(event);
     record.observe(event);
     progress.observe(event);
     crash?.observe(event);

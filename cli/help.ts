@@ -32,6 +32,7 @@ function overview(): string[] {
     strong("Exit status"),
     ...indented(EXIT_STATUSES),
     "",
+    "Of values with very many parts --json leaves some out, and says so in their place: [Left out: 12 more].",
     "One dash before a long flag will do. help COMMAND shows what a command takes.",
   ];
 }
@@ -56,7 +57,7 @@ function commandHelp(name: string): string[] {
 
 const EXIT_STATUSES = [
   ["0", "The workflow completed"],
-  ["1", "It failed or is blocked, or something else went wrong"],
+  ["1", "It failed or is blocked, or something else went wrong, such as that a result cannot be printed"],
   ["2", "The command line is wrong"],
   ["3", "Another process runs the workflow"],
   ["130", "Interrupted; the workflow can be resumed"],

@@ -1,8 +1,11 @@
-import { describeErrorInFull, describeMessage } from "./describe_error.ts";
+import { takesFlag } from "./commands.ts";
+import { describeError, describeErrorInFull, describeMessage } from "./describe_error.ts";
 import { ExitStatus } from "./exit_status.ts";
 import { type Invocation, parseInvocation } from "./invocation.ts";
-import { stderr } from "./output.ts";
+import { stderr, stdout } from "./output.ts";
 import { palette } from "./paint.ts";
+import { quietConsole } from "./quiet_console.ts";
+import { catchStrayErrors } from "./stray_errors.ts";
 import { UsageError } from "./usage_error.ts";
 
 /**
@@ -12,8 +15,11 @@ import { UsageError } from "./usage_error.ts";
  * @returns what the process is to tell its parent
  */
 export async function main(args: readonly string[]): Promise<ExitStatus> {
+  quietConsole();
+  using _strays = catchStrayErrors();
   try {
-    return await dispatch(parseInvocation(args));
+    const invocation = parseInvocation(args);
+    return withOutput(invocation, await dispatch(invocation));
   } catch (error) {
     const { bad } = palette(stderr.colour);
     if (error instanceof UsageError) {
@@ -23,6 +29,17 @@ export async function main(args: readonly string[]): Promise<ExitStatus> {
     stderr.write(`${bad("error")}: ${describeErrorInFull(error)}\n`);
     return ExitStatus.failed;
   }
+}
+
+/** The exit status of a command that has ended, where what it was to print may have got lost. */
+function withOutput({ command, flags }: Invocation, status: ExitStatus): ExitStatus {
+  if (stdout.failure === undefined || status !== ExitStatus.completed) return status;
+  // Of what runs workflows, the lines that people read are a log: what counts is how the workflow ended.
+  const isLog = command === "work" || takesFlag(command, "crash") && !flags.has("json");
+  if (isLog) return status;
+  const { bad } = palette(stderr.colour);
+  stderr.write(`${bad("error")}: Cannot write to the standard output: ${describeError(stdout.failure)}\n`);
+  return ExitStatus.failed;
 }
 
 /** A command's code, and with it the engine, is loaded when it is asked for: `help` needs neither. */

@@ -6,25 +6,39 @@ export interface Output {
   readonly colour: boolean;
   /** How many lines fit on the terminal now, as far as that is known. */
   rows(): number | undefined;
-  /** Writes at once: a process that is killed right afterwards has written it. */
+  /**
+   * Writes at once: a process that is killed right afterwards has written it. Never throws: what cannot be written is no reason
+   * to stop the work, and is dropped.
+   */
   write(text: string): void;
 }
 
+/** The output of this process, which tells whether some of it got lost. */
+export interface StandardOutput extends Output {
+  /** Why text could not be written, if that was so; but not that nobody reads any more, as in `stepwell list | head -1`. */
+  readonly failure: unknown;
+}
+
 /** The standard output. */
-export const stdout: Output = outputTo(Deno.stdout);
+export const stdout: StandardOutput = outputTo(Deno.stdout);
 
 /** The standard error. */
-export const stderr: Output = outputTo(Deno.stderr);
+export const stderr: StandardOutput = outputTo(Deno.stderr);
 
-function outputTo(stream: typeof Deno.stdout): Output {
+function outputTo(stream: typeof Deno.stdout): StandardOutput {
   const encoder = new TextEncoder();
-  let open = true;
+  let isRead = true;
+  let isCut = false;
+  let failure: unknown;
   return {
     get isTerminal() {
       return stream.isTerminal();
     },
     get colour() {
       return stream.isTerminal() && !Deno.noColor;
+    },
+    get failure() {
+      return failure;
     },
     rows() {
       try {
@@ -34,7 +48,16 @@ function outputTo(stream: typeof Deno.stdout): Output {
       }
     },
     write(text) {
-      if (open) open = writeAll(stream, encoder.encode(text));
+      if (!isRead) return;
+      // A disk that was full may have room again: a line that was cut is then not gone on with.
+      const bytes = encoder.encode(isCut ? `\n${text}` : text);
+      const { written, error } = writeAll(stream, bytes);
+      isRead = !(error instanceof Deno.errors.BrokenPipe);
+      if (!isRead || error === undefined) isCut = false;
+      else {
+        failure ??= error;
+        isCut ||= written > 0;
+      }
     },
   };
 }
@@ -42,18 +65,18 @@ function outputTo(stream: typeof Deno.stdout): Output {
 /** How often, a millisecond apart, a reader that takes nothing is waited for. */
 const MAX_WAITS = 60_000;
 
-/** @returns false once nobody reads any more, as in `stepwell list | head -1`: no reason to stop the work */
-function writeAll(stream: typeof Deno.stdout, bytes: Uint8Array): boolean {
+/** @returns how many bytes were written, and what has kept the rest from being so */
+function writeAll(stream: typeof Deno.stdout, bytes: Uint8Array): { written: number; error?: unknown } {
   let waits = 0;
-  for (let written = 0; written < bytes.length;) {
+  let written = 0;
+  while (written < bytes.length) {
     try {
       written += stream.writeSync(bytes.subarray(written));
       waits = 0;
     } catch (error) {
-      if (error instanceof Deno.errors.BrokenPipe) return false;
-      if (!(error instanceof Deno.errors.WouldBlock) || ++waits > MAX_WAITS) throw error;
+      if (!(error instanceof Deno.errors.WouldBlock) || ++waits > MAX_WAITS) return { written, error };
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1); // a pipe that its other users made non-blocking
     }
   }
-  return true;
+  return { written };
 }

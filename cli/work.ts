@@ -11,6 +11,8 @@ import { stdout } from "./output.ts";
 import { toJson } from "./plain_json.ts";
 import { printableCell } from "./printable.ts";
 import { refuse } from "./refuse.ts";
+import { RunningWorkflows } from "./running_workflows.ts";
+import { tellStrayErrors } from "./stray_errors.ts";
 import { loadQueues, loadSchedules } from "./workflow_modules.ts";
 import { type Ends, WorkerLog } from "./worker_log.ts";
 
@@ -26,6 +28,8 @@ export async function work({ flags: given }: Invocation): Promise<ExitStatus> {
   const queues = await loadQueues(flags.modules);
   const schedules = await loadSchedules(flags.modules);
   const log = new WorkerLog(stdout, flags.json);
+  const running = new RunningWorkflows();
+  using _strays = tellStrayErrors(running, (stray) => log.stray(stray));
   {
     await using engine = await openEngine(flags.location, {
       ...flags.engine,
@@ -33,7 +37,10 @@ export async function work({ flags: given }: Invocation): Promise<ExitStatus> {
       queues,
       schedules,
       closeGrace,
-      onEvent: (event) => log.observe(event),
+      onEvent: (event) => {
+        running.observe(event);
+        log.observe(event);
+      },
     });
     using _signals = onInterrupt(() => {
       if (!flags.json) stdout.write("Stopping at the next checkpoints; a second signal stops at once\n");

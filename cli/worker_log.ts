@@ -5,7 +5,8 @@ import { logText } from "./log_text.ts";
 import type { Output } from "./output.ts";
 import { type Paint, type Palette, palette } from "./paint.ts";
 import { BUDGETS, toJson } from "./plain_json.ts";
-import { printableLine } from "./printable.ts";
+import { printableLine, shortened } from "./printable.ts";
+import { describeStray, strayAsJson, type StrayError } from "./stray_errors.ts";
 
 /** How a workflow's time here ends. */
 const ENDS = ["completed", "failed", "cancelled", "blocked", "waiting", "suspended"] as const;
@@ -35,6 +36,19 @@ export class WorkerLog {
     const line = this.json ? asJson(event) : this.#line(event);
     if (line !== undefined) this.output.write(line + "\n");
     if (isEnd(type)) this.#begun.delete(workflowId);
+  }
+
+  /** Tells of an error that nothing waits for. */
+  stray(stray: StrayError): void {
+    this.output.write((this.json ? strayAsJson(stray) : this.#strayLine(stray)) + "\n");
+  }
+
+  #strayLine(stray: StrayError): string {
+    const { faint, bad } = this.#colours;
+    const what = bad("uncaught".padEnd(11));
+    return `${faint(formatMoment(new Date()))}  ${what}  ${
+      printableLine(shortened(describeStray(stray), 1_000))
+    }`;
   }
 
   #line(event: EngineEvent): string | undefined {

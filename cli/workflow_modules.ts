@@ -1,4 +1,5 @@
 import { isQueue, isSchedule, isWorkflow, type Queue, type Schedule, type Workflow } from "../mod.ts";
+import { noteModule } from "./loaded_modules.ts";
 import { leavingOut, printableCell, printableLine, printableText } from "./printable.ts";
 import { UsageError } from "./usage_error.ts";
 
@@ -60,7 +61,11 @@ async function load(file: string): Promise<Record<string, unknown>> {
         `Module "${printableCell(file)}" is ${isDirectory ? "a folder" : "none"}: wanted a file`,
       );
     }
-    return await import(pathToFileURL(file).href);
+    const { href } = pathToFileURL(file);
+    const module = await import(href);
+    const names = Object.values(module).filter(isWorkflow).map(({ name }) => name);
+    noteModule(href, names);
+    return module;
   } catch (error) {
     if (error instanceof UsageError) throw error;
     if (error instanceof Deno.errors.NotFound) {
