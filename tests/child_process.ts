@@ -84,11 +84,11 @@ export class ChildProcess implements AsyncDisposable {
     }
   }
 
-  /** Waits for its end. */
-  async ended(): Promise<Ended> {
+  /** Waits for its end. @param deadlineMs how long, at most */
+  async ended(deadlineMs = DEADLINE_MS): Promise<Ended> {
     const [{ code, signal }, stderr] = await deadline(
       Promise.all([this.#child.status, this.#stderr, this.#stdout]),
-      DEADLINE_MS,
+      deadlineMs,
     );
     await this.#stdin.close().catch(() => {}); // There is nobody left to read it.
     return { code, signal, stderr, lines: this.#lines };

@@ -65,31 +65,33 @@ function spoil(file: string, table: string, column: string, sql: string): boolea
   }
 }
 
-if (import.meta.main) {
-  const { base, columns, lines, values } = JSON.parse(Deno.args[0]!) as {
-    base: string;
-    columns: [string, string][];
-    lines: string[][];
-    values: string[];
-  };
-  for (const [table, column] of columns) {
-    for (const value of values) {
-      for (const line of lines) {
-        const file = `${base}.copy`;
-        for (const suffix of ["-wal", "-shm"]) await Deno.remove(file + suffix).catch(() => {});
-        await Deno.copyFile(base, file);
-        if (!spoil(file, table, column, value)) break;
-        const where = `${table}.${column} = ${value}`;
-        console.log(JSON.stringify({ about: where, args: line }));
-        const db = COMMANDS.some(({ name, flags }) =>
-          name === line[0] && flags.some((flag) => flag === "db")
-        );
-        const impatience = setTimeout(() => Deno.kill(Deno.pid, "SIGTERM"), PATIENCE_MS);
-        const { code, text } = await said(db ? [...line, "--db", file] : line);
-        clearTimeout(impatience);
-        console.log(JSON.stringify({ where, args: line, code, text } satisfies Result));
-      }
-    }
+/** What is tried on copies of a database: a value, as SQL, in a column, and the commands that then look at it. */
+export interface Trial {
+  readonly table: string;
+  readonly column: string;
+  readonly value: string;
+  readonly lines: readonly (readonly string[])[];
+}
+
+async function attempt(base: string, { table, column, value, lines }: Trial): Promise<void> {
+  const where = `${table}.${column} = ${value}`;
+  for (const line of lines) {
+    const file = `${base}.copy`;
+    for (const suffix of ["-wal", "-shm"]) await Deno.remove(file + suffix).catch(() => {});
+    await Deno.copyFile(base, file);
+    if (!spoil(file, table, column, value)) return;
+    console.log(JSON.stringify({ tries: [where, ...line] }));
+    const command = COMMANDS.find(({ name }) => name === line[0])!;
+    const takesDatabase = command.flags.some((flag) => flag === "db");
+    const impatience = setTimeout(() => Deno.kill(Deno.pid, "SIGTERM"), PATIENCE_MS);
+    const { code, text } = await said(takesDatabase ? [...line, "--db", file] : line);
+    clearTimeout(impatience);
+    console.log(JSON.stringify({ where, args: line, code, text } satisfies Result));
   }
+}
+
+if (import.meta.main) {
+  const [base, trials] = JSON.parse(await Deno.readTextFile(Deno.args[0]!)) as [string, Trial[]];
+  for (const trial of trials) await attempt(base, trial);
   Deno.exit(0);
 }
