@@ -11,6 +11,7 @@ export class RunningWorkflows {
   readonly #running = new Map<string, RunningWorkflow>();
 
   observe({ type, workflowId, workflow }: EngineEvent): void {
+    if (workflowId === undefined) return;
     if (type === "started") this.#running.set(workflowId, { workflowId, workflow });
     else if (ENDS.has(type)) this.#running.delete(workflowId);
   }

@@ -81,6 +81,22 @@ export class WorkerLog {
         return this.#say(warning, event, describeError(event.error));
       case "log":
         return this.#say(faint, event, logText(event));
+      case "storageFailed":
+        return this.#say(bad, event, `cannot ${event.doing}: ${describeError(event.error)}`);
+      case "storageRecovered":
+        return this.#say(
+          good,
+          event,
+          `can ${event.doing} again, for the first time since ${formatMoment(event.since)}`,
+        );
+      case "codeMissing":
+        return this.#say(warning, event, `${event.version ?? ""}  waits, and no process has its code`);
+      case "overlooked":
+        return this.#say(
+          warning,
+          event,
+          `${event.workflowIds.length} workflows, which are run now: please report this`,
+        );
     }
     return undefined;
   }
@@ -88,8 +104,9 @@ export class WorkerLog {
   #say(paint: Paint, event: EngineEvent, detail: string): string {
     const what = event.type === "log" ? event.level : WORDS[event.type] ?? event.type;
     const { workflowId, workflow, at } = event;
+    const parts = [workflow, workflowId, detail].filter((part) => part !== undefined);
     return `${this.#colours.faint(formatMoment(at))}  ${paint(what.padEnd(11))}  ` +
-      printableLine(`${workflow}  ${workflowId}  ${detail}`).trimEnd();
+      printableLine(parts.join("  ")).trimEnd();
   }
 
   #time({ workflowId = "" }: EngineEvent): string {
@@ -105,6 +122,9 @@ const WORDS: Partial<Record<EngineEvent["type"], string>> = {
   suspended: "stopped",
   stepAbandoned: "abandoned",
   contextMisused: "misused",
+  storageFailed: "no storage",
+  storageRecovered: "storage",
+  codeMissing: "no code",
 };
 
 function isEnd(type: string): type is keyof Ends {

@@ -490,11 +490,8 @@ testEachDriver(
     const changes = [
       "DROP TABLE IF EXISTS workflows",
       "DROP TABLE main.'workflows'",
-      "DROP VIEW steps",
-      "DROP INDEX workflows_due",
-      'DROP INDEX IF EXISTS main."workflows_in_line"',
-      "DROP TRIGGER place_left",
-      "DROP TRIGGER IF EXISTS [line_joined]",
+      ...before.filter(({ type, name }) => type !== "table" && ownNames().includes(name as string))
+        .flatMap(({ type, name }) => [`DROP ${type} ${name}`, `DROP ${type} IF EXISTS main."${name}"`]),
       "ALTER TABLE workflows ADD COLUMN x",
       "ALTER TABLE workflows RENAME TO mine_now",
       "ALTER TABLE workflows RENAME COLUMN name TO title",
