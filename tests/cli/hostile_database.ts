@@ -58,7 +58,8 @@ function spoil(file: string, table: string, column: string, sql: string): boolea
     for (const { sql } of triggers) db.exec(sql as string);
     return true;
   } catch (error) {
-    if (/datatype mismatch/.test((error as Error).message)) return false; // an integer key
+    // An integer key, or a value that has to be there or to be another one in each row.
+    if (/datatype mismatch|constraint failed/.test((error as Error).message)) return false;
     throw error;
   } finally {
     db.close();

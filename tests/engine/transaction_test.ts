@@ -218,6 +218,36 @@ Deno.test("a statement that is refused can be caught, and the transaction goes o
   assertEquals(accounts(file).ada, 70);
 });
 
+Deno.test("a transaction cannot do what would keep the store from working, and its workflow goes on", async () => {
+  await using folder = temporaryFolder();
+  const file = folder.file("a.db");
+  const harmful = [
+    "CREATE TRIGGER \"TABLE\" BEFORE UPDATE ON workflows BEGIN SELECT RAISE(ABORT, 'no'); END",
+    "CREATE TABLE t (status TEXT REFERENCES workflows (status))",
+    "CREATE TRIGGER x AFTER INSERT ON mine BEGIN SELECT 1; END; DELETE FROM mine",
+    "DROP INDEX workflows_pending",
+    "DELETE FROM mine\0 WHERE x = 7",
+    "CREATE TEMP TABLE checkpoints (x)",
+  ];
+  const definition = workflow("w", async (ctx) => {
+    const refused = await ctx.transaction("harm", async (tx) => {
+      const names: string[] = [];
+      for (const sql of harmful) await tx.run(sql).catch((error) => names.push(error.name));
+      await tx.run("INSERT INTO mine VALUES (2)");
+      return names;
+    });
+    await ctx.step("after", () => 1);
+    return refused;
+  });
+  for (const id of ["first", "second"]) {
+    await using engine = await Engine.open(file);
+    await engine.transaction((tx) => tx.run("CREATE TABLE IF NOT EXISTS mine (x)"));
+    assertEquals(await engine.run(definition, { id }), harmful.map(() => "TypeError"));
+  }
+  assertEquals(query(file, "SELECT count(*) AS n FROM mine"), [{ n: 2 }]);
+  assertEquals(query(file, "SELECT name FROM sqlite_schema WHERE name IN ('TABLE', 't', 'x')"), []);
+});
+
 Deno.test("a result that cannot be stored fails a transaction, and nothing of it is there", async () => {
   await using folder = temporaryFolder();
   const file = await fileWithAccounts(folder.file("a.db"));
