@@ -55,6 +55,9 @@ export function checkUserSql(sql: string): UserSql {
   if (statement.slice(end).some((token) => !isSign(token, ";"))) {
     throw refusal(sql, "one statement, found more");
   }
+  if (tokens.some(({ text, kind }) => kind !== "sign" && text.toUpperCase() === "PRAGMA_OPTIMIZE")) {
+    throw refusal(sql, "a statement without pragma_optimize, which analyzes all tables");
+  }
   const changesRows = CHANGING_ROWS.includes(verb) ||
     verb === "WITH" && CHANGING_ROWS.some((each) => statement.some((token) => isWord(token, each)));
   return {

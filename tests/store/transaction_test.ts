@@ -668,6 +668,8 @@ Deno.test("checkUserSql() refuses what SQLite would read as something else", () 
     ["EXPLAIN COMMIT", 'found "COMMIT"'],
     ["EXPLAIN ATTACH 'x' AS y", 'found "ATTACH"'],
     ["REINDEX workflows", 'found "REINDEX"'],
+    ['SELECT * FROM "Pragma_Optimize"(0x10002)', "wanted a statement without pragma_optimize"],
+    ["CREATE VIEW v AS SELECT * FROM pragma_optimize", "wanted a statement without pragma_optimize"],
     ["\u00a0DELETE FROM t", "found"],
   ];
   for (const [sql, message] of refused) {
