@@ -6,8 +6,8 @@ import { UsageError } from "./usage_error.ts";
 export const DEFAULT_DATABASE = "stepwell.db";
 
 /**
- * Makes sure that a database can be what a command line says it is: a file, or none yet where one can be made. What else
- * has a name, such as a pipe, would be waited for without an end.
+ * Makes sure that a database can be what a command line says it is: a file, or none yet. What else has a name, such as a pipe,
+ * would be waited for without an end.
  *
  * @param location what `--db` says
  * @param options.isThere whether there has to be one: for commands that would otherwise make an empty one and find nothing in it
@@ -24,19 +24,9 @@ export async function checkDatabase(location: string, { isThere }: { isThere: bo
   if (found === undefined && isThere) {
     throw new UsageError(`There is no database "${printableCell(location)}"; --db FILE names another`);
   }
-  if (found !== undefined && !found.isFile) {
-    throw new UsageError(
-      `--db wants a file, found "${printableCell(location)}", which is ${
-        found.isDirectory ? "a folder" : "none"
-      }`,
-    );
-  }
-  if (found !== undefined) return;
-  const [folder = ""] = /^.*[/\\]/.exec(location) ?? [];
-  if (folder === "" || (await look(folder))?.isDirectory) return;
-  throw new UsageError(
-    `--db wants a file in a folder that is there, found "${printableCell(location)}"`,
-  );
+  // Of a folder the engine says what is wrong, as of a file that is no database.
+  if (found === undefined || found.isFile || found.isDirectory) return;
+  throw new UsageError(`--db wants a file, found "${printableCell(location)}", which is a pipe or a device`);
 }
 
 /** What has a name; undefined if nothing has. */

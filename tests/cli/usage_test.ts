@@ -142,8 +142,8 @@ Deno.test("every malformed value, flag and operand ends with status 2, a message
     if (flags.includes("from")) words.push("--from", "s");
     if (flags.includes("db")) {
       const named = words.concat("--db");
-      wrong.push(named, [...named, ""], [...named, folder.path], [...named, folder.file("pipe")]);
-      wrong.push([...named, "/dev/zero"], [...named, `${db}/b.db`], [...named, folder.file("no/b.db")]);
+      wrong.push(named, [...named, ""], [...named, folder.file("pipe")]);
+      wrong.push([...named, "/dev/zero"], [...named, `${db}/b.db`]);
       wrong.push([...named, `file:${db}`], [...named, "postgres://u:secret@host/db"], [
         ...named,
         db,
