@@ -16,23 +16,36 @@ export async function executors({ flags }: Invocation): Promise<ExitStatus> {
   return ExitStatus.completed;
 }
 
-function report(
-  { id, pid, startedAt, state, leaseUntil, running }: ExecutorSummary,
-): Record<string, unknown> {
-  return { id, pid: pid ?? null, startedAt: startedAt ?? null, state, leaseUntil, running };
+function report(executor: ExecutorSummary): Record<string, unknown> {
+  const { id, pid, host, startedAt, state, leaseUntil, running, isWorking, queues, workflows } = executor;
+  return {
+    id,
+    pid: pid ?? null,
+    host: host ?? null,
+    startedAt: startedAt ?? null,
+    state,
+    leaseUntil,
+    running,
+    isWorking,
+    queues: queues ?? null,
+    workflows: workflows ?? null,
+  };
 }
 
 function lines(found: readonly ExecutorSummary[]): string[] {
   if (found.length === 0) return ["No executors"];
   const colours = palette(stdout.colour);
-  const rows = found.map(({ id, pid, startedAt, state, running }) => [
+  const rows = found.map(({ id, pid, host, state, startedAt, running, isWorking, queues, workflows }) => [
     id,
-    pid,
+    host === undefined ? pid : `${pid} on ${host}`,
     state,
     startedAt === undefined ? "" : formatMoment(startedAt),
     running,
+    isWorking ? queues?.join(", ") ?? "all" : "",
+    workflows?.map(({ name, version }) => version === undefined ? name : `${name} ${version}`).join(", "),
   ]);
-  return table([["EXECUTOR", "PROCESS", "STATE", "SINCE", "RUNS"], ...rows], (cell, row, column) => {
+  const header = ["EXECUTOR", "PROCESS", "STATE", "SINCE", "RUNS", "WORKS ON", "WORKFLOWS"];
+  return table([header, ...rows], (cell, row, column) => {
     if (row === 0) return colours.faint(cell);
     if (column !== 2) return cell;
     return cell.startsWith("alive") ? colours.good(cell) : colours.bad(cell);

@@ -69,10 +69,13 @@ Deno.test("executors shows who works", () =>
         ["alive", 0],
       ],
     );
-    assertMatch((await run(["executors"], { cwd })).stdout, /e_[0-9a-f]{12} +\d+ +alive +20/);
+    assertMatch(
+      (await run(["executors"], { cwd })).stdout,
+      /e_[0-9a-f]{12} +\d+( on \S+)? +alive +20.* all +.*greet/,
+    );
     worker.kill("SIGKILL");
     await worker.ended();
-    assertMatch((await run(["executors"], { cwd })).stdout, /e_[0-9a-f]{12} +\d+ +gone +20/);
+    assertMatch((await run(["executors"], { cwd })).stdout, /e_[0-9a-f]{12} +\d+( on \S+)? +gone +20/);
   }));
 
 Deno.test("enqueue, queues and executors refuse what they cannot use, with status 2", () =>
