@@ -6,6 +6,7 @@ import type { OpenTransaction, Rider, TransactionRequest, Write } from "./databa
 import type { HeldConnection } from "./held_transaction.ts";
 import { isWorthMerging, type Results, runBatch, runMerged } from "./merged_batches.ts";
 import { isBusy, type SqliteDriver, storeError } from "./sqlite_driver.ts";
+import { TURN_PATIENCE_MS, type WriterLine, type WriterTurn } from "./writer_line.ts";
 
 /** How many batches may wait. */
 const MAX_WAITING = 200_000;
@@ -19,6 +20,9 @@ const RIDER_PATIENCE_MS = 100;
 const MIN_BUSY_PAUSE_MS = 1;
 const MAX_BUSY_PAUSE_MS = 50;
 
+/** How many commits are made in turns after one for which others were in the way: so a lone process takes none. */
+const COMMITS_IN_LINE = 64;
+
 /** What a commit queue works with. */
 export interface CommitQueueOptions {
   readonly location: string;
@@ -27,6 +31,8 @@ export interface CommitQueueOptions {
   readonly random: RandomSource;
   /** Throws if what is open is not the file of that name any more. */
   readonly checkFile: () => void;
+  /** Joins the line of those that write to the file; undefined where there is none. */
+  readonly joinLine: () => WriterLine | undefined;
   /** How long a locked file is tried again, in milliseconds, before the batches fail with `StoreBusyError`. */
   readonly busyTimeoutMs: number;
 }
@@ -41,7 +47,8 @@ export interface CommitQueueOptions {
  *    that SQLite itself knows: a commit that failed while it was written may be found whole after a crash.
  * 3. A batch that fails takes no other with it but those that wait behind it in its stream: what follows from something
  *    that was not stored is not stored either.
- * 4. A file that is locked by another process is tried again later; the event loop goes on meanwhile.
+ * 4. A file that is locked by another process is waited for in line with the others, or else tried again later; the event
+ *    loop goes on meanwhile. That is over when `busyTimeoutMs` has passed, whatever the clock says.
  * 5. A transaction with a user's statements has the connection for itself from its turn on until it has ended; no batch
  *    is committed meanwhile but those of its stream, together with it.
  */
@@ -53,8 +60,18 @@ export class CommitQueue {
   #flushing = false;
   #fileCheckedAt = 0;
   #commits = 0;
-  #busySinceMs: number | undefined;
   #busyPauseMs = MIN_BUSY_PAUSE_MS;
+  /** Calls the next try of a locked file off. */
+  #cancelPause: (() => void) | undefined;
+  /** Calls the end of the time for which a locked file is tried off. */
+  #cancelDeadline: (() => void) | undefined;
+  #isOutOfTime = false;
+  #line: WriterLine | undefined;
+  #turn: WriterTurn | undefined;
+  /** How many of the next commits are made in turns, unless others are in the line. */
+  #commitsInLine = 0;
+  /** Whether this commit does without a turn, since none came. */
+  #isImpatient = false;
   #cancelPatience: (() => void) | undefined;
 
   constructor(private readonly driver: SqliteDriver, private readonly options: CommitQueueOptions) {}
@@ -113,6 +130,12 @@ export class CommitQueue {
     this.#riders.clear();
   }
 
+  /** Leaves the line of writers. @param isLast whether no other process has the file open */
+  leaveLine(isLast: () => boolean): void {
+    this.#line?.leave(isLast());
+    this.#line = undefined;
+  }
+
   #flushSoon(): void {
     if (this.#flushing) return;
     this.#flushing = true;
@@ -121,6 +144,9 @@ export class CommitQueue {
 
   #flush = (): void => {
     this.#flushing = false;
+    this.#cancelPause = undefined;
+    const mustWait = this.#commitsInLine > 0 && this.#turn === undefined && !this.#isImpatient;
+    if (mustWait && this.#waiting.length + this.#riders.size > 0) return this.#waitForTurn();
     if (this.#transactions.size > 0) {
       const first = this.#transactions.get(this.#waiting[0]!);
       if (first !== undefined) return this.#giveTurn(this.#waiting[0]!, first);
@@ -137,7 +163,7 @@ export class CommitQueue {
         failed: (error) => rider.failed(error),
       });
     }
-    if (this.#waiting.length === 0) return;
+    if (this.#waiting.length === 0) return this.#goOn();
 
     const group = this.#waiting.slice(
       0,
@@ -151,6 +177,7 @@ export class CommitQueue {
       if (!this.#commitOneByOne(group.length, error)) return;
     }
     if (counts !== undefined) {
+      this.#endTurn();
       this.#waiting.splice(0, group.length);
       for (let i = 0; i < group.length; i++) group[i]!.committed(counts[i]!);
     }
@@ -158,7 +185,11 @@ export class CommitQueue {
   };
 
   #goOn(): void {
-    this.#busySinceMs = undefined;
+    this.#endTurn();
+    this.#isImpatient = false;
+    this.#cancelDeadline?.();
+    this.#cancelDeadline = undefined;
+    this.#isOutOfTime = false;
     this.#busyPauseMs = MIN_BUSY_PAUSE_MS;
     if (this.#waiting.length > 0) this.#flushSoon();
   }
@@ -306,17 +337,60 @@ export class CommitQueue {
     );
   }
 
-  /** Arranges for another try after a pause, longer each time. @returns whether there is time left for one */
+  /**
+   * Arranges for another try of a locked file: in turn with the others that write to it, the first time, and then after
+   * pauses that become longer.
+   *
+   * @returns whether there is time left for one
+   */
   #waitForLock(): boolean {
     const { clock, random, turns, busyTimeoutMs } = this.options;
-    const now = clock.now();
-    this.#busySinceMs ??= now;
-    if (now - this.#busySinceMs >= busyTimeoutMs) return false;
+    if (this.#isOutOfTime || busyTimeoutMs === 0) return false;
+    this.#cancelDeadline ??= clock.setTimer(busyTimeoutMs, this.#runOutOfTime, { background: true });
     this.#flushing = true;
-    clock.setTimer(this.#busyPauseMs * randomFraction(random), () => turns.whenQuiet(this.#flush));
+    if (this.#turn === undefined && !this.#isImpatient) {
+      this.#line ??= this.options.joinLine();
+      if (this.#line !== undefined) {
+        this.#commitsInLine = COMMITS_IN_LINE;
+        this.#waitForTurn();
+        return true;
+      }
+    }
+    this.#cancelPause = clock.setTimer(
+      this.#busyPauseMs * randomFraction(random),
+      () => turns.whenQuiet(this.#flush),
+    );
     this.#busyPauseMs = Math.min(this.#busyPauseMs * 2, MAX_BUSY_PAUSE_MS);
     return true;
   }
+
+  /** Waits in line. The turn is used at once: whoever is next waits for its end. */
+  #waitForTurn(): void {
+    const { clock, busyTimeoutMs } = this.options;
+    this.#flushing = true;
+    this.#line!.turn(clock, Math.min(TURN_PATIENCE_MS, busyTimeoutMs)).then((turn) => {
+      this.#turn = turn;
+      this.#isImpatient = turn === undefined;
+      this.#flush();
+    });
+  }
+
+  /** A turn is over when the commit is, before any of what follows from that. */
+  #endTurn(): void {
+    if (this.#turn === undefined) return;
+    this.#commitsInLine = this.#turn.isContended ? COMMITS_IN_LINE : this.#commitsInLine - 1;
+    this.#turn.end();
+    this.#turn = undefined;
+  }
+
+  /** The time is over: what waits for the lock is tried once more, at once. */
+  #runOutOfTime = (): void => {
+    this.#isOutOfTime = true;
+    if (this.#cancelPause === undefined) return;
+    this.#cancelPause();
+    this.#cancelPause = undefined;
+    this.options.turns.whenQuiet(this.#flush);
+  };
 }
 
 /** A transaction that waits for its turn. */

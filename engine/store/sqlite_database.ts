@@ -17,6 +17,7 @@ import { isBusy, type OpenSqlite, type SqliteDriver, storeError } from "./sqlite
 import { openBuiltin } from "./builtin_driver.ts";
 import { CommitWatch } from "./commit_watch.ts";
 import { closedError, CommitQueue, refuse } from "./commit_queue.ts";
+import { WriterLine } from "./writer_line.ts";
 import { ProcessLocks } from "./process_lock.ts";
 import { migrate, pragma, schemaVersion } from "./migrate.ts";
 
@@ -227,7 +228,7 @@ class SqliteDatabase implements Database {
 
   constructor(
     readonly location: string,
-    path: string,
+    private readonly path: string,
     private readonly driver: SqliteDriver,
     options: SqliteOptions,
     private readonly release: () => void,
@@ -239,7 +240,12 @@ class SqliteDatabase implements Database {
         `Cannot write to "${location}": the file that was opened has been removed or replaced`,
       );
     };
-    this.#queue = new CommitQueue(driver, { location, checkFile, ...options });
+    this.#queue = new CommitQueue(driver, {
+      location,
+      checkFile,
+      joinLine: () => path === ":memory:" ? undefined : WriterLine.join(path),
+      ...options,
+    });
     if (path === ":memory:") return;
     this.#locks = new ProcessLocks(path, openBuiltin);
     this.#watch = new CommitWatch({
@@ -313,6 +319,8 @@ class SqliteDatabase implements Database {
     this.#closed = true;
     this.#locks?.drop();
     this.driver.close();
+    // SQLite removes the log with the last connection.
+    this.#queue.leaveLine(() => fileIdentity(`${this.path}-wal`) === "none");
     this.release();
   }
 }
