@@ -27,10 +27,23 @@ export class RawStore implements Disposable {
   readonly #statements = new Map<string, StatementSync>();
   #lastWorkflow = 0;
 
-  /** @param file is made anew */
-  constructor(file: string, private readonly rows: RecordedRows, durability: "full" | "normal") {
+  /**
+   * @param file is made anew
+   * @param options.after if given, the file is there, and has no workflows of a number above this but those written here
+   */
+  constructor(
+    file: string,
+    private readonly rows: RecordedRows,
+    durability: "full" | "normal",
+    { after }: { after?: number } = {},
+  ) {
     this.#db = new DatabaseSync(file);
-    this.#db.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = ${durability}; BEGIN`);
+    this.#db.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = ${durability}`);
+    if (after !== undefined) {
+      this.#lastWorkflow = after;
+      return;
+    }
+    this.#db.exec("BEGIN");
     for (const sql of rows.schema) this.#db.exec(sql);
     this.#db.exec("COMMIT");
   }
@@ -42,12 +55,18 @@ export class RawStore implements Disposable {
    * @returns a function that writes them: all that has to be timed
    */
   writer(grouping: Grouping, { stepsOnly = false }: { stepsOnly?: boolean } = {}): () => void {
+    const commits = this.commits(grouping, { stepsOnly });
+    return () => {
+      for (const commit of commits) commit();
+    };
+  }
+
+  /** Prepares to write the rows, once. @returns likewise, for each commit a function */
+  commits(grouping: Grouping, { stepsOnly = false }: { stepsOnly?: boolean } = {}): (() => void)[] {
     const commits = this.#group(this.rows.workflows.map((workflow) => this.#renumbered(workflow)), grouping)
       .map((commit) => stepsOnly ? commit.filter(([statement]) => statement === this.#stepStatement) : commit)
       .filter((commit) => commit.length > 0);
-    return () => {
-      for (const commit of commits) this.#commit(commit);
-    };
+    return commits.map((commit) => () => this.#commit(commit));
   }
 
   /** Prepares to write just one step's row, again and again; each call is a commit. */

@@ -8,6 +8,7 @@
 import { cpus } from "node:os";
 import { parseArgs } from "@std/cli/parse-args";
 import { commits } from "./targets/commits.ts";
+import { contention } from "./targets/contention.ts";
 import { disk } from "./targets/disk.ts";
 import { fanOutOfMany } from "./targets/fan_out.ts";
 import type { Figure, Target } from "./targets/figure.ts";
@@ -34,6 +35,7 @@ const TARGETS: readonly Target[] = [
   sleepers,
   queues,
   commits,
+  contention,
 ];
 
 if (import.meta.main) await main();
