@@ -6,14 +6,15 @@ import type { OpenTransaction, Rider, TransactionRequest, Write } from "./databa
 import type { HeldConnection } from "./held_transaction.ts";
 import { isWorthMerging, type Results, runBatch, runMerged } from "./merged_batches.ts";
 import { isBusy, type SqliteDriver, storeError } from "./sqlite_driver.ts";
+import type { StoreFiles } from "./store_files.ts";
 import { TURN_PATIENCE_MS, type WriterLine, type WriterTurn } from "./writer_line.ts";
 
 /** How many batches may wait. */
 const MAX_WAITING = 200_000;
 /** How many batches share a transaction: more would not make it cheaper, and would hold the lock for longer. */
 const MAX_BATCHES_PER_COMMIT = 2_000;
-/** How long it is taken for granted that the file is still the one that was opened, in milliseconds. */
-const FILE_CHECK_INTERVAL_MS = 100;
+/** How long it is taken for granted that the files are still those that were opened, in milliseconds. */
+const FILE_CHECK_INTERVAL_MS = 20;
 /** How long a rider waits for somebody else's commit before it gets one of its own, in milliseconds. */
 const RIDER_PATIENCE_MS = 100;
 /** The first and the longest pause before a locked file is tried again, in milliseconds. */
@@ -29,8 +30,8 @@ export interface CommitQueueOptions {
   readonly turns: Turns;
   readonly clock: Clock;
   readonly random: RandomSource;
-  /** Throws if what is open is not the file of that name any more. */
-  readonly checkFile: () => void;
+  /** The files that are written to; undefined of a database in memory. */
+  readonly files: Pick<StoreFiles, "check" | "boundLog"> | undefined;
   /** Joins the line of those that write to the file; undefined where there is none. */
   readonly joinLine: () => WriterLine | undefined;
   /** How long a locked file is tried again, in milliseconds, before the batches fail with `StoreBusyError`. */
@@ -177,6 +178,7 @@ export class CommitQueue {
       if (!this.#commitOneByOne(group.length, error)) return;
     }
     if (counts !== undefined) {
+      this.options.files?.boundLog();
       this.#endTurn();
       this.#waiting.splice(0, group.length);
       for (let i = 0; i < group.length; i++) group[i]!.committed(counts[i]!);
@@ -284,11 +286,11 @@ export class CommitQueue {
     return this.#commit(group, false);
   }
 
-  /** Looks, now and then, whether the file is there still: SQLite would go on writing to one that was removed. */
+  /** Looks, now and then, whether the files are there still: SQLite would go on writing to those that were removed. */
   #checkFile(): void {
     const now = this.options.clock.now();
     if (Math.abs(now - this.#fileCheckedAt) < FILE_CHECK_INTERVAL_MS) return;
-    this.options.checkFile();
+    this.options.files?.check();
     this.#fileCheckedAt = now;
   }
 

@@ -1,5 +1,5 @@
 import type { Clock } from "../clock.ts";
-import { StoreBusyError, StoreError, StoreOpenError } from "../errors.ts";
+import { StoreBusyError, StoreOpenError } from "../errors.ts";
 import { randomFraction, type RandomSource } from "../random.ts";
 import type { Turns } from "../turns.ts";
 import type {
@@ -19,6 +19,7 @@ import { CommitWatch } from "./commit_watch.ts";
 import { closedError, CommitQueue, refuse } from "./commit_queue.ts";
 import { WriterLine } from "./writer_line.ts";
 import { ProcessLocks } from "./process_lock.ts";
+import { identity, KEPT_LOG_BYTES, StoreFiles } from "./store_files.ts";
 import { migrate, pragma, schemaVersion } from "./migrate.ts";
 
 /** How a SQLite file is opened. */
@@ -113,6 +114,7 @@ async function prepare(driver: SqliteDriver, location: string, options: SqliteOp
   expectPragma(driver, location, "journal_mode", journal);
   driver.exec(`PRAGMA synchronous = ${durability}`);
   expectPragma(driver, location, "synchronous", durability === "full" ? 2 : 1);
+  if (journal === "wal") driver.exec(`PRAGMA journal_size_limit = ${KEPT_LOG_BYTES}`);
   migrate(driver, location);
   if (options.growWal && journal === "wal") {
     const { growWal } = await import("./wal.ts");
@@ -206,18 +208,6 @@ function mayUse(path: string): boolean {
   );
 }
 
-/** Tells a file from another of the same name, where the system does; undefined for a database in memory. */
-function fileIdentity(path: string): string | undefined {
-  if (path === ":memory:") return undefined;
-  try {
-    const { dev, ino } = Deno.statSync(path);
-    return `${dev} ${ino}`;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return "none";
-    throw error;
-  }
-}
-
 /** A SQLite file, or a database in memory, that is open. */
 class SqliteDatabase implements Database {
   readonly #queue: CommitQueue;
@@ -233,25 +223,22 @@ class SqliteDatabase implements Database {
     options: SqliteOptions,
     private readonly release: () => void,
   ) {
-    const file = fileIdentity(path);
-    const checkFile = () => {
-      if (fileIdentity(path) === file) return;
-      throw new StoreError(
-        `Cannot write to "${location}": the file that was opened has been removed or replaced`,
-      );
-    };
+    const files = path === ":memory:" ? undefined : new StoreFiles(location, path, driver);
     this.#queue = new CommitQueue(driver, {
       location,
-      checkFile,
+      files,
       joinLine: () => path === ":memory:" ? undefined : WriterLine.join(path),
       ...options,
     });
-    if (path === ":memory:") return;
+    if (files === undefined) return;
     this.#locks = new ProcessLocks(path, openBuiltin);
     this.#watch = new CommitWatch({
       clock: options.clock,
       log: `${path}-wal`,
-      version: () => pragma(driver, "data_version"),
+      version: () => {
+        files.rescue();
+        return pragma(driver, "data_version");
+      },
       ownCommits: () => this.#queue.commits,
     });
   }
@@ -320,7 +307,7 @@ class SqliteDatabase implements Database {
     this.#locks?.drop();
     this.driver.close();
     // SQLite removes the log with the last connection.
-    this.#queue.leaveLine(() => fileIdentity(`${this.path}-wal`) === "none");
+    this.#queue.leaveLine(() => identity(`${this.path}-wal`) === undefined);
     this.release();
   }
 }
