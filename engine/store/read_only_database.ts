@@ -2,6 +2,7 @@ import { StoreError, StoreOpenError } from "../errors.ts";
 import type { Database, Liveness, OpenTransaction, Row, Statement, Write } from "./database.ts";
 import { closedError, refuse } from "./commit_queue.ts";
 import { pragma, schemaVersion } from "./migrate.ts";
+import { checkSchema } from "./schema_check.ts";
 import { SCHEMA_VERSION } from "./schema.ts";
 import { claimFile, loadSqlite, openError, realPath, type SqliteOptions } from "./sqlite_database.ts";
 import { type SqliteDriver, storeError } from "./sqlite_driver.ts";
@@ -28,6 +29,7 @@ export async function openReadOnlySqlite(
   try {
     driver = open(path, { readOnly: true });
     prepare(driver, location);
+    checkSchema(driver, location, open);
     return new ReadOnlyDatabase(location, driver, release);
   } catch (error) {
     driver?.close();

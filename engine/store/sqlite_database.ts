@@ -15,6 +15,7 @@ import type {
 } from "./database.ts";
 import { isBusy, type OpenSqlite, type SqliteDriver, storeError } from "./sqlite_driver.ts";
 import { openBuiltin } from "./builtin_driver.ts";
+import { checkSchema } from "./schema_check.ts";
 import { CommitWatch } from "./commit_watch.ts";
 import { closedError, CommitQueue, refuse } from "./commit_queue.ts";
 import { WriterLine } from "./writer_line.ts";
@@ -55,7 +56,7 @@ export async function openSqliteDatabase(location: string, options: SqliteOption
   const path = location === ":memory:" ? location : realPath(location);
   const release = claimFile(path, location, options.sqlite);
   try {
-    const driver = await openDriver(() => open(path), location, options);
+    const driver = await openDriver(open, path, location, options);
     // Through a link to a file that was missing, it is only known by now.
     return new SqliteDatabase(
       location,
@@ -77,7 +78,8 @@ export async function loadSqlite(sqlite: SqliteOptions["sqlite"]): Promise<OpenS
 
 /** Opens and prepares a connection, again and again while the file is locked. */
 async function openDriver(
-  open: () => SqliteDriver,
+  open: OpenSqlite,
+  path: string,
   location: string,
   options: SqliteOptions,
 ): Promise<SqliteDriver> {
@@ -85,8 +87,8 @@ async function openDriver(
   for (const deadline = clock.now() + busyTimeoutMs;;) {
     let driver: SqliteDriver | undefined;
     try {
-      driver = open();
-      await prepare(driver, location, options);
+      driver = open(path);
+      await prepare(driver, location, options, open);
       return driver;
     } catch (error) {
       driver?.close();
@@ -103,7 +105,12 @@ async function openDriver(
 }
 
 /** Sets the connection up, and reads every setting back. */
-async function prepare(driver: SqliteDriver, location: string, options: SqliteOptions): Promise<void> {
+async function prepare(
+  driver: SqliteDriver,
+  location: string,
+  options: SqliteOptions,
+  open: OpenSqlite,
+): Promise<void> {
   const { durability } = options;
   driver.exec("PRAGMA busy_timeout = 0");
   expectPragma(driver, location, "busy_timeout", 0);
@@ -116,6 +123,7 @@ async function prepare(driver: SqliteDriver, location: string, options: SqliteOp
   expectPragma(driver, location, "synchronous", durability === "full" ? 2 : 1);
   if (journal === "wal") driver.exec(`PRAGMA journal_size_limit = ${KEPT_LOG_BYTES}`);
   migrate(driver, location);
+  checkSchema(driver, location, open);
   if (options.growWal && journal === "wal") {
     const { growWal } = await import("./wal.ts");
     growWal(driver, durability);
@@ -138,6 +146,10 @@ export function openError(cause: unknown, location: string): Error {
 }
 
 function explain(location: string, reason: string): string {
+  if (/malformed database schema/.test(reason)) {
+    return `wanted a schema as Stepwell makes it, found one that SQLite cannot read (${reason}); ` +
+      "restore the file from a backup";
+  }
   if (/file is not a database|malformed|failed to prepare/.test(reason)) {
     return `wanted a SQLite file, found something else (${reason})`;
   }

@@ -1,0 +1,77 @@
+import { crc32 } from "../checksum.ts";
+import { StoreOpenError } from "../errors.ts";
+import type { Row } from "./database.ts";
+import { migrate } from "./migrate.ts";
+import { OWN_NAMES, SCHEMA_CHECKSUM } from "./schema.ts";
+import type { OpenSqlite, SqliteDriver } from "./sqlite_driver.ts";
+
+/** How much of a text is quoted. */
+const MAX_QUOTED = 120;
+
+/**
+ * Checks that the store's own tables, views, indexes and triggers are those that this version makes: what was changed in
+ * one of them would be found late, by wrong results. Indexes, triggers and tables of others are none of its business.
+ *
+ * A file that was brought up to date has the same text as a new one, since both come about by the same statements. Where
+ * the checksum does not say so at once, what differs is found beside a database in memory.
+ *
+ * @throws {StoreOpenError} that names the first that is missing or changed
+ */
+export function checkSchema(driver: SqliteDriver, location: string, open: OpenSqlite): void {
+  const found = readSchema(driver);
+  if (schemaChecksum(found) === SCHEMA_CHECKSUM) return;
+  const reference = open(":memory:");
+  try {
+    migrate(reference, ":memory:");
+    const byName = new Map(found.map((row) => [row.name, row]));
+    for (const wanted of readSchema(reference)) compare(wanted, byName.get(wanted.name), location);
+  } finally {
+    reference.close();
+  }
+}
+
+/** What SQLite knows of the store's tables and views, and of what is on them. */
+export function readSchema(driver: SqliteDriver): Row[] {
+  return driver.all(
+    `SELECT type, name, sql FROM sqlite_schema WHERE tbl_name IN (${OWN_NAMES.map(() => "?").join(", ")})
+      AND sql IS NOT NULL ORDER BY type <> 'table', name`,
+    OWN_NAMES,
+  );
+}
+
+/** The checksum of it. */
+export function schemaChecksum(rows: readonly Row[]): number {
+  return crc32(rows.map(({ type, name, sql }) => `${type} ${name} ${sql}\n`).join(""));
+}
+
+function compare(wanted: Row, found: Row | undefined, location: string): void {
+  const what = `its ${wanted.type} "${wanted.name}"`;
+  const sql = String(wanted.sql);
+  if (found === undefined) {
+    throw new StoreOpenError(`Cannot open "${location}": ${what} is missing; ${remedy(wanted)}`);
+  }
+  const [plainWanted, plainFound] = [withoutLayout(sql), withoutLayout(String(found.sql))];
+  if (found.type === wanted.type && plainFound === plainWanted) return;
+  let same = 0;
+  while (same < plainWanted.length && plainWanted[same] === plainFound[same]) same++;
+  const from = plainWanted.lastIndexOf(" ", Math.max(0, same - 30)) + 1;
+  const quote = (text: string) => JSON.stringify(text.slice(from, from + MAX_QUOTED));
+  throw new StoreOpenError(
+    `Cannot open "${location}": ${what} was changed: wanted ${quote(plainWanted)}, found ` +
+      `${quote(plainFound)}; ${remedy(wanted)}`,
+  );
+}
+
+/** What is to be done about something that is not as it should be. */
+function remedy({ type, name, sql }: Row): string {
+  const restore = "restore the file from a backup";
+  if (type === "table") return restore;
+  return `${restore}, or, with every engine on it closed, drop the ${type} "${name}" if it is there, and run: ${sql}`;
+}
+
+/** SQL without comments, and with single spaces, but for what is quoted in it. */
+function withoutLayout(sql: string): string {
+  const token = /'(?:[^']|'')*'|"(?:[^"]|"")*"|`[^`]*`|\[[^\]]*\]|--[^\n]*|\/\*[\s\S]*?\*\/|\s+/g;
+  const spaced = sql.replaceAll(token, (text) => /^['"`[]/.test(text) ? text : " ");
+  return spaced.replaceAll(/ +/g, " ").trim();
+}
