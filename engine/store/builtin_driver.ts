@@ -1,8 +1,9 @@
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import type { Row } from "./database.ts";
 import {
+  exactKey,
   type OpenSqlite,
-  safeKey,
+  type SqliteDriver,
   StatementCache,
   withoutBigInts,
   withSafeNumbers,
@@ -14,14 +15,14 @@ export const openBuiltin: OpenSqlite = (path, { readOnly = false } = {}) => {
   const commands = new StatementCache((sql) => prepare(db, sql));
   const queries = new StatementCache((sql) => prepareQuery(db, sql));
   let lastKey: number | bigint = 0;
-  return {
+  const driver: SqliteDriver = {
     exec: (sql) => db.exec(sql),
     run(sql, params) {
       const { changes, lastInsertRowid } = commands.get(sql).run(...params);
       lastKey = lastInsertRowid;
       return Number(changes);
     },
-    lastKey: () => safeKey(lastKey),
+    lastKey: () => exactKey(lastKey, driver.all),
     all(sql, params) {
       const { statement, columns } = queries.get(sql);
       const rows = () => named(statement.all(...params), columns);
@@ -48,6 +49,7 @@ export const openBuiltin: OpenSqlite = (path, { readOnly = false } = {}) => {
     },
     close: () => db.close(),
   };
+  return driver;
 };
 
 /** A query that is ready, and its columns where it gives rows as arrays. */

@@ -2,7 +2,7 @@ import { StoreOpenError } from "../errors.ts";
 import type { Row, SqlParameter } from "./database.ts";
 import {
   type OpenSqlite,
-  safeKey,
+  type SqliteDriver,
   StatementCache,
   withoutBigInts,
   withSafeNumbers,
@@ -48,12 +48,13 @@ export async function loadFfi(): Promise<OpenSqlite> {
   return (path, { readOnly = false } = {}) => {
     const db = new ffi.Database(path, { int64: true, parseJson: false, ...readOnly && { readonly: true } });
     const statements = new StatementCache((sql) => db.prepare(sql));
+    const all: SqliteDriver["all"] = (sql, params) => statements.get(sql).all(...params).map(withoutBigInts);
     return {
       exec: (sql) => void db.exec(sql),
       run: (sql, params) => statements.get(sql).run(...params),
       // The package's own lastInsertRowId is cut to 32 bits.
-      lastKey: () => safeKey(statements.get("SELECT last_insert_rowid() AS key").all()[0]!.key),
-      all: (sql, params) => statements.get(sql).all(...params).map(withoutBigInts),
+      lastKey: () => all("SELECT last_insert_rowid() AS key", [])[0]!.key as number,
+      all,
       prepare(sql) {
         const statement = db.prepare(sql);
         return {

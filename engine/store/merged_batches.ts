@@ -33,8 +33,8 @@ export function runBatch(driver: SqliteDriver, batch: Batch): Results {
 /**
  * Runs several batches.
  *
- * @returns the results of each; undefined if it has to be told which row was not changed: then all is to be rolled back,
- *   and each batch to be run by itself
+ * @returns the results of each; undefined if it has to be told which row was not changed, or which key is whose: then all is to be
+ *   rolled back, and each batch to be run by itself
  * @throws what SQLite throws
  */
 export function runMerged(driver: SqliteDriver, batches: readonly Batch[]): Results[] | undefined {
@@ -59,7 +59,7 @@ interface Part {
   readonly count: number;
 }
 
-/** Runs batches as one. @returns undefined if one of their statements has changed nothing */
+/** Runs batches as one. @returns undefined if one of their statements has changed nothing, or gives keys that cannot be counted */
 function runTogether(
   driver: SqliteDriver,
   batches: readonly Batch[],
@@ -72,8 +72,11 @@ function runTogether(
     const { sql, params } = merged(batches, place, part);
     if (driver.run(sql, params) !== count) return undefined;
     const { givesKey } = batch[place]!;
+    const lastKey = givesKey ? driver.lastKey() : 0;
+    // Beyond what JavaScript can count, keys may follow in no order.
+    if (typeof lastKey !== "number") return undefined;
     // Rows that are inserted one after the other in a transaction get keys that follow each other.
-    const firstKey = givesKey ? driver.lastKey() - count + 1 : 0;
+    const firstKey = lastKey - count + 1;
     for (let i = 0; i < count; i++) results[i]!.push(givesKey ? firstKey + i : 1);
   }
   return results;

@@ -7,7 +7,7 @@ export interface SqliteDriver {
   exec(sql: string): void;
   /** Runs one statement. @returns the number of rows it changed, if it is one that changes rows */
   run(sql: string, params: readonly SqlValue[]): number;
-  /** The key of the row that the last `run()` inserted. */
+  /** The key of the row that the last `run()` inserted; what is no safe integer is a text, as in `all()`, which binds as it is. */
   lastKey(): number;
   /** The rows of one query. A number that JavaScript cannot hold, which nobody of ours has written, comes as text. */
   all(sql: string, params: readonly SqlValue[]): Row[];
@@ -62,6 +62,18 @@ export function withoutBigInts(row: Row): Row {
     row[column] = Number.isSafeInteger(Number(value)) ? Number(value) : String(value);
   }
   return row;
+}
+
+/**
+ * The key of the row that was inserted last. A file may have one in it that is beyond what JavaScript can hold, and all that
+ * come after it are then: cut to a number, it would be that of another row.
+ *
+ * @param key as a library gives it, which may be rounded
+ * @param all runs a query
+ */
+export function exactKey(key: number | bigint, all: SqliteDriver["all"]): number {
+  if (Number.isSafeInteger(Number(key))) return Number(key);
+  return all("SELECT last_insert_rowid() AS key", [])[0]!.key as number;
 }
 
 /** A row with numbers in the place of big integers, where they can be. */
