@@ -84,23 +84,31 @@ async function openDriver(
   options: SqliteOptions,
 ): Promise<SqliteDriver> {
   const { clock, random, busyTimeoutMs } = options;
-  for (const deadline = clock.now() + busyTimeoutMs;;) {
-    let driver: SqliteDriver | undefined;
-    try {
-      driver = open(path);
-      await prepare(driver, location, options, open);
-      return driver;
-    } catch (error) {
-      driver?.close();
-      if (!isBusy(error)) throw openError(error, location);
-      if (clock.now() >= deadline) {
-        throw new StoreBusyError(
-          `Cannot open "${location}": other processes had it locked for ${busyTimeoutMs} ms`,
-          { cause: error },
-        );
+  // By time that passes: the clock may be set meanwhile.
+  let isOutOfTime = busyTimeoutMs === 0;
+  let cancel: (() => void) | undefined;
+  try {
+    while (true) {
+      let driver: SqliteDriver | undefined;
+      try {
+        driver = open(path);
+        await prepare(driver, location, options, open);
+        return driver;
+      } catch (error) {
+        driver?.close();
+        if (!isBusy(error)) throw openError(error, location);
+        if (isOutOfTime) {
+          throw new StoreBusyError(
+            `Cannot open "${location}": other processes had it locked for ${busyTimeoutMs} ms`,
+            { cause: error },
+          );
+        }
+        cancel ??= clock.setTimer(busyTimeoutMs, () => isOutOfTime = true, { background: true });
+        await new Promise<void>((wake) => clock.setTimer(MAX_OPEN_PAUSE_MS * randomFraction(random), wake));
       }
-      await new Promise<void>((wake) => clock.setTimer(MAX_OPEN_PAUSE_MS * randomFraction(random), wake));
     }
+  } finally {
+    cancel?.();
   }
 }
 

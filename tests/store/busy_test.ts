@@ -1,4 +1,5 @@
-import { StoreBusyError } from "@stepwell/stepwell";
+import { deadline } from "@std/async";
+import { StoreBusyError, systemClock } from "@stepwell/stepwell";
 import { assert, assertEquals, assertLess, assertRejects } from "@std/assert";
 import type { Statement } from "../../engine/store/database.ts";
 import { startChild } from "../child_process.ts";
@@ -117,6 +118,19 @@ testEachDriver("opening gives up with StoreBusyError after busyTimeout", async (
   const error = await assertRejects(() => open({ busyTimeoutMs: 40 }), StoreBusyError);
   assertEquals(error.message, `Cannot open "${file}": other processes had it locked for 40 ms`);
 });
+
+testEachDriver(
+  "opening gives up after busyTimeout, although the clock is set back meanwhile",
+  async ({ open, connect }) => {
+    const locker = connect();
+    locker.exec("BEGIN EXCLUSIVE");
+    let looks = 0;
+    const clock = { ...systemClock, now: () => systemClock.now() - (looks++ > 0 ? 3_600_000 : 0) };
+    const opening = open({ clock, busyTimeoutMs: 40 }).then(() => "opened", (error: Error) => error.name);
+    assertEquals(await deadline(opening, 10_000), "StoreBusyError");
+    locker.exec("ROLLBACK");
+  },
+);
 
 testEachDriver(
   "write() waits for another process, whatever that does with its lock",
