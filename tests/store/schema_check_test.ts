@@ -1,8 +1,9 @@
 import { DatabaseSync } from "node:sqlite";
 import { StoreOpenError } from "@stepwell/stepwell";
-import { assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
 import { openReadOnly } from "../../engine/store/open.ts";
-import { readSchema, schemaChecksum } from "../../engine/store/schema_check.ts";
+import { migrate } from "../../engine/store/migrate.ts";
+import { checkSchema, readSchema, schemaChecksum } from "../../engine/store/schema_check.ts";
 import { SCHEMA_CHECKSUM } from "../../engine/store/schema.ts";
 import { type Bench, testEachDriver } from "./each_driver.ts";
 
@@ -42,27 +43,25 @@ for (const version of [1, 2, 3]) {
   );
 }
 
-testEachDriver(
-  "each of the store's own tables, views, indexes and triggers has to be there",
-  async (bench) => {
-    await (await bench.open()).close();
-    const driver = bench.connect();
-    const all = readSchema(driver);
+testEachDriver("each of the store's own tables, views and indexes has to be there", async ({ connect }) => {
+  const whole = connect(":memory:");
+  migrate(whole, "a.db");
+  for (const { type, name } of readSchema(whole)) {
+    const driver = connect(":memory:");
+    migrate(driver, "a.db");
+    driver.exec(`DROP ${type} ${name}`);
+    assertThrows(
+      () => checkSchema(driver, "a.db", connect),
+      StoreOpenError,
+      `Cannot open "a.db": its ${type} "${name}" is missing; restore the file from a backup`,
+    );
     driver.close();
-    await Deno.remove(bench.file);
-    for (const { type, name } of all) {
-      await makeStore(bench, `DROP ${type} ${name}`);
-      await assertRefused(
-        bench,
-        new RegExp(`: its ${type} "${name}" is missing; restore the file from a backup`),
-      );
-      await Deno.remove(bench.file);
-    }
-  },
-);
+  }
+  await Promise.resolve();
+});
 
 testEachDriver(
-  "a table, an index, a trigger or a view that was changed is refused, with what it was",
+  "a table, an index or a view that was changed is refused, with what it was",
   async (bench) => {
     const changes: [string, RegExp][] = [
       [
@@ -72,10 +71,6 @@ testEachDriver(
       [
         "DROP INDEX workflows_due; CREATE INDEX workflows_due ON workflows (due_at)",
         /its index "workflows_due" was changed: .*; .* drop the index "workflows_due" if it is there, and run: CREATE INDEX/,
-      ],
-      [
-        "DROP TRIGGER line_left; CREATE TRIGGER line_left AFTER DELETE ON workflows BEGIN SELECT 1; END",
-        /its trigger "line_left" was changed: /,
       ],
       ["DROP VIEW steps; CREATE VIEW steps AS SELECT 1 AS one", /its view "steps" was changed: /],
       [
