@@ -11,7 +11,8 @@ import { testEachDriver } from "./each_driver.ts";
 
 const insert = (value: string): Statement => ({ sql: "INSERT INTO t (value) VALUES (?)", params: [value] });
 const createTable: Statement = { sql: "CREATE TABLE t (value)", params: [] };
-const ignore = Deno.build.os === "windows";
+/** Whether there are no turns here. */
+const ignore = Deno.build.os === "windows" || !("tryLockSync" in Deno.FsFile.prototype);
 
 /** Opens a database. */
 function openDatabase(file: string): Promise<Database> {
@@ -163,6 +164,7 @@ Deno.test({
 testEachDriver(
   "a process that finds the file locked waits in line from then on, and leaves nothing of that behind",
   async ({ open, connect, folder }) => {
+    if (ignore) return console.log("skipped: there are no turns here");
     const database = await open();
     await database.write([createTable]);
     await database.write([insert("alone")]);
@@ -186,6 +188,7 @@ testEachDriver(
 testEachDriver(
   "write() goes on without its turn where the process that has it is stopped",
   async ({ open, connect, folder, file }) => {
+    if (ignore) return console.log("skipped: there are no turns here");
     const database = await open();
     await database.write([createTable]);
     await using holder = await startHolder(folder, file);
