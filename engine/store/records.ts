@@ -462,10 +462,12 @@ export function readReady(row: Row): ReadyWorkflow {
   };
 }
 
-/** What the columns of a workflow may hold. */
+/**
+ * What the columns of a workflow may hold. Its key is always an integer, by which SQLite finds it; one that is not exact as a
+ * number comes as a text, and binds as the integer that it is.
+ */
 const WORKFLOW_COLUMNS: IntegerColumns = {
   integers: [
-    "workflow",
     "run",
     "executor",
     "recoveries",
