@@ -1,7 +1,7 @@
 import { StoreOpenError } from "../errors.ts";
 import type { Row } from "./database.ts";
 import { migrate } from "./migrate.ts";
-import { OWN_NAMES, SCHEMA_CHECKSUM } from "./schema.ts";
+import { ownNames, SCHEMA_CHECKSUM } from "./schema.ts";
 import type { OpenSqlite, SqliteDriver } from "./sqlite_driver.ts";
 
 /** How much of a text is quoted. */
@@ -31,13 +31,11 @@ export function checkSchema(driver: SqliteDriver, location: string, open: OpenSq
 
 /** SQLite's knowledge of the store's tables and views, and of what is on them: SQL. */
 const SELECT_SCHEMA = `SELECT type, name, sql FROM sqlite_schema
-  WHERE tbl_name IN (${
-  OWN_NAMES.map(() => "?").join(", ")
-}) AND sql IS NOT NULL ORDER BY type <> 'table', name`;
+  WHERE tbl_name IN (SELECT value FROM json_each(?)) AND sql IS NOT NULL ORDER BY type <> 'table', name`;
 
 /** What SQLite knows of the store's tables and views, and of what is on them. */
 export function readSchema(driver: SqliteDriver): Row[] {
-  return driver.all(SELECT_SCHEMA, OWN_NAMES);
+  return driver.all(SELECT_SCHEMA, [JSON.stringify(ownNames())]);
 }
 
 /**
@@ -47,7 +45,7 @@ export function readSchema(driver: SqliteDriver): Row[] {
 export function schemaChecksum(driver: SqliteDriver): number {
   const [row] = driver.all(
     `SELECT group_concat(type || ' ' || name || ' ' || sql, char(10)) AS text FROM (${SELECT_SCHEMA})`,
-    OWN_NAMES,
+    [JSON.stringify(ownNames())],
   );
   const bytes = new TextEncoder().encode(String(row!.text));
   const words = new Uint32Array((bytes.length >> 2) + 1);

@@ -48,13 +48,6 @@ export class StatementCache<S> {
   }
 }
 
-/** The key of a row. @throws {RangeError} if JavaScript's numbers cannot hold it: no file of ours has so many rows */
-export function safeKey(key: unknown): number {
-  const number = Number(key);
-  if (Number.isSafeInteger(number)) return number;
-  throw new RangeError(`a row has the key ${key}, which is too large to be one of Stepwell's`);
-}
-
 /** A row without big integers: one that is a number is made one, any other a text. */
 export function withoutBigInts(row: Row): Row {
   for (const [column, value] of Object.entries(row)) {
