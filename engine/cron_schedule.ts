@@ -13,8 +13,13 @@ import type { Workflow } from "./workflow.ts";
 export interface ScheduleOptions<I> {
   /**
    * When it ticks: a cron expression of five fields, minute to weekday, or of six, with the second before them; or
-   * `@hourly` and its like. As in Vixie cron, a fixed time that does not exist on a day when the clocks go forward is made up
-   * for right after, and one that exists twice when they go back ticks once; what repeats goes on repeating.
+   * `@hourly` and its like.
+   *
+   * On days when the clocks change, the rule is that of Vixie cron. Times are fixed where the second, minute and hour are single
+   * values, lists (`0,30`) or ranges (`1-3`): a fixed time that does not exist when the clocks go forward ticks right after the
+   * gap, once for all that are in it; one that exists twice when they go back ticks the first time only. Times repeat where one
+   * of these fields has a wildcard (`*`) or a step (`0-30/10`, or `*` by 15): they tick whenever the clock shows them, so none of
+   * them ticks in a gap, and one that exists twice ticks twice.
    */
   cron: string;
   /** The time zone that its times are in, such as `"Europe/Berlin"`. `"UTC"` by default. */
@@ -173,7 +178,7 @@ function parse(act: string, cron: string, timeZone: string): Cron {
   let times: Cron;
   let first: Date | null;
   try {
-    times = new Cron(cron, { timezone: timeZone, paused: true });
+    times = new Cron(cron, { timezone: timeZone, paused: true, fixedTimeRule: "no-wildcard" });
     first = times.nextRun(new Date(0));
   } catch (cause) {
     throw wanted(cause instanceof Error ? cause.message : String(cause), cause);
