@@ -85,7 +85,6 @@ export class Claims {
       clock: Clock;
       random: RandomSource;
       maxRecoveries: number;
-      leaseMs: number;
       /** Called when a workflow that nobody runs is blocked. */
       onBlocked: (record: WorkflowRecord, error: WorkflowBlockedError) => void;
     },
@@ -313,20 +312,13 @@ export class Claims {
   #judgeOwner(
     { workflowId, run, executor, leaseUntil }: WorkflowRecord,
   ): "gone" | "slow" | "own" | WorkflowBusyError {
-    const { executors, clock, executor: self, leaseMs } = this.options;
+    const { executors, executor: self } = this.options;
     // Its run has ended here without being able to say so; otherwise the engine would have joined it.
     if (executor === self.id) return "own";
     if (executor === null || !Number.isSafeInteger(executor)) return "gone";
-    const liveness = executors.ownerLiveness(executor);
-    if (liveness === "gone" || leaseUntil === null && liveness === "unknown") return "gone";
-    // It lives, and its lease is not written down: it will be with its next heartbeat.
-    if (leaseUntil === null) {
-      return new WorkflowBusyError(workflowId, runName(run!), new Date(clock.now() + leaseMs));
-    }
-    if (leaseUntil > clock.now()) {
-      return new WorkflowBusyError(workflowId, runName(run!), new Date(leaseUntil));
-    }
-    return "slow";
+    const judged = executors.judge({ executor, leaseUntil });
+    if (typeof judged === "string") return judged;
+    return new WorkflowBusyError(workflowId, runName(run!), new Date(judged.busyUntil));
   }
 
   async #takeOver(
@@ -347,7 +339,8 @@ export class Claims {
       );
     }
     const gone = lost === "gone" && record.leaseUntil !== null ? record.executor! : undefined;
-    const claim = { run, executor: executor.id, recoveries, recoveredCompletion, gone, arrivals };
+    const overLease = lost === "slow" ? record.leaseUntil : null;
+    const claim = { run, executor: executor.id, recoveries, recoveredCompletion, gone, arrivals, overLease };
     const owner = await this.#write(() => store.claim(record, { ...claim, now: clock.now() }));
     if (gone !== undefined) this.options.executors.clearLock(gone);
     if (owner === undefined) return record.queue === null ? undefined : await this.#queued(record);

@@ -10,6 +10,12 @@ export interface Clock {
    * @returns a function that calls it off
    */
   setTimer(delayMs: number, wake: () => void, options?: { background?: boolean }): () => void;
+  /**
+   * Milliseconds since some instant of the clock's own, which pass as time does: setting {@linkcode Clock.now} forth or back
+   * changes nothing here. By it the engine tells a clock that was set from time that has passed. A clock without it is as good:
+   * the engine then counts what passes by its timers.
+   */
+  monotonic?(): number;
 }
 
 /** Holds the process alive until it is called off, however long that takes. @returns a function that calls it off */
@@ -31,9 +37,13 @@ const MIN_HOLD_MS = 50;
 let isLoaded = false;
 
 /** The clock of the machine. */
-export const systemClock: Clock = {
+export const systemClock: Required<Clock> = {
   now(): number {
     return Date.now();
+  },
+
+  monotonic(): number {
+    return performance.now();
   },
 
   setTimer(delayMs, wake, { background = false } = {}): () => void {

@@ -147,8 +147,8 @@ export class Elsewhere {
 
   #isLost({ executor, leaseUntil }: Owned, lost: Map<number, boolean>): boolean {
     if (executor === null) return true;
-    const { executors, clock } = this.options;
-    const known = lost.get(executor) ?? executors.isLost({ executor, leaseUntil }, clock.now());
+    const { executors } = this.options;
+    const known = lost.get(executor) ?? executors.isLost({ executor, leaseUntil });
     lost.set(executor, known);
     return known;
   }

@@ -113,7 +113,7 @@ export class Engine implements AsyncDisposable {
     this.#store = new Store(database);
     this.#mailbox = new Mailbox(database);
     this.#followers = new Followers(this.#store, clock);
-    const executors = this.#executors = new ExecutorRegistry(database);
+    const executors = this.#executors = new ExecutorRegistry(database, clock, leaseMs);
     this.#events = new Events();
     if (settings.onEvent !== undefined) this.#events.observe(settings.onEvent);
     const onBeat = () => this.#runs.checkLeases();
@@ -139,7 +139,6 @@ export class Engine implements AsyncDisposable {
       clock,
       random,
       maxRecoveries,
-      leaseMs,
       onBlocked: (record, error) => this.#blocked(record, error),
     });
     this.#runs = new Runs({
@@ -758,6 +757,7 @@ export class Engine implements AsyncDisposable {
       // The lock goes with the connection, and tells the others what could not be written down.
       if (!(error instanceof StoreError)) throw error;
     } finally {
+      this.#executors.close();
       this.#isClosed = true;
       this.#working?.resolve();
       await this.#store.close();

@@ -142,13 +142,19 @@ async function postpone(host: EnqueueHost, workflowId: string, request: Request)
   const record = await store.find(workflowId);
   if (record === undefined) return false;
   const { createdAt, seed } = await store.input(record);
-  const latest = debounceMaxMs === undefined ? Infinity : createdAt + debounceMaxMs;
-  const readyAt = Math.min(placing.readyAt, latest);
+  const readyAt = Math.min(placing.readyAt, latestStart(createdAt, debounceMaxMs, clock.now()));
   return await queues.postpone(
     record.workflow,
     { ...input, workflowId, createdAt, seed },
     { ...placing, readyAt, now: clock.now() },
   );
+}
+
+/** Until when a workflow may be put off that waits since a time. */
+function latestStart(since: number, maxMs: number | undefined, now: number): number {
+  if (maxMs === undefined) return Infinity;
+  // So far ahead, the clock was set back: how long it has waited nobody knows, and it waits no longer.
+  return since > now + maxMs ? now : since + maxMs;
 }
 
 async function check<I>(
@@ -201,9 +207,7 @@ async function check<I>(
       partition: partition ?? null,
       deduplicationKey: deduplicationKey ?? null,
       debounceKey: debounce?.key ?? null,
-      throttle: throttle === undefined
-        ? null
-        : { key: throttle.key, since: now - durationMs(throttle.period, "period of a throttle") },
+      throttle: throttle === undefined ? null : { key: throttle.key, ...spanOf(throttle, now) },
     },
     fresh: options.id === undefined,
     debounceMaxMs: debounce?.maxWait === undefined
@@ -232,6 +236,12 @@ function codeOf<I>(
     throw new TypeError("Cannot use the option version: wanted none beside a workflow that has its own");
   }
   return { name: workflow.name, version: workflow.version, timeoutMs: timeoutMs ?? workflow.timeoutMs };
+}
+
+/** In what span a workflow with the key of a throttle keeps another one out: what is later is of a clock that was set back. */
+function spanOf({ period }: { period: Duration }, now: number): { since: number; until: number } {
+  const periodMs = durationMs(period, "period of a throttle");
+  return { since: now - periodMs, until: now + periodMs };
 }
 
 function startOf({ delay, startAt, debounce }: EnqueueOptions, now: number): number {

@@ -1,6 +1,7 @@
 import type { Clock } from "./clock.ts";
 import { StoreError } from "./errors.ts";
 import { Agenda } from "./agenda.ts";
+import { setPassingTimer } from "./passing_time.ts";
 import type { StorageHealth } from "./storage_health.ts";
 import { randomId, type RandomSource } from "./random.ts";
 import type { Ownership } from "./store/ownership.ts";
@@ -77,7 +78,9 @@ export class Executor {
       executors.holdLock(this.id);
       this.#registered = true;
     }
-    if (this.#leaseUntil - clock.now() >= leaseMs * 2 / 3) return undefined;
+    const leftMs = this.#leaseUntil - clock.now();
+    // One that is longer than a lease is of before the clock was set back, and the others know it by that.
+    if (leftMs >= leaseMs * 2 / 3 && leftMs <= leaseMs) return undefined;
     return this.#renewNow();
   }
 
@@ -151,7 +154,7 @@ export class Executor {
 
   #beatLater(): () => void {
     const { clock, leaseMs } = this.options;
-    return clock.setTimer(leaseMs / 3, () => {
+    return setPassingTimer(clock, leaseMs / 3, () => {
       this.#cancelHeartbeat = this.#busy ? this.#beatLater() : undefined;
       void this.#beat();
     }, { background: true });

@@ -139,8 +139,7 @@ async function explainRunning(host: WhyHost, record: WorkflowRecord): Promise<Fo
   const state = host.executors.liveness(executor);
   const rows = await readRunning(host, record);
   const isStray = executor === host.self && !host.runsHere(record.workflowId);
-  const isLost = isStray ||
-    executor !== host.self && host.executors.isLost({ executor, leaseUntil }, host.clock.now());
+  const isLost = isStray || executor !== host.self && host.executors.isLost({ executor, leaseUntil });
   const who = `run ${runName(run)} of process ${owner?.pid ?? "unknown"}`;
   return {
     reason: isStray

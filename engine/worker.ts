@@ -328,11 +328,11 @@ export class Worker {
 
   /** @returns whether other executors own workflows, as far as can be told */
   async #recover(): Promise<boolean> {
-    const { store, executors, clock, self } = this.options;
+    const { store, executors, self } = this.options;
     const others = (await store.owners(MAX_OWNERS)).filter(({ executor }) => executor !== self);
     for (const { executor, leaseUntil } of others) {
       if (this.#room === 0) break;
-      if (executors.isLost({ executor, leaseUntil }, clock.now())) await this.#takeOver(executor);
+      if (executors.isLost({ executor, leaseUntil })) await this.#takeOver(executor);
     }
     return others.length > 0;
   }

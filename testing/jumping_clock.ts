@@ -92,6 +92,11 @@ export class JumpingClock implements Clock {
     return this.#now;
   }
 
+  /** The same: nobody sets this clock, it only passes. */
+  monotonic(): number {
+    return this.#now;
+  }
+
   /** Calls `wake` once, when the clock has come so far: see {@linkcode Clock}. */
   setTimer(delayMs: number, wake: () => void, options: { background?: boolean } = {}): () => void {
     const { background = false } = options;

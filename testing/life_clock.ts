@@ -11,6 +11,10 @@ export class LifeClock implements Clock {
     return this.clock.now();
   }
 
+  monotonic(): number {
+    return this.clock.monotonic?.() ?? this.clock.now();
+  }
+
   setTimer(delayMs: number, wake: () => void, options?: { background?: boolean }): () => void {
     if (this.#over) return () => {};
     const cancel = this.clock.setTimer(delayMs, () => {

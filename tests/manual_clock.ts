@@ -29,6 +29,11 @@ export class ManualClock implements Clock {
     return this.#now;
   }
 
+  /** Where a test sets the clock, this does not go with it. */
+  monotonic(): number {
+    return this.#now;
+  }
+
   setTimer(delayMs: number, wake: () => void, { background = false } = {}): () => void {
     const soonest = background && this.#movingUntil !== undefined ? this.#movingUntil + 1 : 0;
     const timer = { at: Math.max(this.#now + delayMs, soonest), wake, background };

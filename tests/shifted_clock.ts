@@ -9,6 +9,11 @@ export class ShiftedClock implements Clock {
     return systemClock.now() + this.shiftMs;
   }
 
+  /** By which it is ahead has passed for it. */
+  monotonic(): number {
+    return systemClock.monotonic() + this.shiftMs;
+  }
+
   setTimer(delayMs: number, wake: () => void, options?: { background?: boolean }): () => void {
     return systemClock.setTimer(delayMs, wake, options);
   }

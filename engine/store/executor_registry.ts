@@ -1,3 +1,4 @@
+import type { Clock } from "../clock.ts";
 import { StoreError } from "../errors.ts";
 import type { Database, Liveness } from "./database.ts";
 import {
@@ -7,6 +8,7 @@ import {
   selectExecutors,
   selectExecutorUse,
 } from "./executor_statements.ts";
+import { LeaseWatch } from "./lease_watch.ts";
 import { textOrNull } from "./rows.ts";
 import type { CodeName } from "./workflow_statements.ts";
 
@@ -32,12 +34,24 @@ export interface ExecutorRecord {
 /** How many executors are looked at, at most. */
 const MAX_EXECUTORS = 1_000;
 
-/** The executors of a store: their leases, which are written down, and their locks, which tell whether they live. */
+/** An executor that owns workflows: null where its lease is not written down, as it is about to be. */
+export type Leased = Pick<ExecutorRecord, "executor"> & { readonly leaseUntil: number | null };
+
+/**
+ * The executors of a store: their leases, which are written down, and their locks, which tell whether they live.
+ *
+ * Owns: the one rule by which an executor has lost what it owns ({@linkcode ExecutorRegistry.judge}). Does not own: what
+ * comes of that.
+ */
 export class ExecutorRegistry {
+  readonly #leases: LeaseWatch;
   /** Owners that were found to be gone. They held their lock before they owned anything, so they never come back. */
   readonly #gone = new Set<number>();
 
-  constructor(private readonly database: Database) {}
+  /** @param leaseMs how long the leases of this process are */
+  constructor(private readonly database: Database, private readonly clock: Clock, leaseMs: number) {
+    this.#leases = new LeaseWatch(clock, leaseMs);
+  }
 
   /** Registers an executor, or renews its lease. */
   async renew(entry: ExecutorEntry, leaseUntil: number): Promise<void> {
@@ -90,11 +104,22 @@ export class ExecutorRegistry {
     this.database.holdLock(executor);
   }
 
-  /** Whether what an executor owns may be taken over: its process is gone, or does not renew its lease. */
-  isLost({ executor, leaseUntil }: { executor: number; leaseUntil: number | null }, now: number): boolean {
-    if (leaseUntil !== null && leaseUntil <= now) return true;
+  /**
+   * Whether what an executor owns may be taken over: its process is gone, or lives but does not renew its lease (`"slow"`);
+   * otherwise until when it may not.
+   */
+  judge({ executor, leaseUntil }: Leased): "gone" | "slow" | { readonly busyUntil: number } {
     const liveness = this.ownerLiveness(executor);
-    return liveness === "gone" || leaseUntil === null && liveness === "unknown";
+    if (liveness === "gone" || leaseUntil === null && liveness === "unknown") return "gone";
+    // It lives, and its lease is not written down: it will be with its next heartbeat.
+    if (leaseUntil === null) return { busyUntil: this.clock.now() + this.#leases.leaseMs };
+    const leftMs = this.#leases.leftMs(executor, leaseUntil);
+    return leftMs <= 0 ? "slow" : { busyUntil: this.clock.now() + leftMs };
+  }
+
+  /** Whether what an executor owns may be taken over: see {@linkcode ExecutorRegistry.judge}. */
+  isLost(owner: Leased): boolean {
+    return typeof this.judge(owner) === "string";
   }
 
   /** Whether the process of an executor that owns workflows lives: asked once, where it is gone. */
@@ -108,6 +133,11 @@ export class ExecutorRegistry {
   /** Whether an executor's process lives. */
   liveness(executor: number): Liveness {
     return this.database.probeLock(executor);
+  }
+
+  /** Watches no more leases. */
+  close(): void {
+    this.#leases.close();
   }
 }
 

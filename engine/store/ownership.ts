@@ -34,4 +34,6 @@ export interface Takeover {
   /** The last completion that there is, if its process was lost. */
   readonly recoveredCompletion: number | null;
   readonly now: number;
+  /** The lease of who owned it, where that is over whatever the clock says. */
+  readonly overLease?: number | null;
 }

@@ -189,8 +189,11 @@ export interface Placing {
   readonly partition: string | null;
   readonly deduplicationKey: string | null;
   readonly debounceKey: string | null;
-  /** None is put there where one with this key was put since a certain time. */
-  readonly throttle: { readonly key: string; readonly since: number } | null;
+  /**
+   * None is put there where one with this key was put after `since`. What is later than `until` is of a clock that has been set
+   * back since.
+   */
+  readonly throttle: { readonly key: string; readonly since: number; readonly until: number } | null;
 }
 
 const ENQUEUE =
@@ -198,7 +201,7 @@ const ENQUEUE =
     ready_at, rank, deduplication_key, debounce_key, throttle_key)
   SELECT ?, ?, ?, ?, ?, ?, ?, q.queue, ?, ?, ? - ? * q.ageing_ms, ?, ?, ? FROM queues q
   WHERE q.name = ? AND q.depth < q.max_depth AND NOT EXISTS (
-    SELECT 1 FROM workflows t WHERE t.queue = q.queue AND t.throttle_key = ? AND t.created_at > ?)
+    SELECT 1 FROM workflows t WHERE t.queue = q.queue AND t.throttle_key = ? AND t.created_at > ? AND t.created_at <= ?)
   ON CONFLICT DO NOTHING`;
 
 /** Makes a workflow that waits in a queue for its turn; changes nothing where its id or a key is taken, or the queue full. */
@@ -227,6 +230,7 @@ export function enqueueWorkflow(input: WorkflowInput, placing: Placing): Stateme
         queue,
         throttle?.key ?? null,
         throttle?.since ?? null,
+        throttle?.until ?? null,
       ],
     },
     createMissingInput(input),
@@ -244,7 +248,7 @@ export function selectStandIn({ queue, deduplicationKey, debounceKey, throttle }
       WHERE q.name = ? AND w.debounce_key = ? AND w.status IN ('pending', 'waiting') AND w.run IS NULL
       UNION ALL
       SELECT w.workflow_id, w.name, 3 FROM workflows w JOIN queues q ON q.queue = w.queue
-      WHERE q.name = ? AND w.throttle_key = ? AND w.created_at > ?
+      WHERE q.name = ? AND w.throttle_key = ? AND w.created_at > ? AND w.created_at <= ?
       ORDER BY precedence LIMIT 1`,
     params: [
       queue,
@@ -254,6 +258,7 @@ export function selectStandIn({ queue, deduplicationKey, debounceKey, throttle }
       queue,
       throttle?.key ?? null,
       throttle?.since ?? null,
+      throttle?.until ?? null,
     ],
   };
 }
@@ -328,7 +333,8 @@ const CLAIM = `UPDATE workflows SET status = 'running', run = ?, executor = ?, r
     recovered_completion = ?, updated_at = ?, due_at = NULL, placed = 1,
     begun_at = CASE WHEN placed = 1 THEN begun_at ELSE ? END
   WHERE workflow = ? AND status = ? AND run IS ? AND NOT EXISTS (
-      SELECT 1 FROM executors e WHERE e.executor = workflows.executor AND e.executor <> ? AND e.lease_until > ?)
+      SELECT 1 FROM executors e WHERE e.executor = workflows.executor AND e.executor <> ? AND e.lease_until > ?
+        AND e.lease_until IS NOT ?)
     AND EXISTS (
       SELECT 1 FROM queues q WHERE q.queue = workflows.queue
         AND (q.executor_concurrency IS NULL OR (${RUNS_HERE} AND h.workflow <> workflows.workflow)
@@ -341,7 +347,7 @@ const CLAIM = `UPDATE workflows SET status = 'running', run = ?, executor = ?, r
 
 /** Takes over a workflow of a queue, as {@linkcode claimWorkflow} does, if the limits of the queue leave it a place. */
 export function claimPlace(seen: Seen, takeover: Takeover): Statement {
-  const { run, executor, recoveries, recoveredCompletion, now } = takeover;
+  const { run, executor, recoveries, recoveredCompletion, now, overLease = null } = takeover;
   return {
     sql: CLAIM,
     params: [
@@ -356,6 +362,7 @@ export function claimPlace(seen: Seen, takeover: Takeover): Statement {
       seen.run,
       executor,
       now,
+      overLease,
       executor,
       now,
       now,

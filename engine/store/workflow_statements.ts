@@ -100,11 +100,12 @@ export function createPending(input: WorkflowInput): Statement[] {
 const CLAIM = `UPDATE workflows SET status = 'running', run = ?, executor = ?, recoveries = ?,
     recovered_completion = ?, updated_at = ?, due_at = NULL
   WHERE workflow = ? AND status = ? AND run IS ? AND NOT EXISTS (
-    SELECT 1 FROM executors e WHERE e.executor = workflows.executor AND e.executor <> ? AND e.lease_until > ?)`;
+    SELECT 1 FROM executors e WHERE e.executor = workflows.executor AND e.executor <> ? AND e.lease_until > ?
+      AND e.lease_until IS NOT ?)`;
 
 /** Takes a workflow over, if it is still as it was seen and nobody with a lease owns it. */
 export function claimWorkflow(seen: Seen, takeover: Takeover): Statement {
-  const { run, executor, recoveries, recoveredCompletion, now } = takeover;
+  const { run, executor, recoveries, recoveredCompletion, now, overLease = null } = takeover;
   return {
     sql: CLAIM,
     params: [
@@ -118,6 +119,7 @@ export function claimWorkflow(seen: Seen, takeover: Takeover): Statement {
       seen.run,
       executor,
       now,
+      overLease,
     ],
   };
 }

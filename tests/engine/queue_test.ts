@@ -16,6 +16,7 @@ import { eventually } from "../eventually.ts";
 import { ManualClock } from "../manual_clock.ts";
 import { assertLines } from "../lines.ts";
 import { query } from "../raw_sqlite.ts";
+import { SettableClock } from "../settable_clock.ts";
 import { temporaryFolder } from "../temporary_folder.ts";
 
 /** A workflow whose step waits until it is let go by its id, and what is under way of it. */
@@ -309,6 +310,28 @@ Deno.test("a throttled workflow stands for all that come in its period", async (
   const next = await send(3);
   assert(next.id !== first.id);
   assertEquals(await next.result(), 3);
+});
+
+Deno.test("a throttle and a debounce last no longer when the clock is set back", async () => {
+  const clock = new SettableClock();
+  const ping = workflow("ping", (_ctx, n: number) => n);
+  await using engine = await Engine.open(":memory:", { workflows: [ping], clock });
+  const throttled = (input: number) =>
+    engine.enqueue(ping, { input, throttle: { key: "host", period: "10s" } });
+  const debounced = (input: number) =>
+    engine.enqueue(ping, { input, debounce: { key: "doc", period: "2s", maxWait: "5s" } });
+  const [first, typed] = [await throttled(1), await debounced(1)];
+  clock.jump(-5_000);
+  assertEquals((await throttled(2)).id, first.id, "set back by less than a period, it stands for one more");
+  clock.jump(-3_600_000);
+  const next = await throttled(3);
+  assert(next.id !== first.id);
+  assertEquals((await throttled(4)).id, next.id);
+  // How long it has waited nobody knows: after maxWait at the latest, it begins.
+  assertEquals((await debounced(2)).id, typed.id);
+  assertEquals((await engine.get(typed.id))!.dueAt!.getTime(), clock.now());
+  engine.work();
+  assertEquals([await typed.result(), await next.result()], [2, 3]);
 });
 
 Deno.test("a queue that is paused has none begin, and lets go on what has begun", async () => {

@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
+import { systemClock } from "../../engine/clock.ts";
 import type { Database, Statement } from "../../engine/store/database.ts";
 import type { Checkpoint, WorkflowOutcome } from "../../engine/store/rows.ts";
 import * as checkpoints from "../../engine/store/checkpoint_statements.ts";
@@ -85,7 +86,7 @@ async function begin(database: Database): Promise<{ store: Store; owner: Ownersh
     isWorking: false,
     queues: null,
   };
-  await new ExecutorRegistry(database).renew(entry, 5_000);
+  await new ExecutorRegistry(database, systemClock, 30_000).renew(entry, 5_000);
   const owner = await store.create(input, first.run, first.executor);
   assert(owner !== undefined);
   assert(await store.checkpoint(owner, checkpoint("done#000001"), false));
