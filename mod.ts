@@ -58,6 +58,7 @@ export type { CannotBeStored, Unstorable, UnstorableResult } from "./engine/stor
 export {
   type AllOptions,
   type ChildOptions,
+  type CleanupOptions,
   type Compensate,
   type CompensateOptions,
   type Context,

@@ -1,4 +1,4 @@
-import { CancelledError, WorkflowTimeoutError } from "./errors.ts";
+import { CancelledError, CleanupTimeoutError, WorkflowTimeoutError } from "./errors.ts";
 import { CANCEL_TOPIC, childTopic, type KeptMessage, type Mailbox } from "./store/mailbox.ts";
 import type { Checkpoint, WorkflowInput } from "./store/rows.ts";
 import { hasEnded } from "./store/records.ts";
@@ -8,9 +8,9 @@ import { errorText } from "./stored_error.ts";
 /** The key of the completion by which a workflow is told that it is cancelled, or out of time. */
 const CANCEL_KEY = "cancel";
 
-/** Whether a row is of something that only waits: for a time, a signal or a child. */
+/** Whether a row is of something that only waits: for a time, a signal or a child, or for the end of a cleanup's time. */
 export function isWait({ kind }: Checkpoint): boolean {
-  return kind === "sleep" || kind === "signal" || kind === "child";
+  return kind === "sleep" || kind === "signal" || kind === "child" || kind === "cleanup";
 }
 
 /** What came, before it has a place in the history. */
@@ -50,7 +50,12 @@ export async function findArrivals(
     const sooner = came.has(row) && candidates.find((candidate) => candidate.row === row)!;
     if (sooner && sooner.at <= dueAt) continue;
     if (sooner) candidates.splice(candidates.indexOf(sooner), 1);
-    candidates.push({ at: dueAt, row, result: DONE, message: undefined });
+    candidates.push({
+      at: dueAt,
+      row,
+      result: row.kind === "cleanup" ? outOfTime(row) : DONE,
+      message: undefined,
+    });
   }
   candidates.sort((a, b) => a.at - b.at);
   const cutAt = candidates.findIndex(({ row }) => row.kind === "cancel");
@@ -66,6 +71,12 @@ export async function findArrivals(
     replacesRunning: row.kind !== "cancel",
     message,
   }));
+}
+
+/** What becomes of a cleanup whose time is over. */
+function outOfTime({ key, startedAt, nextAttemptAt }: Checkpoint): Candidate["result"] {
+  const errorJson = errorText(new CleanupTimeoutError(key, nextAttemptAt! - startedAt));
+  return { status: "failed", outputJson: null, errorJson };
 }
 
 /** The messages that are waited for: each wait gets one of its own. */

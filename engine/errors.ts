@@ -225,16 +225,30 @@ export class CompensationError extends WorkflowBlockedError {
 /** The workflow was cancelled: thrown inside it at what it waits for, and to those who wait for its result. */
 export class CancelledError extends StepwellError {
   /** Thrown by the engine. */
-  constructor(readonly workflowId: string) {
-    super(`Workflow "${workflowId}" was cancelled`);
+  constructor(readonly workflowId: string, isRefusal = false) {
+    super(`Workflow "${workflowId}" was cancelled${isRefusal ? BEGINS_NOTHING : ""}`);
   }
 }
 
 /** The workflow did not end within its `timeout`: thrown inside it at what it waits for, and what it fails with. */
 export class WorkflowTimeoutError extends StepwellError {
   /** Thrown by the engine. */
-  constructor(readonly workflowId: string, readonly deadline: Date) {
-    super(`Workflow "${workflowId}" did not end before its deadline, ${timeText(deadline)}`);
+  constructor(readonly workflowId: string, readonly deadline: Date, isRefusal = false) {
+    super(
+      `Workflow "${workflowId}" did not end before its deadline, ${timeText(deadline)}` +
+        (isRefusal ? BEGINS_NOTHING : ""),
+    );
+  }
+}
+
+/** What is added for what such a workflow asks for afterwards, in a `finally` say. */
+const BEGINS_NOTHING = ": it begins nothing more, except in ctx.cleanup()";
+
+/** A cleanup took longer than its `timeout`: thrown inside it at what it waits for and asks for. */
+export class CleanupTimeoutError extends StepwellError {
+  /** Thrown by the engine. */
+  constructor(readonly key: string, readonly timeoutMs: number) {
+    super(`Cleanup "${key}" did not end within its timeout of ${timeoutMs} ms`);
   }
 }
 

@@ -1,5 +1,5 @@
 import type { Clock } from "./clock.ts";
-import { CancelledError, StoreError, type WorkflowBlockedError } from "./errors.ts";
+import { CancelledError, CleanupTimeoutError, StoreError, type WorkflowBlockedError } from "./errors.ts";
 import { Compensations } from "./compensations.ts";
 import type { History } from "./history.ts";
 import type { StepFailure } from "./outcome.ts";
@@ -98,6 +98,7 @@ export class Execution {
   #lastTurn = -1;
   #cancelPatience: (() => void) | undefined;
   #compensations: Compensations | undefined;
+  #cleanups: Scope | undefined;
   #interruption: Interruption | undefined;
   /** The errors that steps have failed with, by the completion that they were. */
   #failures: WeakMap<object, StepFailure> | undefined;
@@ -175,6 +176,11 @@ export class Execution {
   /** How the workflow was told that it is cancelled, or out of time; undefined if it was not. */
   get interruption(): Interruption | undefined {
     return this.#interruption;
+  }
+
+  /** What cleanups are parts of: aborted when the run is over, but not when the workflow is cancelled or out of time. */
+  get cleanups(): Scope {
+    return this.#cleanups ??= new Scope();
   }
 
   /** The steps that can be undone. */
@@ -372,19 +378,24 @@ export class Execution {
   }
 
   #settle(ask: Ask, checkpoint: Checkpoint, value: unknown): void {
-    const { key, status, completion, startedAt, durationMs } = checkpoint;
+    const { key, kind, status, completion, startedAt, durationMs } = checkpoint;
     this.#asked.delete(key);
     this.#seen++;
     this.#now = Math.max(this.#now, startedAt + (durationMs ?? 0));
     this.#compensations?.ended(checkpoint);
     if (status !== "failed") {
-      this.#lastFailure = undefined;
+      if (kind !== "cleanup") this.#lastFailure = undefined;
       return ask.resolve(value);
     }
-    const failure = { step: key, completion: completion! };
+    const failure = this.#outOfTime(ask) ?? { step: key, completion: completion! };
     this.#lastFailure ??= failure;
     if (value instanceof Error) (this.#failures ??= new WeakMap()).set(value, failure);
     refuse(ask, value);
+  }
+
+  /** The end of a cleanup's time, where that is what has failed something in it: a retry has to begin there. */
+  #outOfTime({ scope: { reason } }: Ask): StepFailure | undefined {
+    return reason instanceof CleanupTimeoutError ? this.#failures?.get(reason) : undefined;
   }
 
   /**
@@ -459,6 +470,7 @@ export class Execution {
     if (reason !== undefined) {
       this.scope.abort(reason);
       this.#compensations?.scope.abort(reason);
+      this.#cleanups?.abort(reason);
     }
     this.#droppedFor = refusal;
     if (refusal !== undefined) { for (const ask of asked) refuse(ask, refusal); }

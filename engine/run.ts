@@ -1,4 +1,5 @@
 import { isWait } from "./arrivals.ts";
+import { CLEANED_UP } from "./cleanup.ts";
 import type { ChildHost } from "./child.ts";
 import { Children, type ChildrenHost } from "./children.ts";
 import type { Clock } from "./clock.ts";
@@ -389,7 +390,7 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost, Trans
     if (this.#over || this.#bodyEnded) return;
     this.#inFlight++;
     const durationMs = Math.max(0, this.clock.now() - startedAt);
-    const errorJson = errorText(reason);
+    const errorJson = reason === CLEANED_UP ? null : errorText(reason);
     this.#complete(kind, key, { attempt, startedAt, durationMs, outputJson: null, errorJson });
   }
 

@@ -1,9 +1,11 @@
+import { performCleanup } from "./cleanup.ts";
 import { isWorkflow } from "./define_workflow.ts";
 import { callSite } from "./call_site.ts";
 import { performChild } from "./child.ts";
 import type { Compensation } from "./compensations.ts";
 import { type Duration, durationMs } from "./duration.ts";
 import type { LogLevel } from "./events.ts";
+import { CancelledError, WorkflowTimeoutError } from "./errors.ts";
 import { checkBoolean, checkOptions, optionNames } from "./known_options.ts";
 import { checkName } from "./names.ts";
 import { Publisher } from "./publisher.ts";
@@ -24,6 +26,7 @@ import { inputText as validInputText } from "./validation.ts";
 import type {
   AllOptions,
   ChildOptions,
+  CleanupOptions,
   Compensate,
   CompensateOptions,
   Context,
@@ -58,7 +61,11 @@ const CHILD_OPTIONS = optionNames<ChildOptions<unknown>>({
   detached: true,
   timeout: true,
 });
+const CLEANUP_OPTIONS = optionNames<CleanupOptions>({ timeout: true });
 const ALL_OPTIONS = optionNames<AllOptions>({ concurrency: true });
+
+/** How long a cleanup may take, where nothing else is said. */
+const CLEANUP_TIMEOUT = "5m";
 
 const NO_OPTIONS: StepOptions = {};
 
@@ -68,22 +75,31 @@ export class RunContext implements Context {
   readonly #execution: Execution;
   readonly #scope: Scope;
   readonly #publisher: Publisher;
+  readonly #isCleanup: boolean;
   #log: Logger | undefined;
 
   /**
    * @param scope the part of the workflow that the context is for
    * @param publisher that of the whole workflow
+   * @param isCleanup whether it is for a part of a cleanup
    */
   constructor(
     run: Run,
     execution: Execution,
     scope: Scope = execution.scope,
     publisher: Publisher = new Publisher(run),
+    isCleanup = false,
   ) {
     this.#run = run;
     this.#execution = execution;
     this.#scope = scope;
     this.#publisher = publisher;
+    this.#isCleanup = isCleanup;
+  }
+
+  /** The context for a part of this one. */
+  #within(scope: Scope, isCleanup = this.#isCleanup): RunContext {
+    return new RunContext(this.#run, this.#execution, scope, this.#publisher, isCleanup);
   }
 
   get log(): Logger {
@@ -204,7 +220,8 @@ export class RunContext implements Context {
       checkOptions(options, CHILD_OPTIONS, "start child", name);
       const { id, input, timeout } = options;
       if (id !== undefined) checkName(id, "a workflow id");
-      const detached = checkBoolean(options.detached, "detached", "start child", name);
+      // Neither the end of the workflow, which is near, nor its deadline, which may be over, is one of what cleans up after it.
+      const detached = checkBoolean(options.detached ?? this.#isCleanup, "detached", "start child", name);
       const timeoutMs = timeout === undefined
         ? workflow.timeoutMs
         : durationMs(timeout, `timeout of child "${name}"`);
@@ -276,7 +293,7 @@ export class RunContext implements Context {
       if (execution.hasEnded) throw ctx.#run.misused(method);
       const ask = check();
       // A branch that is given up begins nothing more; it is given up at the same place in every replay.
-      if (ctx.#scope.aborted && !execution.dropped) return handled(Promise.reject(ctx.#scope.reason));
+      if (ctx.#scope.aborted && !execution.dropped) return handled(Promise.reject(ctx.#refusal()));
       return ask() as Promise<T>;
     } catch (error) {
       return handled(Promise.reject(error));
@@ -289,6 +306,40 @@ export class RunContext implements Context {
     throw new TypeError(
       `Cannot call ${method}() by itself: wanted it to be called on its context, as ctx.${method}()`,
     );
+  }
+
+  /** What is thrown at what is asked for in a part that is given up. */
+  #refusal(): unknown {
+    const { reason } = this.#scope;
+    if (reason !== this.#execution.interruption?.error) return reason;
+    if (reason instanceof CancelledError) return new CancelledError(reason.workflowId, true);
+    if (reason instanceof WorkflowTimeoutError) {
+      return new WorkflowTimeoutError(reason.workflowId, reason.deadline, true);
+    }
+    return reason;
+  }
+
+  cleanup<T>(fn: (ctx: Context) => T | Promise<T>, options: CleanupOptions = {}): Promise<T> {
+    return handled(RunContext.#cleanup(this, fn, options));
+  }
+
+  static async #cleanup<T>(
+    ctx: RunContext,
+    fn: (ctx: Context) => T | Promise<T>,
+    options: CleanupOptions,
+  ): Promise<T> {
+    RunContext.#checkThis(ctx, "cleanup");
+    if (ctx.#execution.hasEnded) throw ctx.#run.misused("cleanup");
+    ctx.#checkCall("begin a cleanup");
+    if (typeof fn !== "function") {
+      throw new TypeError(`Cannot begin a cleanup: wanted a function, found ${typeof fn}`);
+    }
+    checkOptions(options, CLEANUP_OPTIONS, "begin a cleanup");
+    const timeoutMs = durationMs(options.timeout ?? CLEANUP_TIMEOUT, "timeout of a cleanup");
+    return await performCleanup(ctx.#run, ctx.#execution, {
+      timeoutMs,
+      fn: (scope) => fn(ctx.#within(scope, true)),
+    });
   }
 
   all<const T extends readonly ((ctx: Context) => unknown)[]>(
@@ -324,9 +375,7 @@ export class RunContext implements Context {
       while (next < branches.length && failures.length === 0) {
         const index = next++;
         try {
-          results[index] = await branches[index]!(
-            new RunContext(ctx.#run, ctx.#execution, scope, ctx.#publisher),
-          );
+          results[index] = await branches[index]!(ctx.#within(scope));
         } catch (error) {
           failures.push(error);
           scope.abort(error);

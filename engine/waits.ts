@@ -60,6 +60,8 @@ export class Waits {
   /** What each of them is a part of. */
   readonly #scopes = new Map<string, Scope>();
   #pauses: Map<string, Pause> | undefined;
+  /** How many of the rows are of cleanups: what they wait for is the end of their time, for as long as their code goes on. */
+  #cleanups = 0;
   #cancelTimer: (() => void) | undefined;
   #timerAt = Infinity;
   #looking = false;
@@ -90,9 +92,9 @@ export class Waits {
     },
   ) {}
 
-  /** Whether the run waits for anything. */
+  /** Whether the run waits for anything that its code waits for. */
   get waiting(): boolean {
-    return this.#rows.size > 0 || (this.#pauses?.size ?? 0) > 0;
+    return this.#rows.size > this.#cleanups || (this.#pauses?.size ?? 0) > 0;
   }
 
   /**
@@ -111,6 +113,7 @@ export class Waits {
     };
     this.#rows.set(key, row);
     this.#scopes.set(key, waiting);
+    if (row.kind === "cleanup") this.#cleanups++;
     const { rows } = this.run;
     if (rows.get(key) === undefined) rows.begin(key, () => row);
     if (row.topic !== undefined) this.run.host.listen();
@@ -122,6 +125,7 @@ export class Waits {
   #remove(key: string): boolean {
     this.#scopes.get(key)?.end();
     this.#scopes.delete(key);
+    if (this.#rows.get(key)?.kind === "cleanup") this.#cleanups--;
     return this.#rows.delete(key);
   }
 
@@ -350,6 +354,7 @@ export class Waits {
     this.#cancelTimer?.();
     this.#cancelTimer = undefined;
     this.#rows.clear();
+    this.#cleanups = 0;
     this.#scopes.clear();
     this.#pauses?.clear();
     this.#deferred.length = 0;

@@ -137,18 +137,19 @@ async function explainRunning(host: WhyHost, record: WorkflowRecord): Promise<Fo
   }
   const owner = (await host.executors.list()).find((each) => each.executor === executor);
   const state = host.executors.liveness(executor);
-  const rows = await readRunning(host, record);
+  const { rows, cleanups } = await readRunning(host, record);
   const isStray = executor === host.self && !host.runsHere(record.workflowId);
   const isLost = isStray || executor !== host.self && host.executors.isLost({ executor, leaseUntil });
   const who = `run ${runName(run)} of process ${owner?.pid ?? "unknown"}`;
+  const reason = isStray
+    ? `It is stored as run by this process, which has no run of it (${runName(run)}), and releases it`
+    : isLost
+    ? `It was run by ${who}, which is gone`
+    : state === "unknown"
+    ? `It was run by ${who}, of which there is no sign but a lease, as in a copy of the file`
+    : `It is run by ${who}`;
   return {
-    reason: isStray
-      ? `It is stored as run by this process, which has no run of it (${runName(run)}), and releases it`
-      : isLost
-      ? `It was run by ${who}, which is gone`
-      : state === "unknown"
-      ? `It was run by ${who}, of which there is no sign but a lease, as in a copy of the file`
-      : `It is run by ${who}`,
+    reason: reason + within(cleanups),
     heldBy: {
       runId: runName(run),
       executorId: executorName(executor),
@@ -161,14 +162,15 @@ async function explainRunning(host: WhyHost, record: WorkflowRecord): Promise<Fo
       ? [await claimed(host, record)]
       : state === "unknown" && leaseUntil !== null
       ? [`${await claimed(host, record)}, from ${timeText(new Date(leaseUntil))} on, when the lease ends`]
-      : rows.length === 0
-      ? ["Its code goes on by itself"]
-      : rows.map(movesOnBy),
+      : [
+        ...rows.length === 0 ? ["Its code goes on by itself"] : rows.map(movesOnBy),
+        ...cleanups.map(movesOnBy),
+      ],
   };
 }
 
 async function explainWaiting(host: WhyHost, record: WorkflowRecord): Promise<Found> {
-  const rows = await readRunning(host, record);
+  const { rows, cleanups } = await readRunning(host, record);
   const { dueAt } = record;
   if (dueAt !== null && dueAt <= host.clock.now()) {
     return {
@@ -183,10 +185,11 @@ async function explainWaiting(host: WhyHost, record: WorkflowRecord): Promise<Fo
   }
   const deadlineAt = await readDeadline(host, record);
   return {
-    reason: `It waits for ${rows.map(describe).join(", ")}`,
+    reason: `It waits for ${rows.map(describe).join(", ")}${within(cleanups)}`,
     waitsFor: rows.map(waitOf),
     movesOn: [
       ...rows.map(movesOnBy),
+      ...cleanups.map(movesOnBy),
       ...deadlineAt === undefined ? [] : [`Its deadline, ${timeText(new Date(deadlineAt))}`],
     ],
   };
@@ -257,14 +260,30 @@ async function findQueue({ queues }: WhyHost, { queue }: WorkflowRecord): Promis
   return queue === null ? undefined : await queues.byKey(queue);
 }
 
-/** What a workflow has begun and not seen the end of, what ends first before the rest; nothing that cannot be read. */
-async function readRunning({ store }: WhyHost, record: WorkflowRecord): Promise<Checkpoint[]> {
-  const rows = await store.inspectRunning(record);
-  return rows.filter(({ checkpoint, corrupt }) => checkpoint.completion === null && corrupt === undefined)
+/**
+ * What a workflow has begun and not seen the end of, what ends first before the rest; nothing that cannot be read.
+ *
+ * @returns apart from that, the cleanups that it is in
+ */
+async function readRunning(
+  { store }: WhyHost,
+  record: WorkflowRecord,
+): Promise<{ rows: Checkpoint[]; cleanups: Checkpoint[] }> {
+  const found = await store.inspectRunning(record);
+  const all = found.filter(({ checkpoint, corrupt }) =>
+    checkpoint.completion === null && corrupt === undefined
+  )
     .map(({ checkpoint }) => checkpoint)
     .sort((a, b) =>
       (a.nextAttemptAt ?? Infinity) - (b.nextAttemptAt ?? Infinity) || a.startedAt - b.startedAt
     );
+  const isCleanup = ({ kind }: Checkpoint) => kind === "cleanup";
+  return { rows: all.filter((row) => !isCleanup(row)), cleanups: all.filter(isCleanup) };
+}
+
+/** That a workflow is in cleanups, for the end of a sentence. */
+function within(cleanups: readonly Checkpoint[]): string {
+  return cleanups.map((row) => `, in ${describe(row)}`).join("");
 }
 
 /** When a workflow is cut off; undefined where that cannot be read. */
@@ -338,6 +357,7 @@ function waitOf(row: Checkpoint): Wait {
 
 function describe(row: Checkpoint): string {
   const { kind, name, until } = waitOf(row);
+  if (row.kind === "cleanup") return `cleanup "${row.key}", which has time until ${timeText(until!)}`;
   switch (kind) {
     case "time":
       return `the time ${timeText(until!)}`;
@@ -354,6 +374,7 @@ function describe(row: Checkpoint): string {
 
 function movesOnBy(row: Checkpoint): string {
   const { kind, name, until } = waitOf(row);
+  if (row.kind === "cleanup") return `The end of the time of cleanup "${row.key}", ${timeText(until!)}`;
   switch (kind) {
     case "time":
       return `The time ${timeText(until!)}`;

@@ -197,6 +197,12 @@ export interface AllOptions {
   concurrency?: number;
 }
 
+/** How `ctx.cleanup()` runs its function. */
+export interface CleanupOptions {
+  /** How long it may take, from when it is begun first. `"5m"` by default. */
+  timeout?: Duration;
+}
+
 /** Messages of a workflow, each told once: a replay is silent. They become events of the engine. */
 export type Logger = Readonly<Record<LogLevel, (message: string, fields?: Record<string, unknown>) => void>>;
 
@@ -284,6 +290,48 @@ export interface Context {
     branches: T,
     options?: AllOptions,
   ): Promise<{ -readonly [K in keyof T]: Awaited<ReturnType<T[K]>> }>;
+
+  /**
+   * Runs a part of the workflow although it was cancelled or is out of time: to be used in `finally` above all, since a step
+   * there is refused otherwise. Where nothing has happened to the workflow, it runs as any other part. After Temporal's
+   * non-cancellable scope.
+   *
+   * It has a time of its own, which is counted from when it is begun first, whatever crashes, and goes on while the workflow is
+   * paused or no process runs it. Then its steps are aborted, and all that it waits and asks for rejects with a
+   * `CleanupTimeoutError`. A cleanup within another one has a time of its own, too.
+   *
+   * What it does is a part of the history: await it. Compensations run after it, once the function has ended. A child that is
+   * started in it is `detached` unless it says otherwise: cancelling the workflow does not cancel it. Where the workflow is
+   * retried, the results of its steps still stand. Counts as a step, and is committed when it ends.
+   *
+   * @param fn gets a context of its own, for its steps; the one outside is given up
+   * @returns what the function returns
+   * @throws what the function throws
+   * @throws {TypeError | RangeError} if it is not called with a function, and options as {@linkcode CleanupOptions} says
+   *
+   * @example
+   * ```ts
+   * import { Engine, workflow } from "@stepwell/stepwell";
+   * import { assertEquals, assertRejects } from "@std/assert";
+   *
+   * const rooms = new Set<string>();
+   * const meeting = workflow("meeting", async (ctx, room: string) => {
+   *   await ctx.step("book", () => void rooms.add(room));
+   *   try {
+   *     await ctx.waitForSignal("ended");
+   *   } finally {
+   *     await ctx.cleanup((ctx) => ctx.step("release", () => void rooms.delete(room)), { timeout: "1m" });
+   *   }
+   * });
+   *
+   * await using engine = await Engine.open(":memory:");
+   * const handle = await engine.start(meeting, { input: "blue" });
+   * await handle.cancel();
+   * await assertRejects(() => handle.result(), Error, "was cancelled");
+   * assertEquals(rooms.size, 0);
+   * ```
+   */
+  cleanup<T>(fn: (ctx: Context) => T | Promise<T>, options?: CleanupOptions): Promise<T>;
 
   /**
    * Waits, however long: the workflow is let go from memory meanwhile, and goes on when its time has come, in this

@@ -32,7 +32,7 @@ export interface WorkflowWatcher {
 type Branch = (ctx: Context) => unknown;
 
 /** The members of a context that take functions of the user's, by which a life that is over could go on. */
-type WatchedMembers = Pick<Context, "step" | "transaction" | "all" | "child" | "random" | "uuid">;
+type WatchedMembers = Pick<Context, "step" | "transaction" | "all" | "cleanup" | "child" | "random" | "uuid">;
 
 /**
  * Workflows, watched: while their life lasts they do what they would do anyway; once it is over, none of their code is
@@ -101,6 +101,8 @@ function watchedContext(
         : branches;
       return context.all(watched as typeof branches, options);
     },
+    cleanup: (fn, options) =>
+      context.cleanup(watchedBranch(workflows, watcher, fn, random) as typeof fn, options),
     child: (child, options) => context.child(workflows.watch(child), options as never),
     random: () => random.fraction(),
     uuid: () => random.uuid(),

@@ -72,7 +72,8 @@ function writeWait({ workflow, workflowId, run }: Ownership, checkpoint: Checkpo
   return { sql: INSERT_WAIT, params: [...columnsWithTopic(workflowId, checkpoint), workflow, run] };
 }
 
-const FORGET_WAITS = `DELETE FROM checkpoints WHERE workflow = ? AND completion IS NULL AND kind IN (1, 2, 3)
+const FORGET_WAITS =
+  `DELETE FROM checkpoints WHERE workflow = ? AND completion IS NULL AND kind IN (1, 2, 3, 9)
   AND EXISTS (SELECT 1 FROM workflows w WHERE w.workflow = ? AND w.run = ? AND w.status = 'running')`;
 
 /** Takes out the rows that say the workflow waits: it ends, and nobody will know what they would have brought. */

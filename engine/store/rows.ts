@@ -35,7 +35,7 @@ export const WORKFLOW_STATUSES: readonly WorkflowStatus[] = [
  * What a checkpoint is of: a `step`; a `sleep`, the wait for a `signal` or for a `child` workflow, which have come to
  * an end; the instant at which the workflow was told that it is cancelled, or out of time (`cancel`); the
  * `compensation` of a step; a value that was published (`publish`) or added to a stream (`emit`); a `transaction` on the
- * store itself.
+ * store itself; a `cleanup`, which has ended or is out of time.
  */
 export type CheckpointKind =
   | "step"
@@ -46,7 +46,8 @@ export type CheckpointKind =
   | "compensation"
   | "publish"
   | "emit"
-  | "transaction";
+  | "transaction"
+  | "cleanup";
 
 /** The kinds of checkpoints; the number of one in the store is its place here. */
 const KINDS: readonly CheckpointKind[] = [
@@ -59,6 +60,7 @@ const KINDS: readonly CheckpointKind[] = [
   "publish",
   "emit",
   "transaction",
+  "cleanup",
 ];
 
 /** The status of a checkpoint; its number in the store is its place here. */

@@ -371,6 +371,20 @@ export const MIGRATIONS: readonly string[] = [
   ALTER TABLE executors ADD COLUMN codes TEXT;          -- the names and versions of the code it has, as JSON
   ALTER TABLE executors ADD COLUMN is_working INTEGER;  -- 1 where it claims what no process runs
   ALTER TABLE executors ADD COLUMN queues TEXT;         -- the names of the queues it works on, as JSON; null for all
+
+  -- A kind may be a cleanup: see KINDS in rows.ts.
+  DROP VIEW steps;
+  CREATE VIEW steps AS
+  SELECT w.workflow_id, c.step_key,
+    CASE c.kind WHEN 0 THEN 'step' WHEN 1 THEN 'sleep' WHEN 2 THEN 'signal' WHEN 3 THEN 'child' WHEN 4 THEN 'cancel'
+      WHEN 5 THEN 'compensation' WHEN 6 THEN 'publish' WHEN 7 THEN 'emit' WHEN 8 THEN 'transaction'
+      WHEN 9 THEN 'cleanup' END AS kind,
+    CASE c.status WHEN 0 THEN 'running' WHEN 1 THEN 'completed' WHEN 4 THEN 'completed' ELSE 'failed' END
+      AS status,
+    c.output_json, c.error_json, printf('r_%012x', c.run) AS run_id, c.attempt, c.started_at,
+    c.started_at + c.duration_ms AS completed_at, c.next_attempt_at, c.completion, c.status = 3 AS retried, c.topic,
+    c.checksum
+  FROM checkpoints c JOIN workflows w ON w.workflow = c.workflow;
   `,
 ];
 

@@ -148,7 +148,9 @@ export class Store extends Records {
     const batch = amended.map((checkpoint) => {
       const { kind } = checkpoint;
       // Kept, "failed" would stand for what the workflow shows next under the same name.
-      const status = checkpoint.status === "failed" || isPublication(kind) ? "retried" : "kept";
+      // A cleanup begins anew, with its time.
+      const isAnew = checkpoint.status === "failed" || isPublication(kind) || kind === "cleanup";
+      const status = isAnew ? "retried" : "kept";
       return checkpoints.amendCheckpoint(record, workflowId, { ...checkpoint, status });
     });
     batch.push(

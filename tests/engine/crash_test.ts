@@ -84,6 +84,23 @@ const samples: Sample[] = [
     },
   },
   {
+    name: "cleanup",
+    async run(ctx, world) {
+      const act = (ctx: Context, id: string) =>
+        ctx.step(id, ({ idempotencyKey }) => world.act(idempotencyKey));
+      try {
+        await act(ctx, "book");
+        await ctx.step("failing", () => Promise.reject(new RangeError("For good")));
+      } catch (error) {
+        const cleaned = await ctx.cleanup(async (ctx) => [
+          await ctx.all([(ctx) => act(ctx, "release"), (ctx) => act(ctx, "tell")]),
+          await ctx.cleanup((ctx) => act(ctx, "inner")),
+        ]);
+        return [(error as Error).message, cleaned, await act(ctx, "after")];
+      }
+    },
+  },
+  {
     name: "at-most-once",
     async run(ctx, world) {
       const semantics = "at-most-once";
