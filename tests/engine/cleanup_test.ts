@@ -233,7 +233,8 @@ Deno.test("cleanup() whose time is over while no process runs it is given up by 
 });
 
 Deno.test("why() says that a workflow which runs is in a cleanup", async () => {
-  await using engine = await Engine.open(":memory:");
+  await using folder = temporaryFolder();
+  await using engine = await Engine.open(folder.file("a.db"));
   const begun = Promise.withResolvers<void>();
   const gate = Promise.withResolvers<void>();
   const w = cleaning((ctx) => ctx.step("release", () => (begun.resolve(), gate.promise)));
