@@ -331,7 +331,8 @@ export class Engine implements AsyncDisposable {
    * Runs a workflow that has failed again, from the step whose failure it was; what was completed stays so.
    *
    * @throws {WorkflowNotFoundError} if there is no such workflow
-   * @throws {WorkflowStateError} if it has not failed, its steps have been undone, or it is of a tick without an input
+   * @throws {WorkflowStateError} if it has not failed, its steps have been undone, it is of a tick without an input, or another
+   *   workflow that has not ended has its deduplication key by now
    * @throws {UnknownWorkflowError | UnknownVersionError} if its name and version are not among the engine's `workflows`
    */
   async retry<O = unknown>(id: string): Promise<Handle<O>> {

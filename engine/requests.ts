@@ -81,7 +81,11 @@ export async function retryWorkflow(host: RequestHost, id: string): Promise<void
   const obstacle = retryObstacle(error);
   if (obstacle !== undefined) throw new WorkflowStateError(id, "retry", obstacle.wanted, obstacle.found);
   if (!await store.retry(record, { from: error.completion, parentId, now: clock.now() })) {
-    throw new WorkflowStateError(id, "retry", "failed", (await host.find(id)).status);
+    const { status } = await host.find(id);
+    const holder = status === "failed" ? await store.keyHolder(record) : undefined;
+    if (holder === undefined) throw new WorkflowStateError(id, "retry", "failed", status);
+    const wanted = `the only one with deduplication key "${holder.key}" that has not ended`;
+    throw new WorkflowStateError(id, "retry", wanted, `beside "${holder.workflowId}"`);
   }
   await host.takeUp(id, workflow);
 }

@@ -6,7 +6,7 @@
  */
 
 import type { Statement } from "./database.ts";
-import type { Ownership, Seen } from "./ownership.ts";
+import { hasOwnKey, type Ownership, type Seen } from "./ownership.ts";
 import { type Checkpoint, checkpointChecksum, columnsWithTopic, kindCode, statusCode } from "./rows.ts";
 import { rows, several } from "./several.ts";
 
@@ -83,9 +83,9 @@ export function forgetWaits({ workflow, run }: Ownership): Statement {
 
 const AMEND_CHECKPOINT = `UPDATE checkpoints SET status = ?, checksum = ?
   WHERE workflow = ? AND completion = ? AND EXISTS (
-    SELECT 1 FROM workflows w WHERE w.workflow = ? AND w.status = ? AND w.run IS ?)`;
+    SELECT 1 FROM workflows w WHERE w.workflow = ? AND w.status = ? AND w.run IS ? AND ${hasOwnKey("w")})`;
 
-/** Changes the status of a checkpoint of a workflow that nobody runs, if that is still as it was seen. */
+/** Changes the status of a checkpoint of a workflow that nobody runs, if that is still as it was seen, with its key. */
 export function amendCheckpoint(seen: Seen, workflowId: string, checkpoint: Checkpoint): Statement {
   return {
     sql: AMEND_CHECKPOINT,

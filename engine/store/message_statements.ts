@@ -6,7 +6,7 @@
 
 import type { Statement } from "./database.ts";
 import { type Message, messageChecksum } from "./rows.ts";
-import type { Ownership, Seen } from "./ownership.ts";
+import { hasOwnKey, type Ownership, type Seen } from "./ownership.ts";
 
 const SEND = `INSERT INTO messages (workflow_id, topic, payload_json, idempotency_key, sent_at, checksum)
   SELECT ?, ?, ?, ?, ?, ?
@@ -144,8 +144,8 @@ export function discardMessages(workflowId: string, topic: string): Statement {
   return { sql: DISCARD, params: [workflowId, topic] };
 }
 
-const fencedBySeen =
-  "EXISTS (SELECT 1 FROM workflows w WHERE w.workflow = ? AND w.status = ? AND w.run IS ?)";
+const fencedBySeen = `EXISTS (
+  SELECT 1 FROM workflows w WHERE w.workflow = ? AND w.status = ? AND w.run IS ? AND ${hasOwnKey("w")})`;
 const FORGET_CANCEL = `UPDATE messages SET consumed = coalesce(consumed, 0), idempotency_key = NULL
   WHERE workflow_id = ? AND topic = ? AND idempotency_key = ? AND ${fencedBySeen}`;
 const FORGET_KEPT =

@@ -25,6 +25,13 @@ export interface SeenInQueue extends Seen {
   readonly partition: string | null;
 }
 
+/** Whether a workflow's deduplication key is its own: no other one has it that has not ended. SQL. */
+export const hasOwnKey = (row: string): string =>
+  `(${row}.deduplication_key IS NULL OR NOT EXISTS (
+    SELECT 1 FROM workflows k INDEXED BY workflows_deduplicated
+    WHERE k.queue = ${row}.queue AND k.deduplication_key = ${row}.deduplication_key AND k.deduplication_key IS NOT NULL
+      AND k.status IN ('pending', 'running', 'waiting', 'blocked') AND k.workflow <> ${row}.workflow))`;
+
 /** On what terms a workflow is taken over. */
 export interface Takeover {
   readonly run: number;

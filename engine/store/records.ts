@@ -416,6 +416,12 @@ export class Records {
     return times.length === 0 ? undefined : Math.min(...times);
   }
 
+  /** The workflow that has the deduplication key of another one and has not ended, if there is one. */
+  async keyHolder({ workflow }: Seen): Promise<{ workflowId: string; key: string } | undefined> {
+    const [row] = await this.database.read(workflows.selectKeyHolder(workflow));
+    return row && { workflowId: String(row.workflow_id), key: String(row.deduplication_key) };
+  }
+
   /** Whether a run owns its workflow still. */
   async owns(owner: Ownership): Promise<boolean> {
     return (await this.database.read(workflows.selectOwnership(owner))).length === 1;

@@ -136,7 +136,7 @@ export class Store extends Records {
    * @param from the completion that failed it: failures from there on are put out of force, with what the workflow
    *   showed to the outside, and results that came after it need not be asked for again; undefined if the workflow failed
    *   by itself
-   * @returns whether it was still as it was seen
+   * @returns whether it was still as it was seen, and no other one that has not ended has its deduplication key
    */
   async retry(
     record: WorkflowRecord,

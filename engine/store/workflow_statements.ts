@@ -6,7 +6,7 @@
  */
 
 import type { SqlValue, Statement } from "./database.ts";
-import type { Ownership, Seen, Takeover } from "./ownership.ts";
+import { hasOwnKey, type Ownership, type Seen, type Takeover } from "./ownership.ts";
 import {
   inputChecksum,
   outcomeChecksum,
@@ -494,12 +494,24 @@ export function unblockWorkflow({ workflow, run }: Seen, now: number): Statement
 }
 
 const RETRY = `UPDATE workflows SET status = 'pending', updated_at = ?, retried_at = ?, completed_at = NULL,
-    error_json = NULL, checksum = NULL, deduplication_key = NULL
-  WHERE workflow = ? AND status = ? AND run IS ?`;
+    error_json = NULL, checksum = NULL
+  WHERE workflow = ? AND status = ? AND run IS ? AND ${hasOwnKey("workflows")}`;
 
-/** Makes a workflow that has failed or was cancelled ready to run again. */
+/** Makes a workflow that has failed or was cancelled ready to run again, unless another one has its deduplication key. */
 export function retryWorkflow({ workflow, status, run }: Seen, now: number): Statement {
   return { sql: RETRY, params: [now, now, workflow, status, run] };
+}
+
+/** The workflow that has the deduplication key of another one and has not ended, if there is one. */
+export function selectKeyHolder(workflow: number): Statement {
+  return {
+    sql:
+      `SELECT k.workflow_id, k.deduplication_key FROM workflows w JOIN workflows k INDEXED BY workflows_deduplicated
+        ON k.queue = w.queue AND k.deduplication_key = w.deduplication_key AND k.workflow <> w.workflow
+      WHERE w.workflow = ? AND k.deduplication_key IS NOT NULL
+        AND k.status IN ('pending', 'running', 'waiting', 'blocked')`,
+    params: [workflow],
+  };
 }
 
 const WORKFLOW_COLUMNS = `w.workflow, w.workflow_id, w.name, w.status, w.run, w.executor, w.recoveries,

@@ -8,9 +8,17 @@ import {
   ValidationError,
   workflow,
   WorkflowConflictError,
+  WorkflowStateError,
 } from "@stepwell/stepwell";
 import { schedule } from "@stepwell/stepwell/schedule";
-import { assert, assertEquals, assertInstanceOf, assertRejects, assertThrows } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertInstanceOf,
+  assertRejects,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
 import { Crash } from "../crash.ts";
 import { eventually } from "../eventually.ts";
 import { ManualClock } from "../manual_clock.ts";
@@ -310,6 +318,71 @@ Deno.test("a throttled workflow stands for all that come in its period", async (
   const next = await send(3);
   assert(next.id !== first.id);
   assertEquals(await next.result(), 3);
+});
+
+Deno.test("retry() of a deduplicated workflow takes its key again, and is refused while another one has it", async () => {
+  await using folder = temporaryFolder();
+  let isBroken = true;
+  const flaky = workflow("flaky", async (ctx) => {
+    await ctx.step("first", () => 1);
+    return await ctx.step("call", () => {
+      if (isBroken) throw new Error("broken");
+      return ctx.workflowId;
+    });
+  });
+  await using engine = await Engine.open(folder.file("a.db"), { workflows: [flaky] });
+  const enqueue = () => engine.enqueue(flaky, { queue: "q", deduplicationKey: "k" });
+  engine.work();
+  const first = await enqueue();
+  await assertRejects(() => first.result(), Error, "broken");
+  const before = await engine.get(first.id);
+
+  await engine.pauseQueue("q");
+  const second = await enqueue();
+  assert(second.id !== first.id);
+  const refused = await assertRejects(() => engine.retry(first.id), WorkflowStateError);
+  const wanted = 'it must be the only one with deduplication key "k" that has not ended, and is beside';
+  assertStringIncludes(refused.message, `${wanted} "${second.id}"`);
+  assertEquals(await engine.get(first.id), before);
+
+  await engine.cancel(second.id);
+  isBroken = false;
+  const retried = await engine.retry<string>(first.id);
+  assertEquals((await enqueue()).id, first.id);
+  await engine.resumeQueue("q");
+  assertEquals(await retried.result(), first.id);
+  assert((await enqueue()).id !== first.id);
+});
+
+Deno.test("of engines that retry and enqueue under one deduplication key at a time, one wins", async () => {
+  await using folder = temporaryFolder();
+  const file = folder.file("a.db");
+  const failing = workflow("failing", (ctx) => ctx.step("call", () => Promise.reject(new Error("broken"))));
+  await using first = await Engine.open(file, { workflows: [failing] });
+  await using second = await Engine.open(file, { workflows: [failing] });
+  for (let round = 0; round < 20; round++) {
+    const key = `k${round}`;
+    const failed: string[] = [];
+    for (let i = 0; i < 3; i++) {
+      const handle = await first.enqueue(failing, { queue: "q", deduplicationKey: key });
+      await first.resume(handle.id);
+      await assertRejects(() => handle.result(), Error, "broken");
+      failed.push(handle.id);
+    }
+    await first.pauseQueue("q");
+    await Promise.allSettled([
+      ...failed.map((id) => first.retry(id)),
+      second.enqueue(failing, { queue: "q", deduplicationKey: key }),
+      ...failed.map((id) => second.retry(id)),
+    ]);
+    const live = query(
+      file,
+      `SELECT workflow_id FROM workflows WHERE deduplication_key = '${key}' AND status IN ('pending', 'running', 'waiting')`,
+    );
+    assertEquals(live.length, 1, `round ${round}`);
+    await first.cancel(String(live[0]!.workflow_id));
+    await first.resumeQueue("q");
+  }
 });
 
 Deno.test("a throttle and a debounce last no longer when the clock is set back", async () => {
