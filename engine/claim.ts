@@ -341,10 +341,13 @@ export class Claims {
     const gone = lost === "gone" && record.leaseUntil !== null ? record.executor! : undefined;
     const overLease = lost === "slow" ? record.leaseUntil : null;
     const claim = { run, executor: executor.id, recoveries, recoveredCompletion, gone, arrivals, overLease };
-    const owner = await this.#write(() => store.claim(record, { ...claim, now: clock.now() }));
+    const now = clock.now();
+    const begins = record.run === null && now !== record.createdAt ? input : undefined;
+    const owner = await this.#write(() => store.claim(record, { ...claim, now, begins }));
     if (gone !== undefined) this.options.executors.clearLock(gone);
     if (owner === undefined) return record.queue === null ? undefined : await this.#queued(record);
-    return { claimed: { owner, input, record, recovered }, workflow: code };
+    const begun = begins === undefined ? input : { ...input, begunAt: now };
+    return { claimed: { owner, input: begun, record, recovered }, workflow: code };
   }
 
   /** @returns undefined if it is not for want of a place in its queue that the workflow was not to be had */

@@ -113,7 +113,7 @@ export class Execution {
     private readonly known?: number,
   ) {
     const { input, maxSteps } = host;
-    this.#now = input.createdAt;
+    this.#now = input.begunAt ?? input.createdAt;
     this.seeded = new SeededRandom(input.seed);
     this.keys = new StepKeys(input.workflowId, maxSteps);
   }

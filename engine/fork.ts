@@ -99,8 +99,8 @@ function forkedInput(
   newId: string,
   now: number,
 ): WorkflowInput {
-  const { name, createdAt, seed, inputJson, version, deadlineAt, forkedAt } = original;
-  const begunAt = retriedAt ?? forkedAt ?? createdAt;
+  const { name, createdAt, seed, inputJson, version, deadlineAt, forkedAt, begunAt } = original;
+  const countedFrom = retriedAt ?? forkedAt ?? createdAt;
   return {
     workflowId: newId,
     name,
@@ -108,7 +108,8 @@ function forkedInput(
     seed,
     inputJson,
     ...version !== undefined && { version },
-    ...deadlineAt !== undefined && { deadlineAt: now + (deadlineAt - begunAt) },
+    ...deadlineAt !== undefined && { deadlineAt: now + (deadlineAt - countedFrom) },
+    ...begunAt !== undefined && { begunAt },
     forkedFrom: original.workflowId,
     forkedAt: now,
   };

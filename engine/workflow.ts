@@ -453,7 +453,10 @@ export interface Context {
    */
   emit(stream: string, value: unknown): Promise<void>;
 
-  /** The time, by the workflow's own account: that of the last outcome it has seen. The same in a replay. */
+  /**
+   * The time, by the workflow's own account: that of the last outcome it has seen, or, before the first, that at which its first
+   * run began. The same in a replay.
+   */
   now(): Date;
   /** A random number, at least 0 and less than 1. The same in a replay. Not for secrets. */
   random(): number;

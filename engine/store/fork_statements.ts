@@ -35,14 +35,14 @@ function ofThisFork({ workflowId, run }: Forking): SqlValue[] {
 const CREATE_FORK = `INSERT INTO workflows (workflow_id, name, version, status, run, created_at, updated_at)
   VALUES (?, ?, ?, 'pending', ?, ?, ?) ON CONFLICT (workflow_id) DO NOTHING`;
 const CREATE_FORK_INPUT =
-  `INSERT INTO inputs (workflow, seed, input_json, version, deadline_at, forked_from, forked_at, checksum)
-  SELECT workflow, ?, ?, ?, ?, ?, ?, ? ${OF_THIS_FORK}`;
+  `INSERT INTO inputs (workflow, seed, input_json, version, deadline_at, forked_from, forked_at, begun_at, checksum)
+  SELECT workflow, ?, ?, ?, ?, ?, ?, ?, ? ${OF_THIS_FORK}`;
 
 /** Makes a workflow that nobody runs yet; changes nothing where the id is taken. */
 export function createFork(fork: Forking, input: WorkflowInput, now: number): Statement[] {
   const { workflowId, name, createdAt, seed, inputJson } = input;
-  const { version = null, deadlineAt = null, forkedFrom = null, forkedAt = null } = input;
-  const columns = [seed, inputJson, version, deadlineAt, forkedFrom, forkedAt, inputChecksum(input)];
+  const { version = null, deadlineAt = null, forkedFrom = null, forkedAt = null, begunAt = null } = input;
+  const columns = [seed, inputJson, version, deadlineAt, forkedFrom, forkedAt, begunAt, inputChecksum(input)];
   return [
     { sql: CREATE_FORK, params: [workflowId, name, versionColumn(input), fork.run, createdAt, now] },
     { sql: CREATE_FORK_INPUT, params: [...columns, ...ofThisFork(fork)] },

@@ -204,6 +204,7 @@ export class Records {
       ...row.forked_from !== null && { forkedFrom: String(row.forked_from) },
       ...row.forked_at !== null && { forkedAt: row.forked_at as number },
       ...row.unchecked !== 0 && { unchecked: true },
+      ...row.begun_at !== null && { begunAt: row.begun_at as number },
     };
     if (typeof (row.input_json ?? "") !== "string" || inputChecksum(input) !== row.checksum) {
       throw this.corrupt(workflowId, "input", "a row with another checksum");

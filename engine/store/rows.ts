@@ -109,6 +109,8 @@ export interface WorkflowInput {
   readonly forkedFrom?: string;
   /** When it was forked. */
   readonly forkedAt?: number;
+  /** When its first run began, where that was not when it was made. */
+  readonly begunAt?: number;
   /** Whether its input was given without the workflow's code, whose schema has yet to look at it. */
   readonly unchecked?: boolean;
 }
@@ -172,6 +174,7 @@ export function inputChecksum(input: WorkflowInput): number {
   const { workflowId, name, createdAt, seed, inputJson, version, deadlineAt, parentId, detached } = input;
   const rest: unknown[] = input.forkedAt === undefined ? [] : [input.forkedFrom, input.forkedAt];
   if (input.unchecked) rest.push("unchecked");
+  if (input.begunAt !== undefined) rest.push(`begun ${input.begunAt}`);
   const head = `${workflowId}\n${name}\n${createdAt} ${seed}\n`;
   // Inputs of before there were such things have the checksum that they always had.
   const isPlain = version === undefined && deadlineAt === undefined && parentId === undefined;

@@ -372,6 +372,9 @@ export const MIGRATIONS: readonly string[] = [
   ALTER TABLE executors ADD COLUMN is_working INTEGER;  -- 1 where it claims what no process runs
   ALTER TABLE executors ADD COLUMN queues TEXT;         -- the names of the queues it works on, as JSON; null for all
 
+  -- When the first run began, where that was not when the workflow was made; null for those of before there was this.
+  ALTER TABLE inputs ADD COLUMN begun_at INTEGER;
+
   -- A kind may be a cleanup: see KINDS in rows.ts.
   DROP VIEW steps;
   CREATE VIEW steps AS

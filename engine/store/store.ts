@@ -53,13 +53,14 @@ export class Store extends Records {
   /**
    * Takes a workflow over, if it is still as it was seen, nobody with a lease owns it, and its queue has a place for it.
    *
+   * @param claim.begins the input of a workflow that begins now, and was made before
    * @param claim.gone an executor whose process has ended, to be struck off in the same commit
    * @param claim.arrivals what has come of what it waits for, to become part of its history in the same commit
    * @returns the right to write to it, or undefined if it is not to be had
    */
   async claim(
     record: WorkflowRecord,
-    claim: Takeover & { gone: number | undefined; arrivals?: readonly ArrivedRow[] },
+    claim: Takeover & { gone: number | undefined; arrivals?: readonly ArrivedRow[]; begins?: WorkflowInput },
   ): Promise<Ownership | undefined> {
     const { workflowId, workflow } = record;
     const isPartitioned = record.queue !== null && record.partition !== null;
@@ -69,6 +70,7 @@ export class Store extends Records {
     const batch = [
       ...gone,
       record.queue === null ? workflows.claimWorkflow(record, claim) : claimPlace(record, claim),
+      ...claim.begins === undefined ? [] : [workflows.beginWorkflow(owner, claim.begins, claim.now)],
       ...this.arrivalStatements(owner, claim.arrivals ?? []),
       ...record.queue === null || record.isPlaced
         ? []

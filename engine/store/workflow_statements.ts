@@ -455,6 +455,19 @@ export function pauseUnowned(seen: Seen, workflowId: string, outcome: WorkflowOu
   };
 }
 
+const BEGIN = `UPDATE inputs SET begun_at = ?, checksum = ? WHERE workflow = ? AND checksum = ? AND EXISTS (
+    SELECT 1 FROM workflows w WHERE w.workflow = ? AND w.run = ? AND w.status = 'running')`;
+
+/** Writes when a workflow has begun, for the run that has claimed it first, if its input is as it was seen. */
+export function beginWorkflow(
+  { workflow, run }: Ownership,
+  input: WorkflowInput,
+  begunAt: number,
+): Statement {
+  const checksum = inputChecksum({ ...input, begunAt });
+  return { sql: BEGIN, params: [begunAt, checksum, workflow, inputChecksum(input), workflow, run] };
+}
+
 const CHECK_INPUT = `UPDATE inputs SET input_json = ?, deadline_at = ?, unchecked = 0, checksum = ?
   WHERE workflow = ? AND EXISTS (
     SELECT 1 FROM workflows w WHERE w.workflow = ? AND w.run = ? AND w.status = 'running')`;
@@ -602,7 +615,7 @@ export function selectInput(workflow: number): Statement {
   return {
     sql:
       `SELECT seed, input_json, version, deadline_at, parent_id, detached, forked_from, forked_at, unchecked,
-      checksum FROM inputs WHERE workflow = ?`,
+      begun_at, checksum FROM inputs WHERE workflow = ?`,
     params: [workflow],
   };
 }
