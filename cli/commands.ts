@@ -39,8 +39,9 @@ export const COMMANDS = [
   {
     name: "fork",
     operands: ["ID"],
-    summary: "Runs a new workflow that begins with the checkpoints of another, up to a step",
-    flags: ["from", "id", ...EXECUTION],
+    summary:
+      "Runs a new workflow that begins with the checkpoints of another, up to a step; in the queue of that, it waits for its turn",
+    flags: ["from", "id", "queue", "no-queue", "partition", "priority", "delay", ...EXECUTION],
   },
   {
     name: "enqueue",

@@ -16,9 +16,14 @@ export async function enqueue({ operands: [name], flags }: Invocation): Promise<
   const options = await readOptions(flags);
   await using engine = await openEngine(locationOf(flags), { sqlite: sqliteOf(flags) });
   const handle = await engine.enqueue(name!, options).catch(refuse);
+  return await printQueued(engine, handle.id, flags.has("json"));
+}
+
+/** Says where a workflow is that was put into a queue. */
+export async function printQueued(engine: Engine, asked: string, isJson: boolean): Promise<ExitStatus> {
   // Where an id or a key says so, it is another one, which may be in no queue or another.
-  const { id, workflow, status, queue = null } = (await engine.get(handle.id))!;
-  if (flags.has("json")) {
+  const { id, workflow, status, queue = null } = (await engine.get(asked))!;
+  if (isJson) {
     stdout.write(toJson({ workflowId: id, workflow, queue, status }) + "\n");
   } else {
     const where = queue === null ? "in no queue" : `in queue "${printableCell(queue)}"`;
@@ -46,7 +51,8 @@ async function readOptions(flags: Invocation["flags"]): Promise<EnqueueOptions> 
   };
 }
 
-function parsePriority(text: string | undefined): number | undefined {
+/** @throws {UsageError} if it is no priority */
+export function parsePriority(text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
   if (/^-?\d{1,4}$/.test(text)) return Number(text);
   throw new UsageError(`--priority wants a number from -1000 to 1000, found "${printableCell(text)}"`);

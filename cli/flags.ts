@@ -65,8 +65,10 @@ export const FLAGS = [
     name: "queue",
     value: "NAME",
     repeatable: true,
-    help: 'enqueue: the queue, "default" by default. work: only workflows of this queue. Repeatable',
+    help:
+      'enqueue: the queue, "default" by default. fork: that of the other by default. work: only workflows of this queue. Repeatable',
   },
+  { name: "no-queue", help: "fork: runs it at once, beside the limits of any queue" },
   { name: "delay", value: "DURATION", help: 'How long it waits before it is its turn, such as "10m"' },
   { name: "priority", value: "N", help: "The higher begins first: from -1000 to 1000. Default: 0" },
   { name: "partition", value: "NAME", help: "The part of the queue that it belongs to, such as a customer" },

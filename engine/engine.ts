@@ -346,13 +346,18 @@ export class Engine implements AsyncDisposable {
    * a later step was mended, say. It has the name, version, input, seed and creation time of the other, which may be of
    * any status, and does not change. Its deadline is counted anew.
    *
+   * If the other was put into a queue, the new one is too, in its partition, and begins in its turn within the limits, by whoever
+   * works; `queue`, `partition`, `priority` and `delay` say otherwise. It has no deduplication key.
+   *
    * What the other had of children and signals before that step, the new one has too. What it had not consumed stays its
    * own, and children that it was waiting for are started anew.
    *
-   * @returns the new workflow's handle, once it is stored; it runs if it is among the engine's `workflows`
+   * @returns the new workflow's handle, once it is stored; in no queue, it runs if it is among the engine's `workflows`
    * @throws {WorkflowNotFoundError} if there is no such workflow
    * @throws {StepNotFoundError} if it has no such step
    * @throws {WorkflowConflictError} if the new id is taken
+   * @throws {QueueFullError} if the queue has as many that wait as it may
+   * @throws {TypeError | RangeError} if an option is not as {@linkcode ForkOptions} says
    * @throws {CorruptCheckpointError} if something that is to be copied is not as it was written
    *
    * @example
@@ -379,11 +384,19 @@ export class Engine implements AsyncDisposable {
     return await this.#whileOpen(async () => {
       const { checkFork, forkWorkflow } = await import("./fork.ts");
       const fork = checkFork(id, options, random);
-      const input = await forkWorkflow(this.#store, await this.#find(id), {
+      const { queue } = fork;
+      if (typeof queue === "object" && queue !== null && typeof options.queue === "object") {
+        await (await this.#loadQueueing()).define(queue);
+      }
+      const { input, isQueued } = await forkWorkflow(this.#store, await this.#find(id), {
         ...fork,
         run: randomId(random),
         now: clock.now(),
       });
+      if (isQueued) {
+        this.#runs.told(fork.newId);
+        return new Handle<O>(this.#source, fork.newId);
+      }
       const code = this.#versions.codeFor(input);
       if (isCode(code)) await this.#runs.wake(fork.newId, code);
       return new Handle<O>(this.#source, fork.newId);

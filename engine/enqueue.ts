@@ -172,13 +172,7 @@ async function check<I>(
   if (deduplicationKey !== undefined) checkName(deduplicationKey, "a deduplication key");
   if (debounce !== undefined) checkName(debounce.key, "the key of a debounce");
   if (throttle !== undefined) checkName(throttle.key, "the key of a throttle");
-  if (!(Number.isSafeInteger(priority) && Math.abs(priority) <= MAX_PRIORITY)) {
-    throw new RangeError(
-      `Cannot use a priority: wanted an integer from -${MAX_PRIORITY} to ${MAX_PRIORITY}, found ${
-        foundValue(priority)
-      }`,
-    );
-  }
+  checkPriority(priority);
   refuseTwo(options, ["deduplicationKey", "debounce", "throttle"]);
   refuseTwo(options, ["delay", "startAt", "debounce"]);
   refuseTwo(options, ["id", "debounce"]);
@@ -214,6 +208,16 @@ async function check<I>(
       ? undefined
       : durationMs(debounce.maxWait, "maxWait of a debounce"),
   };
+}
+
+/** @throws {RangeError} if it is no priority */
+export function checkPriority(priority: number): void {
+  if (Number.isSafeInteger(priority) && Math.abs(priority) <= MAX_PRIORITY) return;
+  throw new RangeError(
+    `Cannot use a priority: wanted an integer from -${MAX_PRIORITY} to ${MAX_PRIORITY}, found ${
+      foundValue(priority)
+    }`,
+  );
 }
 
 /** The name and the version of its code, and how long it may take. */

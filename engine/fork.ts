@@ -1,8 +1,13 @@
-import { StepNotFoundError, WorkflowConflictError } from "./errors.ts";
+import { type Duration, durationMs } from "./duration.ts";
+import { checkPriority } from "./enqueue.ts";
+import { LimitExceededError, QueueFullError, StepNotFoundError, WorkflowConflictError } from "./errors.ts";
 import { checkOptions, optionNames } from "./known_options.ts";
 import { checkName } from "./names.ts";
+import { asQueue, completeLimits, type Queue } from "./queue.ts";
 import { found } from "./quote.ts";
 import { type RandomSource, randomUuid } from "./random.ts";
+import type { ForkPlacing } from "./store/fork_statements.ts";
+import { MAX_QUEUES, type QueueLimits } from "./store/queue_statements.ts";
 import type { WorkflowRecord } from "./store/records.ts";
 import type { Checkpoint, WorkflowInput } from "./store/rows.ts";
 import type { Store } from "./store/store.ts";
@@ -16,25 +21,89 @@ export interface ForkOptions {
   fromStep: string;
   /** The id of the new workflow. Random by default. */
   newId?: string;
+  /**
+   * The queue that the new workflow is put into, by its definition or its name; `null` for none: then it runs at once, beside
+   * the limits of any. By default that of the other, if it was put into one.
+   */
+  queue?: Queue | string | null;
+  /** The part of the queue that it belongs to. That of the other by default, in the queue of the other. */
+  partition?: string;
+  /** The higher begins first in the queue, as of `engine.enqueue()`. 0 by default. */
+  priority?: number;
+  /** How long it waits in the queue before it is its turn at the earliest. */
+  delay?: Duration;
 }
 
-const OPTIONS = optionNames<ForkOptions>({ fromStep: true, newId: true });
+/** What a fork is asked for with, checked. */
+export interface ForkRequest {
+  readonly fromStep: string;
+  readonly newId: string;
+  /** Undefined for the queue of the other. */
+  readonly queue: Queue | null | undefined;
+  readonly partition: string | undefined;
+  readonly priority: number;
+  readonly delayMs: number;
+  /** Whether it is said how it is to be placed in a queue. */
+  readonly isPlaced: boolean;
+}
+
+const OPTIONS = optionNames<ForkOptions>({
+  fromStep: true,
+  newId: true,
+  queue: true,
+  partition: true,
+  priority: true,
+  delay: true,
+});
 
 /** What a fork is asked for with, looked at. @throws {TypeError | RangeError} if it is not as {@linkcode ForkOptions} says */
-export function checkFork(
-  id: string,
-  options: Partial<ForkOptions> = {},
-  random: RandomSource,
-): Required<ForkOptions> {
+export function checkFork(id: string, options: Partial<ForkOptions> = {}, random: RandomSource): ForkRequest {
   checkOptions(options, OPTIONS, "fork workflow", id);
-  const { fromStep, newId } = options;
+  const { fromStep, newId, queue, partition, priority = 0, delay } = options;
   if (typeof fromStep !== "string") {
     throw new TypeError(
       `Cannot fork workflow "${id}": wanted the key or id of a step as fromStep, found ${found(fromStep)}`,
     );
   }
   if (newId !== undefined) checkName(newId, "a workflow id");
-  return { fromStep, newId: newId ?? randomUuid(random) };
+  if (partition !== undefined) checkName(partition, "a partition");
+  checkPriority(priority);
+  const isPlaced = partition !== undefined || options.priority !== undefined || delay !== undefined;
+  if (isPlaced && queue === null) refusePlace(id);
+  return {
+    fromStep,
+    newId: newId ?? randomUuid(random),
+    queue: queue === undefined || queue === null ? queue : asQueue(queue),
+    partition,
+    priority,
+    delayMs: delay === undefined ? 0 : durationMs(delay, "delay"),
+    isPlaced,
+  };
+}
+
+function refusePlace(id: string): never {
+  throw new TypeError(
+    `Cannot fork workflow "${id}" with a partition, priority or delay: wanted a queue beside them, found none`,
+  );
+}
+
+/** Where the new workflow is put; undefined for in no queue. */
+function placeOf(
+  record: WorkflowRecord,
+  { queue, partition, priority, delayMs, isPlaced }: ForkRequest,
+  now: number,
+): {
+  readonly limits: QueueLimits;
+  readonly placing: ForkPlacing;
+} | undefined {
+  const name = queue === undefined ? record.queueName : queue?.name ?? null;
+  if (name === null) return isPlaced ? refusePlace(record.workflowId) : undefined;
+  const own = name === record.queueName ? record.partition : null;
+  const readyAt = Math.ceil(now + delayMs);
+  return {
+    limits: completeLimits(queue ?? asQueue(name)),
+    placing: { queue: name, partition: partition ?? own, priority, readyAt },
+  };
 }
 
 /** How a step's id is made its first key. */
@@ -48,17 +117,19 @@ const FIRST = "#000001";
  *
  * @param record the other, of whatever status
  * @param fork.run a number that is this fork's alone
- * @returns what the new one is started with; nobody runs it yet
+ * @returns what the new one is started with, and whether it waits in a queue for its turn; no process runs it yet
  * @throws {StepNotFoundError} if the other has no such step
  * @throws {WorkflowConflictError} if the new id is taken
+ * @throws {QueueFullError} if the queue has as many that wait as it may
  * @throws {CorruptCheckpointError} if something that is to be copied is not as it was written
  */
 export async function forkWorkflow(
   store: Store,
   record: WorkflowRecord,
-  fork: { fromStep: string; newId: string; run: number; now: number },
-): Promise<WorkflowInput> {
+  fork: ForkRequest & { run: number; now: number },
+): Promise<{ input: WorkflowInput; isQueued: boolean }> {
   const { fromStep, newId, run, now } = fork;
+  const place = placeOf(record, fork, now);
   const original = await store.input(record);
   const step = await store.firstCompletion(record, fromStep) ??
     await store.firstCompletion(record, fromStep + FIRST);
@@ -68,9 +139,16 @@ export async function forkWorkflow(
   const checkpoints = await completionsUpTo(store, record, last);
   const publications = await store.publications(record, last);
   const patches = await store.patches(record);
-  const input = forkedInput(original, record, newId, now);
-  if (await store.fork({ workflowId: newId, run }, input, { checkpoints, patches, publications, now })) {
-    return input;
+  const input = forkedInput(original, record, newId, { now, readyAt: place?.placing.readyAt ?? now });
+  const copied = { checkpoints, patches, publications, now };
+  if (await store.fork({ workflowId: newId, run }, input, copied, place)) {
+    return { input, isQueued: place !== undefined };
+  }
+  if (place !== undefined && await store.find(newId) === undefined) {
+    const { queue } = place.placing;
+    const full = await store.queueDepth(queue);
+    if (full === undefined) throw new LimitExceededError("queues", MAX_QUEUES, `make queue "${queue}"`);
+    throw new QueueFullError(queue, full.depth, full.maxDepth);
   }
   const asked = `"${record.workflowId}" before step "${fromStep}"`;
   throw new WorkflowConflictError(newId, "origin", await originOf(store, newId), asked);
@@ -97,8 +175,9 @@ function forkedInput(
   original: WorkflowInput,
   { retriedAt }: WorkflowRecord,
   newId: string,
-  now: number,
+  times: { now: number; readyAt: number },
 ): WorkflowInput {
+  const { now, readyAt } = times;
   const { name, createdAt, seed, inputJson, version, deadlineAt, forkedAt, begunAt } = original;
   const countedFrom = retriedAt ?? forkedAt ?? createdAt;
   return {
@@ -108,7 +187,7 @@ function forkedInput(
     seed,
     inputJson,
     ...version !== undefined && { version },
-    ...deadlineAt !== undefined && { deadlineAt: now + (deadlineAt - countedFrom) },
+    ...deadlineAt !== undefined && { deadlineAt: readyAt + (deadlineAt - countedFrom) },
     ...begunAt !== undefined && { begunAt },
     forkedFrom: original.workflowId,
     forkedAt: now,

@@ -252,8 +252,8 @@ const OPENS = {
 } as const;
 
 /** Whether a workflow waits in a queue to begin. */
-function isInLine({ queue, isPlaced, status, run }: WorkflowRecord): boolean {
-  return queue !== null && !isPlaced && (status === "pending" || status === "waiting" && run === null);
+function isInLine({ queue, isPlaced, status }: WorkflowRecord): boolean {
+  return queue !== null && !isPlaced && (status === "pending" || status === "waiting");
 }
 
 async function findQueue({ queues }: WhyHost, { queue }: WorkflowRecord): Promise<QueueRecord | undefined> {

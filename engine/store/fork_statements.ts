@@ -6,6 +6,7 @@
  */
 
 import type { SqlValue, Statement } from "./database.ts";
+import { joinLine } from "./line_statements.ts";
 import {
   type Checkpoint,
   columnsWithTopic,
@@ -26,7 +27,7 @@ export interface Forking {
   readonly run: number;
 }
 
-const OF_THIS_FORK = "FROM workflows WHERE workflow_id = ? AND run = ? AND status = 'pending'";
+const OF_THIS_FORK = "FROM workflows WHERE workflow_id = ? AND run = ? AND status IN ('pending', 'waiting')";
 
 function ofThisFork({ workflowId, run }: Forking): SqlValue[] {
   return [workflowId, run];
@@ -38,14 +39,62 @@ const CREATE_FORK_INPUT =
   `INSERT INTO inputs (workflow, seed, input_json, version, deadline_at, forked_from, forked_at, begun_at, checksum)
   SELECT workflow, ?, ?, ?, ?, ?, ?, ?, ? ${OF_THIS_FORK}`;
 
-/** Makes a workflow that nobody runs yet; changes nothing where the id is taken. */
-export function createFork(fork: Forking, input: WorkflowInput, now: number): Statement[] {
+/** Where a fork is put in a queue. */
+export interface ForkPlacing {
+  readonly queue: string;
+  readonly partition: string | null;
+  readonly priority: number;
+  /** When it may begin at the earliest. */
+  readonly readyAt: number;
+}
+
+const CREATE_IN_QUEUE =
+  `INSERT INTO workflows (workflow_id, name, version, status, run, created_at, updated_at, due_at, queue, partition,
+    ready_at, rank)
+  SELECT ?, ?, ?, ?, ?, ?, ?, ?, q.queue, ?, ?, ? - ? * q.ageing_ms FROM queues q
+  WHERE q.name = ? AND q.depth < q.max_depth ON CONFLICT (workflow_id) DO NOTHING`;
+
+/**
+ * Makes a workflow that no process runs yet; changes nothing where the id is taken, or the queue full.
+ *
+ * @param placing where it waits for its turn; undefined for in no queue
+ */
+export function createFork(
+  fork: Forking,
+  input: WorkflowInput,
+  { now, placing }: { now: number; placing: ForkPlacing | undefined },
+): Statement[] {
   const { workflowId, name, createdAt, seed, inputJson } = input;
   const { version = null, deadlineAt = null, forkedFrom = null, forkedAt = null, begunAt = null } = input;
   const columns = [seed, inputJson, version, deadlineAt, forkedFrom, forkedAt, begunAt, inputChecksum(input)];
+  const createInput = { sql: CREATE_FORK_INPUT, params: [...columns, ...ofThisFork(fork)] };
+  if (placing === undefined) {
+    const params = [workflowId, name, versionColumn(input), fork.run, createdAt, now];
+    return [{ sql: CREATE_FORK, params }, createInput];
+  }
+  const { queue, partition, priority, readyAt } = placing;
+  const isDelayed = readyAt > now;
   return [
-    { sql: CREATE_FORK, params: [workflowId, name, versionColumn(input), fork.run, createdAt, now] },
-    { sql: CREATE_FORK_INPUT, params: [...columns, ...ofThisFork(fork)] },
+    {
+      sql: CREATE_IN_QUEUE,
+      params: [
+        workflowId,
+        name,
+        versionColumn(input),
+        isDelayed ? "waiting" : "pending",
+        fork.run,
+        createdAt,
+        now,
+        isDelayed ? readyAt : null,
+        partition,
+        readyAt,
+        readyAt,
+        priority,
+        queue,
+      ],
+    },
+    createInput,
+    ...joinLine({ workflowId }),
   ];
 }
 

@@ -9,7 +9,7 @@ import * as checkpoints from "./checkpoint_statements.ts";
 import type { Batch, OpenTransaction, Rider, Statement, TransactionRequest, Write } from "./database.ts";
 import { removeExecutor } from "./executor_statements.ts";
 import * as forks from "./fork_statements.ts";
-import type { Forking } from "./fork_statements.ts";
+import type { Forking, ForkPlacing } from "./fork_statements.ts";
 import { CANCEL_TOPIC, childTopic, type KeptMessage, PAUSE_TOPIC } from "./mailbox.ts";
 import { joinLine, leaveLine, notePartition } from "./line_statements.ts";
 import * as messages from "./message_statements.ts";
@@ -17,7 +17,14 @@ import type { Ownership, Seen, SeenInQueue, Takeover } from "./ownership.ts";
 import * as publications from "./publication_statements.ts";
 import { Records, type WorkflowRecord } from "./records.ts";
 import { writePatch } from "./patch_statements.ts";
-import { claimPlace, notePlacement, placeCancelled } from "./queue_statements.ts";
+import {
+  claimPlace,
+  ensureQueue,
+  notePlacement,
+  placeCancelled,
+  type QueueLimits,
+  selectQueue,
+} from "./queue_statements.ts";
 import {
   type Checkpoint,
   isPublication,
@@ -296,9 +303,10 @@ export class Store extends Records {
   }
 
   /**
-   * Makes a workflow that begins with checkpoints of another, and that nobody runs yet.
+   * Makes a workflow that begins with checkpoints of another, and that no process runs yet.
    *
-   * @returns whether it was made: not if there is a workflow of this id
+   * @param place where it waits for its turn, and the limits of a queue that has to be made; undefined for in no queue
+   * @returns whether it was made: not if there is a workflow of this id, or the queue is full
    */
   async fork(
     fork: Forking,
@@ -309,14 +317,23 @@ export class Store extends Records {
       publications: readonly ShownPublication[];
       now: number;
     },
+    place?: { readonly placing: ForkPlacing; readonly limits: QueueLimits },
   ): Promise<boolean> {
-    const [made] = await this.database.write([
-      ...forks.createFork(fork, input, copied.now),
+    const ensured = place === undefined ? [] : [ensureQueue(place.placing.queue, place.limits)];
+    const results = await this.database.write([
+      ...ensured,
+      ...forks.createFork(fork, input, { now: copied.now, placing: place?.placing }),
       ...copied.checkpoints.map((checkpoint) => forks.copyCheckpoint(fork, checkpoint)),
       ...copied.patches.map((patch) => forks.copyPatch(fork, patch)),
       ...copied.publications.map((shown) => forks.copyPublication(fork, shown)),
     ]);
-    return made === 1;
+    return results[ensured.length] === 1;
+  }
+
+  /** How many wait in a queue to begin, and how many may; undefined if there is no such queue. */
+  async queueDepth(name: string): Promise<{ depth: number; maxDepth: number } | undefined> {
+    const [row] = await this.database.read(selectQueue(name));
+    return row && { depth: row.depth as number, maxDepth: row.max_depth as number };
   }
 
   /**

@@ -38,3 +38,46 @@ Deno.test("fork refuses what is not there, or not loaded, with status 2", () =>
       assertStringIncludes(stderr, message);
     }
   }));
+
+Deno.test("fork puts a workflow into the queue of the other, or the one that it is told", () =>
+  inFolder(async (cwd) => {
+    await copyModule("samples.js", cwd);
+    await run(["enqueue", "pages", "--queue", "mail", "--partition", "p", "--id", "p"], { cwd });
+    await run(["resume", "p", ...samples], { cwd });
+    const fork = (...args: string[]) => run(["fork", "p", "--from", "page", ...args], { cwd });
+    assertEquals((await fork("--id", "q")).stdout, '"q" is pending, in queue "mail"\n');
+    assertEquals(
+      (await fork("--id", "late", "--delay", "1h")).stdout,
+      '"late" is waiting, in queue "mail"\n',
+    );
+    const { json } = await runJson([
+      "fork",
+      "p",
+      "--from",
+      "page",
+      "--id",
+      "r",
+      "--queue",
+      "other",
+      "--priority",
+      "5",
+    ], {
+      cwd,
+    });
+    assertEquals<unknown>(json, { workflowId: "r", workflow: "pages", queue: "other", status: "pending" });
+    const beside = await runJson(["fork", "p", "--from", "page", "--id", "s", "--no-queue", ...samples], {
+      cwd,
+    });
+    assertEquals([beside.json.status, beside.json.output], ["completed", [1, 2, 3]]);
+    for (
+      const [args, message] of [
+        [["--queue", "a", "--no-queue"], "--queue or --no-queue"],
+        [["--priority", "high"], "--priority wants"],
+        [["--delay", "soon"], "--delay wants"],
+      ] as const
+    ) {
+      const { code, stderr } = await fork(...args);
+      assertEquals(code, 2, message);
+      assertStringIncludes(stderr, message);
+    }
+  }));

@@ -2,7 +2,10 @@ import {
   type Context,
   CorruptCheckpointError,
   Engine,
+  type ForkOptions,
   NonDeterminismError,
+  queue,
+  QueueFullError,
   StepNotFoundError,
   type Workflow,
   workflow,
@@ -390,4 +393,101 @@ Deno.test("a process may be lost at any call of the store while it forks", async
     }
   }
   assertEquals([made > 0, missing > 0], [true, true]);
+});
+
+Deno.test("fork() of a workflow of a queue waits there for its turn, within the limits", async () => {
+  await using folder = temporaryFolder();
+  const mail = queue("mail", { concurrency: 2, partitionConcurrency: 1 });
+  const gates = new Map<string, PromiseWithResolvers<void>>();
+  const begun: string[] = [];
+  let before = 0;
+  const send = workflow("send", async (ctx) => {
+    await ctx.step("before", () => void before++);
+    return await ctx.step("send", async () => {
+      begun.push(ctx.workflowId);
+      const gate = Promise.withResolvers<void>();
+      gates.set(ctx.workflowId, gate);
+      await gate.promise;
+      return ctx.workflowId;
+    });
+  });
+  await using engine = await Engine.open(folder.file("a.db"), { workflows: [send], queues: [mail] });
+  engine.work();
+  await engine.enqueue(send, { id: "a", queue: mail, partition: "p", deduplicationKey: "k" });
+  await eventually(async () => (await engine.get("a"))!.steps.length === 2);
+  const fork = await engine.fork<string>("a", { fromStep: "send", newId: "fork" });
+  const { queue: name, status } = (await engine.get("fork"))!;
+  assertEquals([name, status], ["mail", "pending"]);
+  assertEquals((await engine.why("fork")).reason.includes("its partition"), true);
+  assertEquals((await engine.queues()).map(({ depth, underWay }) => [depth, underWay]), [[1, 1]]);
+  // Another partition has room; the key is the original's.
+  await engine.fork("a", { fromStep: "send", newId: "other", partition: "q" });
+  await eventually(() => begun.length === 2);
+  assertEquals((await engine.enqueue(send, { queue: mail, deduplicationKey: "k" })).id, "a");
+  // Beside the limits, where the caller says so.
+  const beside = await engine.fork<string>("a", { fromStep: "send", newId: "beside", queue: null });
+  await eventually(() => begun.length === 3);
+  assertEquals(begun, ["a", "other", "beside"]);
+  assertEquals((await engine.get("beside"))!.queue, undefined);
+  gates.get("a")!.resolve();
+  await eventually(() => begun.length === 4);
+  for (const gate of gates.values()) gate.resolve();
+  assertEquals([await fork.result(), await beside.result(), before], ["fork", "beside", 1]);
+});
+
+Deno.test("fork() puts a workflow into the queue that it is told, by priority and after a delay", async () => {
+  await using folder = temporaryFolder();
+  const clock = new ManualClock();
+  const order: string[] = [];
+  const w = workflow("w", async (ctx) => {
+    await ctx.step("first", () => {});
+    await ctx.step("second", () => void (ctx.workflowId === "o" || order.push(ctx.workflowId)));
+  });
+  await using engine = await Engine.open(folder.file("a.db"), { clock, workflows: [w] });
+  await engine.run(w, { id: "o" });
+  const one = queue("one", { concurrency: 1, maxDepth: 3 });
+  const fork = (newId: string, options: Partial<ForkOptions>) =>
+    engine.fork("o", { fromStep: "second", newId, queue: one, ...options });
+  await fork("low", { priority: -1 });
+  await fork("high", { priority: 5 });
+  const late = await fork("late", { delay: "1h", priority: 1_000 });
+  assertEquals(await late.status(), "waiting");
+  assertEquals((await engine.why("late")).waitsFor.map(({ kind }) => kind), ["time"]);
+  await assertRejects(() => fork("full", {}), QueueFullError);
+  assertEquals(await engine.get("full"), undefined);
+  assertEquals((await engine.queues())[0]!.depth, 3);
+  engine.work();
+  await eventually(() => order.length === 2);
+  assertEquals(order, ["high", "low"]);
+  await eventually(() => clock.timers.some((ms) => ms === 3_600_000));
+  clock.advance(3_600_000);
+  await late.result();
+  assertEquals(order.at(-1), "late");
+  assertEquals((await engine.queues())[0]!.depth, 0);
+  await assertRejects(() => fork("low", {}), WorkflowConflictError);
+  for (
+    const [options, message] of [
+      [{ queue: null, partition: "p" }, "wanted a queue beside them"],
+      [{ queue: undefined, delay: 5 }, "wanted a queue beside them"],
+      [{ priority: 0.5 }, "Cannot use a priority"],
+      [{ queue: 5 as never }, "Cannot use a queue"],
+      [{ prio: 5 } as never, 'unknown option "prio"'],
+    ] as [Partial<ForkOptions>, string][]
+  ) await assertRejects(() => fork("x", options), Error, message);
+});
+
+Deno.test("fork() in a queue, delayed, that is cancelled has its steps undone", async () => {
+  await using folder = temporaryFolder();
+  const undone: string[] = [];
+  const w = workflow("w", async (ctx) => {
+    await ctx.step("book", () => {}, { compensate: () => void undone.push(ctx.workflowId) });
+    await ctx.step("after", () => {});
+  });
+  await using engine = await Engine.open(folder.file("a.db"), { workflows: [w] });
+  engine.work();
+  await engine.run(w, { id: "o" });
+  const fork = await engine.fork("o", { fromStep: "after", newId: "f", queue: "q", delay: "1h" });
+  await fork.cancel();
+  await assertRejects(() => fork.result(), Error, "was cancelled");
+  assertEquals(undone, ["f"]);
 });
