@@ -523,10 +523,30 @@ testEachDriver("a tick is seen to once, and not of a schedule that is paused", a
   assertEquals(await start("c", 4_000, 3_500, 3), "started");
 });
 
+testEachDriver(
+  "beginWorkflow writes for the run that owns a workflow alone, once, on the input that it has seen",
+  async ({ open }) => {
+    const database = await open();
+    const { store } = await begin(database);
+    const record = (await store.find("w"))!;
+    const input = await store.input(record);
+    const owner = { workflowId: "w", workflow: record.workflow, run: first.run };
+    const write = async (by: Ownership, seen: typeof input, at: number) =>
+      (await database.write([workflows.beginWorkflow(by, seen, at)]))[0];
+    assertEquals(await write({ ...owner, run: first.run + 1 }, input, 2_000), 0);
+    assertEquals(await write(owner, { ...input, inputJson: "2" }, 2_000), 0);
+    assertEquals(await store.input(record), input);
+    assertEquals(await write(owner, input, 2_000), 1);
+    assertEquals(await write(owner, input, 3_000), 0);
+    assertEquals(await store.input(record), { ...input, begunAt: 2_000 });
+  },
+);
+
 Deno.test("every statement that writes is fenced, and tested here", () => {
   // A new statement goes into one of these lists, with a test of its fence if it is one that writes.
   const fenced = [
     "amendCheckpoint",
+    "beginWorkflow",
     "cancelUnowned",
     "consumeMessage",
     "createChild",
