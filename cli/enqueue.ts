@@ -1,4 +1,4 @@
-import type { EnqueueOptions } from "../mod.ts";
+import type { Engine, EnqueueOptions } from "../mod.ts";
 import { parseDuration } from "./duration_flag.ts";
 import { locationOf, sqliteOf } from "./execution_flags.ts";
 import { ExitStatus } from "./exit_status.ts";

@@ -3,7 +3,7 @@ import { parseDuration } from "./duration_flag.ts";
 import { parsePriority, printQueued } from "./enqueue.ts";
 import type { ExitStatus } from "./exit_status.ts";
 import type { Invocation } from "./invocation.ts";
-import { openStored } from "./open_stored.ts";
+import { openStored } from "./open_engine.ts";
 import { refuse } from "./refuse.ts";
 import { executeStored } from "./stored_execution.ts";
 import { UsageError } from "./usage_error.ts";
