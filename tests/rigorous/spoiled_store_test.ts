@@ -1,7 +1,7 @@
 import { Engine, queue, StepwellError, workflow } from "@stepwell/stepwell";
 import { schedule } from "@stepwell/stepwell/schedule";
 import { assert, assertEquals } from "@std/assert";
-import { DatabaseSync } from "node:sqlite";
+import { DatabaseSync, type SQLInputValue } from "node:sqlite";
 import type { SeededRandom } from "../../engine/random.ts";
 import { RIGOROUS } from "../effort.ts";
 import { Crash } from "../crash.ts";
@@ -92,9 +92,8 @@ function spoil(file: string, { table, column }: { table: string; column: string 
       : columns.includes("queue")
       ? "queue IN (SELECT queue FROM queues WHERE name <> 'q')"
       : "1";
-    // deno-lint-ignore no-explicit-any -- any value that SQLite knows
     const { changes } = db.prepare(`UPDATE OR IGNORE ${table} SET "${column}" = ? WHERE ${where}`).run(
-      value as any,
+      value as SQLInputValue,
     );
     return Number(changes) > 0;
   } catch {

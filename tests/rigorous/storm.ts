@@ -1,6 +1,6 @@
 /** What a storm does to the workflows of a file, drawn from a seed; and what is left once it is over. */
 
-import { Engine, type EngineOptions, queue, workflow, type WorkflowStatus } from "@stepwell/stepwell";
+import { Engine, type EngineOptions, queue, workflow } from "@stepwell/stepwell";
 import { assertEquals } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
 import type { SeededRandom } from "../../engine/random.ts";
