@@ -77,7 +77,8 @@ export {
 } from "./engine/workflow.ts";
 export type { SqlParameter } from "./engine/store/database.ts";
 export type { CheckpointKind, WorkflowStatus } from "./engine/store/rows.ts";
-export type { ListFilter, StepDetail, WorkflowDetail, WorkflowSummary } from "./engine/inspect.ts";
+export type { ListFilter, WorkflowDetail, WorkflowSummary } from "./engine/inspect.ts";
+export type { StepDetail, StepsFound, StepsPage } from "./engine/step_pages.ts";
 export type { ReadOptions } from "./engine/read_published.ts";
 export type { StreamEntry, StreamOptions } from "./engine/stream_reader.ts";
 export { Handle, type HandleSource, type SignalOptions } from "./engine/handle.ts";

@@ -9,7 +9,8 @@ import { RunContext } from "./run_context.ts";
 import { decodeStored } from "./serialize.ts";
 import { Mailbox } from "./store/mailbox.ts";
 import { openReadOnly } from "./store/open.ts";
-import type { WorkflowRecord } from "./store/records.ts";
+import { PAGE_LIMITS, type PageLimits } from "./store/pages.ts";
+import type { ListedWorkflow } from "./store/records.ts";
 import type { WorkflowInput, WorkflowStatus } from "./store/rows.ts";
 import { Store } from "./store/store.ts";
 import { Turns } from "./turns.ts";
@@ -65,6 +66,9 @@ const OPTIONS = optionNames<CheckOptions>({
 });
 const UNFINISHED: readonly WorkflowStatus[] = ["pending", "running", "waiting", "blocked"];
 const DEFAULT_CONCURRENCY = 16;
+/** How many bytes of all histories that are replayed at a time are in memory, and of each one at least. */
+const HISTORY_BYTES = 64 << 20;
+const LEAST_HISTORY_BYTES = 64 << 10;
 /** The number of a run that is none: all that is stored is of others. */
 const NO_RUN = 0;
 /** How many workflows are listed at a time. */
@@ -123,7 +127,9 @@ async function* check(
 ): AsyncIterableIterator<ReplayCheck> {
   const database = await openReadOnly(location, settings);
   const store = new Store(database);
-  const replays = new Replays(store, new Mailbox(database), settings, timeoutMs);
+  const bytes = Math.max(LEAST_HISTORY_BYTES, Math.min(PAGE_LIMITS.bytes, HISTORY_BYTES / concurrency));
+  const historyPage = { ...PAGE_LIMITS, bytes };
+  const replays = new Replays(store, new Mailbox(database), { ...settings, historyPage }, timeoutMs);
   const underWay: Promise<ReplayCheck>[] = [];
   try {
     for await (const record of unfinished(store)) {
@@ -141,7 +147,7 @@ async function* check(
   }
 }
 
-async function* unfinished(store: Store): AsyncIterableIterator<WorkflowRecord> {
+async function* unfinished(store: Store): AsyncIterableIterator<ListedWorkflow> {
   let beforeId: string | undefined;
   while (true) {
     const page = await store.list({ statuses: UNFINISHED, name: undefined, limit: PAGE, beforeId });
@@ -162,7 +168,7 @@ class Replays {
   constructor(
     private readonly store: Store,
     mailbox: Mailbox,
-    settings: EngineSettings,
+    settings: EngineSettings & { historyPage: PageLimits },
     private readonly timeoutMs: number,
   ) {
     this.#versions = new Versions(settings.workflows);
@@ -184,7 +190,7 @@ class Replays {
     };
   }
 
-  async replay(record: WorkflowRecord): Promise<ReplayCheck> {
+  async replay(record: ListedWorkflow): Promise<ReplayCheck> {
     const { workflowId: id, name: workflow, status } = record;
     const about = { id, workflow, status, replayed: 0 };
     let input: WorkflowInput;

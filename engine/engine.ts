@@ -41,6 +41,7 @@ import { openDatabase } from "./store/open.ts";
 import { hasEnded, type WorkflowRecord } from "./store/records.ts";
 import { Publications } from "./store/publications.ts";
 import { Store } from "./store/store.ts";
+import type { StepsFound, StepsPage } from "./step_pages.ts";
 import { type StartOptions, startRequest } from "./start_request.ts";
 import { codesParam } from "./store/workflow_statements.ts";
 import { StorageHealth } from "./storage_health.ts";
@@ -252,7 +253,10 @@ export class Engine implements AsyncDisposable {
     return new Handle<O>(this.#source, id);
   }
 
-  /** A workflow with its steps, undefined if there is none of this id. */
+  /**
+   * A workflow with its steps, undefined if there is none of this id. Of many or large steps these are the first, and
+   * `moreSteps` says where {@linkcode Engine.steps} goes on.
+   */
   async get(id: string): Promise<WorkflowDetail | undefined> {
     checkName(id, "a workflow id");
     return await this.#whileOpen(async () => {
@@ -260,6 +264,42 @@ export class Engine implements AsyncDisposable {
       if (record === undefined) return undefined;
       const { describe } = await import("./inspect.ts");
       return await describe(this.#store, record);
+    });
+  }
+
+  /**
+   * Some steps of a workflow, in the order of their completions; those that run come last.
+   *
+   * @param page where it begins, and how many there are at most
+   * @throws {WorkflowNotFoundError} if there is no such workflow
+   * @throws {TypeError | RangeError} if the page is not as {@linkcode StepsPage} says
+   *
+   * @example
+   * ```ts
+   * import { Engine, workflow } from "@stepwell/stepwell";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const count = workflow("count", async (ctx) => {
+   *   for (let i = 0; i < 5; i++) await ctx.step("one", () => i);
+   * });
+   * await using engine = await Engine.open(":memory:");
+   * await engine.run(count, { id: "c" });
+   * const outputs: unknown[] = [];
+   * let after: string | undefined;
+   * do {
+   *   const { steps, next } = await engine.steps("c", { after, limit: 2 });
+   *   outputs.push(steps.map(({ output }) => output));
+   *   after = next;
+   * } while (after !== undefined);
+   * assertEquals(outputs, [[0, 1], [2, 3], [4]]);
+   * ```
+   */
+  async steps(id: string, page: StepsPage = {}): Promise<StepsFound> {
+    checkName(id, "a workflow id");
+    return await this.#whileOpen(async () => {
+      const record = await this.#find(id);
+      const { listSteps } = await import("./step_pages.ts");
+      return await listSteps(this.#store, record, page);
     });
   }
 

@@ -1,9 +1,10 @@
 import type { Clock } from "./clock.ts";
 import { CancelledError, CleanupTimeoutError, StoreError, type WorkflowBlockedError } from "./errors.ts";
 import { Compensations } from "./compensations.ts";
-import type { History } from "./history.ts";
+import type { AsideCompletion, History, PassedCompletion } from "./history.ts";
 import type { StepFailure } from "./outcome.ts";
 import { SeededRandom } from "./random.ts";
+import { Fifo } from "./fifo.ts";
 import { Scope } from "./scope.ts";
 import { decodeValue } from "./serialize.ts";
 import type { StepHost, StepOutcome } from "./step.ts";
@@ -92,8 +93,9 @@ export class Execution {
   #seen = 0;
   #now: number;
   readonly #asked = new Map<string, Ask>();
-  readonly #ready: (() => void)[] = [];
+  readonly #ready = new Fifo<() => void>();
   #scheduled = false;
+  #readingAside = false;
   /** The turn in which the workflow last saw a completion. */
   #lastTurn = -1;
   #cancelPatience: (() => void) | undefined;
@@ -160,7 +162,7 @@ export class Execution {
 
   /** Whether the workflow has seen all that there is to see. */
   get resting(): boolean {
-    return this.live && this.#ready.length === 0 && !this.#scheduled;
+    return this.live && this.#ready.length === 0 && !this.#scheduled && !this.#readingAside;
   }
 
   /** Whether the workflow has seen a completion in this turn. */
@@ -233,7 +235,7 @@ export class Execution {
     this.#asked.set(key, ask);
     const aside = this.history.ask(key);
     if (aside !== undefined) {
-      this.#ready.unshift(() => this.#replay(ask, aside));
+      this.#ready.unshift(() => this.#replayAside(ask, aside));
     } else if (this.#phase === "live") {
       this.host.perform(ask);
       return promise;
@@ -264,7 +266,8 @@ export class Execution {
     const ask = this.#asked.get(checkpoint.key);
     if (ask === undefined) return;
     const { number } = this.host.turns;
-    if (this.#ready.length > 0 || this.#scheduled || this.host.stopping || this.#lastTurn === number) {
+    const mustWait = this.#ready.length > 0 || this.#scheduled || this.#readingAside || this.host.stopping;
+    if (mustWait || this.#lastTurn === number) {
       this.#ready.push(() => this.#see(ask, checkpoint));
       this.#schedule();
     } else {
@@ -284,7 +287,7 @@ export class Execution {
   }
 
   #schedule(): void {
-    if (this.#scheduled || this.host.stopping) return;
+    if (this.#scheduled || this.#readingAside || this.host.stopping) return;
     this.#scheduled = true;
     this.host.turns.next(this.#turn);
   }
@@ -326,6 +329,18 @@ export class Execution {
       this.#replay(ask, next);
     }
     this.#schedule();
+  }
+
+  /** Gives what was set aside. Nothing else is seen while that is read. */
+  #replayAside(ask: Ask, aside: AsideCompletion): void {
+    if ("checkpoint" in aside) return this.#replay(ask, aside.checkpoint);
+    this.#readingAside = true;
+    aside.read().then((checkpoint) => {
+      this.#readingAside = false;
+      if (this.#phase === "dropped" || this.host.stopping) return;
+      this.#ready.unshift(() => this.#replay(ask, checkpoint));
+      this.#schedule();
+    }, (error) => this.host.stopFor(error));
   }
 
   #replay(ask: Ask, checkpoint: Checkpoint): void {
@@ -423,7 +438,7 @@ export class Execution {
     for (const ask of [...this.#asked.values()]) this.host.perform(ask);
   }
 
-  #unaskedError({ key, completion }: Checkpoint): WorkflowBlockedError {
+  #unaskedError({ key, completion }: PassedCompletion): WorkflowBlockedError {
     return this.history.divergence(
       `its history has "${key}" as completion ${completion}, and its code does not ask for it`,
     );
@@ -464,7 +479,7 @@ export class Execution {
   drop(reason: unknown, refusal?: Error): void {
     this.#phase = "dropped";
     this.#cancelPatience?.();
-    this.#ready.length = 0;
+    this.#ready.clear();
     const asked = [...this.#asked.values()];
     this.#asked.clear();
     if (reason !== undefined) {

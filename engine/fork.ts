@@ -6,10 +6,11 @@ import { checkName } from "./names.ts";
 import { asQueue, completeLimits, type Queue } from "./queue.ts";
 import { found } from "./quote.ts";
 import { type RandomSource, randomUuid } from "./random.ts";
-import type { ForkPlacing } from "./store/fork_statements.ts";
+import type { Copied, ForkPlacing } from "./store/fork_statements.ts";
+import { PAGE_LIMITS } from "./store/pages.ts";
 import { MAX_QUEUES, type QueueLimits } from "./store/queue_statements.ts";
 import type { WorkflowRecord } from "./store/records.ts";
-import type { Checkpoint, WorkflowInput } from "./store/rows.ts";
+import { checkpointChecksum, publicationChecksum, type WorkflowInput } from "./store/rows.ts";
 import type { Store } from "./store/store.ts";
 
 /** How a workflow is forked. */
@@ -130,19 +131,23 @@ export async function forkWorkflow(
 ): Promise<{ input: WorkflowInput; isQueued: boolean }> {
   const { fromStep, newId, run, now } = fork;
   const place = placeOf(record, fork, now);
-  const original = await store.input(record);
-  const step = await store.firstCompletion(record, fromStep) ??
-    await store.firstCompletion(record, fromStep + FIRST);
-  if (step === undefined) throw new StepNotFoundError(record.workflowId, fromStep);
-  // A step that has not completed yet comes after all there is.
-  const last = (step.completion ?? await store.lastCompletion(record.workflow) + 1) - 1;
-  const checkpoints = await completionsUpTo(store, record, last);
-  const publications = await store.publications(record, last);
-  const patches = await store.patches(record);
-  const input = forkedInput(original, record, newId, { now, readyAt: place?.placing.readyAt ?? now });
-  const copied = { checkpoints, patches, publications, now };
-  if (await store.fork({ workflowId: newId, run }, input, copied, place)) {
-    return { input, isQueued: place !== undefined };
+  for (let seen = record;;) {
+    const original = await store.input(seen);
+    const step = await store.firstCompletion(seen, fromStep) ??
+      await store.firstCompletion(seen, fromStep + FIRST);
+    if (step === undefined) throw new StepNotFoundError(seen.workflowId, fromStep);
+    // A step that has not completed yet comes after all there is.
+    const last = (step.completion ?? await store.lastCompletion(seen.workflow) + 1) - 1;
+    const copied = await findCopied(store, seen, newId, last);
+    const input = forkedInput(original, seen, newId, { now, readyAt: place?.placing.readyAt ?? now });
+    const { workflow, retriedAt } = seen;
+    const forking = { workflowId: newId, run, from: { workflow, retriedAt } };
+    if (await store.fork(forking, input, copied, { now, place })) {
+      return { input, isQueued: place !== undefined };
+    }
+    const found = await store.find(seen.workflowId);
+    if (found === undefined || found.retriedAt === retriedAt) break;
+    seen = found;
   }
   if (place !== undefined && await store.find(newId) === undefined) {
     const { queue } = place.placing;
@@ -154,20 +159,39 @@ export async function forkWorkflow(
   throw new WorkflowConflictError(newId, "origin", await originOf(store, newId), asked);
 }
 
-async function completionsUpTo(store: Store, record: WorkflowRecord, count: number): Promise<Checkpoint[]> {
-  if (count === 0) return [];
-  // In one read, as the tail of a history can be amended by a retry.
-  const checkpoints = await store.completions(record, 0, count);
-  if (checkpoints.length === count) return checkpoints;
-  throw store.corrupt(
-    record.workflowId,
-    fromLast(checkpoints),
-    `no completion ${checkpoints.length + 1} after it`,
-  );
-}
-
-function fromLast(checkpoints: readonly Checkpoint[]): string {
-  return checkpoints.at(-1)?.key ?? "history";
+/** Looks through what is to be copied, up to a completion. What it holds is not kept: there may be a great deal. */
+async function findCopied(
+  store: Store,
+  record: WorkflowRecord,
+  newId: string,
+  last: number,
+): Promise<Copied> {
+  const { workflowId } = record;
+  const checkpoints: [number, number][] = [];
+  let lastKey = "history";
+  while (checkpoints.length < last) {
+    const after = checkpoints.length;
+    const limits = { ...PAGE_LIMITS, rows: Math.min(PAGE_LIMITS.rows, last - after) };
+    const { completions } = await store.completions(record, after, limits);
+    if (completions.length === 0) {
+      throw store.corrupt(workflowId, lastKey, `no completion ${after + 1} after it`);
+    }
+    for (const checkpoint of completions) {
+      checkpoints.push([checkpoint.completion!, checkpointChecksum(newId, checkpoint)]);
+    }
+    lastKey = completions.at(-1)!.key;
+  }
+  const published: [string, number, number][] = [];
+  const emitted: [string, number, number][] = [];
+  for await (const page of store.publications(record, last)) {
+    for (const shown of page) {
+      const { name, position, completion } = shown;
+      const checksum = publicationChecksum(newId, { ...shown, startedAt: shown.at }, shown);
+      if (position === null) published.push([name, completion, checksum]);
+      else emitted.push([name, position, checksum]);
+    }
+  }
+  return { checkpoints, published, emitted, patches: await store.patches(record) };
 }
 
 /** The same, as far as the workflow can see; its time is counted anew. It is nobody's child. */

@@ -4,21 +4,17 @@
  * @module
  */
 
-import { type CorruptCheckpointError, StepwellError, WorkflowNotFoundError } from "./errors.ts";
+import { StepwellError, WorkflowNotFoundError } from "./errors.ts";
 import { checkOptions, optionNames } from "./known_options.ts";
 import { checkName } from "./names.ts";
 import { found } from "./quote.ts";
 import { runName } from "./ids.ts";
-import { decodeAnyValue } from "./serialize.ts";
-import {
-  type Checkpoint,
-  type CheckpointKind,
-  WORKFLOW_STATUSES,
-  type WorkflowStatus,
-} from "./store/rows.ts";
-import type { WorkflowRecord } from "./store/records.ts";
+import { countMore, findSteps, FIRST_PLACE, readError, readValue, type StepDetail } from "./step_pages.ts";
+import { WORKFLOW_STATUSES, type WorkflowStatus } from "./store/rows.ts";
+import { PAGE_LIMITS } from "./store/pages.ts";
+import type { ListedWorkflow, WorkflowRecord } from "./store/records.ts";
 import type { Store } from "./store/store.ts";
-import { encodeError, parseStoredError, type StoredError } from "./stored_error.ts";
+import type { StoredError } from "./stored_error.ts";
 
 /** Which workflows to list. */
 export interface ListFilter {
@@ -60,7 +56,7 @@ export interface WorkflowSummary {
   readonly partition?: string;
   /** How often in a row its process was lost without a new checkpoint. */
   readonly recoveries: number;
-  /** Why it failed, or is blocked. */
+  /** Why it failed, or is blocked. In a list, an error of many kilobytes has only its name and the beginning of its message. */
   readonly error?: StoredError;
 }
 
@@ -74,38 +70,10 @@ export interface WorkflowDetail extends WorkflowSummary {
   readonly input: unknown;
   /** What it returned; undefined also where that cannot be read. */
   readonly output: unknown;
-  /** In the order of their completions; those that run come last. */
+  /** In the order of their completions; those that run come last. The first of them, where there are many, or large ones. */
   readonly steps: readonly StepDetail[];
-}
-
-/** A step of a workflow. */
-export interface StepDetail {
-  /** Its id and its number: `id#000001`. */
-  readonly key: string;
-  /** Its id. */
-  readonly id: string;
-  /** What the workflow asked for. */
-  readonly kind: CheckpointKind;
-  /** What became of it. A step that is `running` in a workflow nobody runs is a zombie: it will run again. */
-  readonly status: "running" | "completed" | "failed";
-  /** Which attempt it was, or is, from 1. */
-  readonly attempt: number;
-  /** The run that wrote this. */
-  readonly runId: string;
-  /** What it returned; undefined also where that cannot be read. */
-  readonly output: unknown;
-  /** What it failed with; of a running step, what its last attempt failed with; or why its row cannot be read. */
-  readonly error?: StoredError;
-  /** When this attempt was begun. */
-  readonly startedAt: Date;
-  /** When it ended. */
-  readonly completedAt?: Date;
-  /** Its place in the order in which the workflow saw outcomes. */
-  readonly completion?: number;
-  /** What kind of message it waits for: `signal:NAME`, `child:ID`. */
-  readonly topic?: string;
-  /** When it is tried again; when what it waits for is over. */
-  readonly nextAttemptAt?: Date;
+  /** The others, if there are any: how many, and where `engine.steps(id, { after })` goes on. */
+  readonly moreSteps?: { readonly count: number; readonly after: string };
 }
 
 /** Workflows, the newest first: see `engine.list()`. */
@@ -136,7 +104,7 @@ export async function listWorkflows(store: Store, filter: ListFilter): Promise<W
 }
 
 /** What a list shows of a workflow. */
-function summarize(record: WorkflowRecord): WorkflowSummary {
+function summarize(record: ListedWorkflow): WorkflowSummary {
   return {
     id: record.workflowId,
     workflow: record.name,
@@ -155,11 +123,7 @@ function summarize(record: WorkflowRecord): WorkflowSummary {
 
 /** All there is to see of a workflow. What cannot be read is told as its error, and stops nothing. */
 export async function describe(store: Store, record: WorkflowRecord): Promise<WorkflowDetail> {
-  const rows = await store.inspect(record);
-  const steps: StepDetail[] = [];
-  for (const { checkpoint, corrupt } of rows) {
-    if (checkpoint.status !== "retried") steps.push(await describeStep(checkpoint, corrupt));
-  }
+  const { steps, next } = await findSteps(store, record, FIRST_PLACE, PAGE_LIMITS.rows);
   const stored = await store.input(record).catch(readFailure);
   const input = await readValue(stored?.inputJson ?? null);
   const output = await readValue(record.outputJson);
@@ -170,54 +134,8 @@ export async function describe(store: Store, record: WorkflowRecord): Promise<Wo
     input: input.value,
     output: output.value,
     steps,
+    ...(next !== undefined && { moreSteps: await countMore(store, record, next) }),
   };
-}
-
-async function describeStep(
-  checkpoint: Checkpoint,
-  corrupt: CorruptCheckpointError | undefined,
-): Promise<StepDetail> {
-  const { key, kind, attempt, run, startedAt, durationMs, completion, nextAttemptAt, errorJson, topic } =
-    checkpoint;
-  const output = await readValue(checkpoint.outputJson);
-  const error = corrupt !== undefined
-    ? encodeError(corrupt)
-    : errorJson !== null
-    ? readError(errorJson)
-    : output.error;
-  return {
-    key,
-    id: key.replace(/#\d{6}$/, ""),
-    kind,
-    status: checkpoint.status === "running" || checkpoint.status === "failed"
-      ? checkpoint.status
-      : "completed",
-    attempt,
-    runId: runName(run),
-    output: output.value,
-    startedAt: new Date(startedAt),
-    ...(error !== undefined && { error }),
-    ...(durationMs !== null && { completedAt: new Date(startedAt + durationMs) }),
-    ...(completion !== null && { completion }),
-    ...(topic !== undefined && { topic }),
-    ...(nextAttemptAt !== null && { nextAttemptAt: new Date(nextAttemptAt) }),
-  };
-}
-
-function readError(json: string): StoredError {
-  try {
-    return parseStoredError(json);
-  } catch (error) {
-    return encodeError(error);
-  }
-}
-
-async function readValue(text: string | null): Promise<{ value: unknown; error?: StoredError }> {
-  try {
-    return { value: await decodeAnyValue(text) };
-  } catch (error) {
-    return { value: undefined, error: encodeError(error) };
-  }
 }
 
 function readFailure(error: unknown): undefined {

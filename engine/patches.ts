@@ -1,7 +1,7 @@
 import { LimitExceededError } from "./errors.ts";
 import type { RunningRows } from "./running_rows.ts";
 import type { Ownership } from "./store/ownership.ts";
-import type { WorkflowRecord } from "./store/records.ts";
+import type { ListedWorkflow } from "./store/records.ts";
 import type { Store } from "./store/store.ts";
 
 /** How many changes one workflow may ask for. */
@@ -59,7 +59,7 @@ export class Patches {
   ) {}
 
   /** Reads the markers. @throws {CorruptCheckpointError} if one is not as it was written */
-  async load(record: WorkflowRecord): Promise<void> {
+  async load(record: ListedWorkflow): Promise<void> {
     for (const { changeId } of await this.store.patches(record)) this.#answers.set(changeId, true);
   }
 

@@ -24,8 +24,9 @@ import { Scope } from "./scope.ts";
 import { Encoded } from "./serialize.ts";
 import { runningRow, type StepHost, type StepOutcome } from "./step.ts";
 import type { Mailbox } from "./store/mailbox.ts";
-import type { Ownership } from "./store/ownership.ts";
-import type { WorkflowRecord } from "./store/records.ts";
+import type { Ownership, Seen } from "./store/ownership.ts";
+import type { PageLimits } from "./store/pages.ts";
+import type { ListedWorkflow } from "./store/records.ts";
 import {
   type Checkpoint,
   type CheckpointKind,
@@ -58,6 +59,8 @@ export interface RunServices {
   readonly alwaysReplay: boolean;
   /** Whether a run ends where its history does: nothing is done for the first time, and nothing is written. */
   readonly replayOnly?: boolean;
+  /** How much of a history is in memory at a time, if not as much as usual. */
+  readonly historyPage?: PageLimits;
   readonly host: RunHost;
 }
 
@@ -76,7 +79,7 @@ export interface RunStart {
   readonly owner: Ownership;
   readonly input: WorkflowInput;
   /** The workflow as it was found; undefined for one that has just been made. */
-  readonly record: WorkflowRecord | undefined;
+  readonly record: ListedWorkflow | undefined;
   /** Whether the workflow was taken over from a run whose process was lost. */
   readonly recovered: boolean;
 }
@@ -147,7 +150,11 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost, Trans
       failed: this.#failed,
     });
     this.children = new Children(services.store, start.owner, services.host);
-    this.#execution = new Execution(this, new History(services.store, this.workflowId, start.record));
+    this.#execution = new Execution(this, this.#history(start.record));
+  }
+
+  #history(record: (Seen & { workflowId: string }) | undefined): History {
+    return new History(this.services.store, this.workflowId, record, this.services.historyPage);
   }
 
   /** The right by which this run writes. */
@@ -296,7 +303,7 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost, Trans
     this.turns.next(() => {
       if (this.stopping) return;
       const record = { ...this.start.owner, status: "running" } as const;
-      this.#execution = new Execution(this, new History(this.store, this.workflowId, record), reached);
+      this.#execution = new Execution(this, this.#history(record), reached);
       void this.#execute(this.#execution);
     });
   }

@@ -22,8 +22,8 @@ export interface StreamEntry<T = unknown> {
   readonly value: T;
 }
 
-/** How many entries are read at a time, and how many characters in all, but for the last of them. */
-const PAGE = { rows: 100, characters: 1_000_000 };
+/** How many entries are read at a time, and how many bytes in all, but for the last of them. */
+const PAGE = { rows: 100, bytes: 1_000_000 };
 
 /**
  * The entries of a stream, from a position to the end of its workflow.

@@ -9,6 +9,7 @@ import { encodeValue } from "../engine/serialize.ts";
 import type { Database } from "../engine/store/database.ts";
 import type { WorkflowRecord } from "../engine/store/records.ts";
 import { openSqliteDatabase } from "../engine/store/sqlite_database.ts";
+import { PAGE_LIMITS } from "../engine/store/pages.ts";
 import { Store } from "../engine/store/store.ts";
 import { Turns } from "../engine/turns.ts";
 import { timeMs } from "../engine/time.ts";
@@ -240,8 +241,13 @@ export class World implements LifeHost {
     for (const workflow of found) {
       const { workflowId: id, status } = workflow;
       if (status !== "blocked") left.unshift({ id, code: codeName(await store.input(workflow)) });
-      for (const { checkpoint: { key, status } } of await store.inspect(workflow)) {
-        if (status === "completed") completed.add(`${workflow.workflowId}/${key}`);
+      for (let after = 0, more = true; more;) {
+        const page = await store.inspect(workflow, after, PAGE_LIMITS);
+        for (const { checkpoint: { key, status } } of page.rows) {
+          if (status === "completed") completed.add(`${workflow.workflowId}/${key}`);
+        }
+        more = page.more;
+        after = page.rows.at(-1)?.checkpoint.completion ?? after;
       }
     }
     this.#completed = completed;

@@ -7,6 +7,7 @@
 
 import type { Statement } from "./database.ts";
 import { hasOwnKey, type Ownership, type Seen } from "./ownership.ts";
+import type { PagedQuery } from "./pages.ts";
 import { type Checkpoint, checkpointChecksum, columnsWithTopic, kindCode, statusCode } from "./rows.ts";
 import { rows, several } from "./several.ts";
 
@@ -101,52 +102,120 @@ export function amendCheckpoint(seen: Seen, workflowId: string, checkpoint: Chec
   };
 }
 
-const CHECKPOINT_COLUMNS =
-  `step_key, kind, status, completion, attempt, started_at, duration_ms, next_attempt_at,
-  run, output_json, error_json, topic, checksum`;
+const CHECKPOINT_COLUMNS = [
+  "step_key",
+  "kind",
+  "status",
+  "completion",
+  "attempt",
+  "started_at",
+  "duration_ms",
+  "next_attempt_at",
+  "run",
+  "output_json",
+  "error_json",
+  "topic",
+  "checksum",
+];
 
-/** The completions of a workflow after one of them, in their order. */
-export function selectCompletions(workflow: number, after: number, limit: number): Statement {
+/** What checkpoints have to be read by pages. */
+const PAGED = { table: "checkpoints", key: ["checkpoint"], large: ["output_json", "error_json"] };
+
+/** The completions of a workflow after one of them, in their order; `NULL` is no number, so none that runs is among them. */
+export function completionsAfter(workflow: number, after: number): PagedQuery {
   return {
-    sql: `SELECT ${CHECKPOINT_COLUMNS} FROM checkpoints WHERE workflow = ? AND completion > ?
-      ORDER BY completion LIMIT ?`,
-    params: [workflow, after, limit],
+    ...PAGED,
+    columns: CHECKPOINT_COLUMNS,
+    where: "workflow = ? AND completion > ?",
+    params: [workflow, after],
+    orderBy: ["completion"],
   };
 }
 
-/** All checkpoints of a workflow: the completions in their order, then what runs. */
-export function selectCheckpoints(workflow: number): Statement {
+/** A completion of a workflow. */
+export function selectCompletion(workflow: number, completion: number): Statement {
   return {
-    sql: `SELECT ${CHECKPOINT_COLUMNS} FROM checkpoints WHERE workflow = ?
-      ORDER BY completion IS NULL, completion, checkpoint`,
-    params: [workflow],
+    sql: `SELECT ${CHECKPOINT_COLUMNS.join(", ")} FROM checkpoints WHERE workflow = ? AND completion = ?`,
+    params: [workflow, completion],
+  };
+}
+
+/** What a workflow has begun and not seen the end of, by their keys. @param after the last one of the page before */
+export function runningAfter(
+  workflow: number,
+  after: { readonly key: string; readonly checkpoint: number },
+): PagedQuery {
+  return {
+    ...PAGED,
+    columns: ["checkpoint", ...CHECKPOINT_COLUMNS],
+    where: "workflow = ? AND completion IS NULL AND (step_key, checkpoint) > (?, ?)",
+    params: [workflow, after.key, after.checkpoint],
+    orderBy: ["step_key", "checkpoint"],
+  };
+}
+
+/** How many steps of a workflow come after one of its completions. */
+export function countStepsAfter(workflow: number, after: number): Statement {
+  return {
+    sql: `SELECT
+        (SELECT count(*) FROM checkpoints WHERE workflow = ? AND completion > ? AND status <> 3) +
+        (SELECT count(*) FROM checkpoints INDEXED BY checkpoints_running
+          WHERE workflow = ? AND completion IS NULL) AS count`,
+    params: [workflow, after, workflow],
+  };
+}
+
+/** How many steps of a workflow run whose keys come after one. */
+export function countRunningAfter(
+  workflow: number,
+  after: { readonly key: string; readonly checkpoint: number },
+): Statement {
+  return {
+    sql: `SELECT count(*) AS count FROM checkpoints INDEXED BY checkpoints_running
+      WHERE workflow = ? AND completion IS NULL AND (step_key, checkpoint) > (?, ?)`,
+    params: [workflow, after.key, after.checkpoint],
   };
 }
 
 /** The steps of a workflow that were running when it was last heard of, and any row that is out of the order. */
 export function selectRunning(workflow: number): Statement {
+  const columns = CHECKPOINT_COLUMNS.join(", ");
   return {
-    sql:
-      `SELECT ${CHECKPOINT_COLUMNS} FROM checkpoints WHERE workflow = ? AND (completion IS NULL OR completion < 1)
-      ORDER BY checkpoint`,
-    params: [workflow],
+    sql: `SELECT ${columns}, checkpoint FROM checkpoints WHERE workflow = ? AND completion IS NULL
+      UNION ALL
+      SELECT ${columns}, checkpoint FROM checkpoints WHERE workflow = ? AND completion < 1`,
+    params: [workflow, workflow],
   };
 }
 
 /** A row if a workflow has been told that it is cancelled or out of time, or has begun to undo its steps. */
 export function selectEnding(workflow: number): Statement {
-  const kinds = [kindCode("cancel"), kindCode("compensation")];
   return {
-    sql: `SELECT 1 AS ending FROM checkpoints WHERE workflow = ? AND kind IN (?, ?) AND status <> ? LIMIT 1`,
-    params: [workflow, ...kinds, statusCode("retried")],
+    // The kinds as the index has them: as parameters, they would not be known to be those.
+    sql: `SELECT 1 AS ending FROM checkpoints INDEXED BY checkpoints_ending
+      WHERE workflow = ? AND kind IN (4, 5) AND status <> ? LIMIT 1`,
+    params: [workflow, statusCode("retried")],
   };
 }
 
-/** The first completion of a step; a row without one where the step has begun and not completed. */
-export function selectFirstCompletion(workflow: number, stepKey: string): Statement {
+/** The first completion of a step among some that follow each other. */
+export function selectFirstCompletion(
+  workflow: number,
+  stepKey: string,
+  { after, last }: { after: number; last: number },
+): Statement {
   return {
-    sql: `SELECT completion FROM checkpoints WHERE workflow = ? AND step_key = ?
-      ORDER BY completion IS NULL, completion LIMIT 1`,
+    sql: `SELECT completion FROM checkpoints
+      WHERE workflow = ? AND completion > ? AND completion <= ? AND step_key = ? ORDER BY completion LIMIT 1`,
+    params: [workflow, after, last, stepKey],
+  };
+}
+
+/** A row if a step has begun and not completed. */
+export function selectBegun(workflow: number, stepKey: string): Statement {
+  return {
+    sql: `SELECT 1 AS begun FROM checkpoints INDEXED BY checkpoints_running
+      WHERE workflow = ? AND completion IS NULL AND step_key = ? LIMIT 1`,
     params: [workflow, stepKey],
   };
 }

@@ -7,7 +7,8 @@
 
 import type { Statement } from "./database.ts";
 import type { Ownership } from "./ownership.ts";
-import { type Checkpoint, type Publication, publicationChecksum } from "./rows.ts";
+import type { PagedQuery } from "./pages.ts";
+import { type Checkpoint, type Publication, publicationChecksum, type ShownPublication } from "./rows.ts";
 
 const PUBLISH = `INSERT INTO published (workflow, key, value_json, published_at, completion, checksum)
   SELECT workflow, ?, ?, ?, ?, ? FROM workflows WHERE workflow = ? AND run = ? AND status = 'running'
@@ -33,16 +34,54 @@ export function writePublication(
     : { sql: EMIT, params: [...columns, name, workflow, run] };
 }
 
-/** All that a workflow shows which was committed with one of its completions up to a certain one. */
-export function selectPublications(workflow: number, last: number): Statement {
+/**
+ * The values that a workflow has published with one of its completions up to a certain one, by their keys.
+ *
+ * @param after the last one of the page before
+ */
+export function publishedAfter(
+  workflow: number,
+  after: Pick<ShownPublication, "name"> | undefined,
+  last: number,
+): PagedQuery {
   return {
-    sql:
-      `SELECT 'publish' AS kind, key AS name, NULL AS position, value_json, published_at AS at, completion, checksum
-        FROM published WHERE workflow = ? AND completion <= ?
-      UNION ALL
-      SELECT 'emit', stream, position, value_json, emitted_at, completion, checksum
-        FROM emitted WHERE workflow = ? AND completion <= ?`,
-    params: [workflow, last, workflow, last],
+    columns: [
+      { column: "key", as: "name" },
+      { column: "published_at", as: "at" },
+      "value_json",
+      "completion",
+      "checksum",
+    ],
+    table: "published",
+    key: ["workflow", "key"],
+    large: ["value_json"],
+    where: "workflow = ? AND key > ? AND completion <= ?",
+    params: [workflow, after?.name ?? "", last],
+    orderBy: ["key"],
+  };
+}
+
+/** The entries of a workflow's streams, by stream and position, likewise. */
+export function emittedAfter(
+  workflow: number,
+  after: Pick<ShownPublication, "name" | "position"> | undefined,
+  last: number,
+): PagedQuery {
+  return {
+    columns: [
+      { column: "stream", as: "name" },
+      "position",
+      { column: "emitted_at", as: "at" },
+      "value_json",
+      "completion",
+      "checksum",
+    ],
+    table: "emitted",
+    key: ["workflow", "stream", "position"],
+    large: ["value_json"],
+    where: "workflow = ? AND (stream, position) > (?, ?) AND completion <= ?",
+    params: [workflow, after?.name ?? "", after?.position ?? -1, last],
+    orderBy: ["stream", "position"],
   };
 }
 
@@ -58,23 +97,23 @@ export function selectPublished(workflow: number, key: string): Statement {
 /**
  * The entries of a stream from a position on, in their order: one at least, if there is one.
  *
- * @param limits.characters how long their values may be together, but for the last of them
+ * @param limits.bytes how many bytes their values may have together, but for the last of them
  */
 export function selectEmitted(
   workflow: number,
   stream: string,
-  limits: { from: number; rows: number; characters: number },
+  limits: { from: number; rows: number; bytes: number },
 ): Statement {
   return {
     sql: `SELECT e.position, e.value_json, e.emitted_at AS at, e.completion, e.checksum
       FROM (
         SELECT position, sum(size) OVER (ORDER BY position) - size AS before
         FROM (
-          SELECT position, coalesce(length(value_json), 0) AS size FROM emitted
+          SELECT position, coalesce(octet_length(value_json), 0) AS size FROM emitted
           WHERE workflow = ? AND stream = ? AND position >= ? ORDER BY position LIMIT ?
         )
       ) p CROSS JOIN emitted e ON e.workflow = ? AND e.stream = ? AND e.position = p.position
       WHERE p.before < ? ORDER BY e.position`,
-    params: [workflow, stream, limits.from, limits.rows, workflow, stream, limits.characters],
+    params: [workflow, stream, limits.from, limits.rows, workflow, stream, limits.bytes],
   };
 }

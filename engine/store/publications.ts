@@ -43,14 +43,14 @@ export class Publications {
    *
    * @param after.from the position of the first of them
    * @param after.completion that of the entry before it; 0 where that is not known
-   * @param limits how many there are at most, and how many characters they may have in all, but for the last
+   * @param limits how many there are at most, and how many bytes they may have in all, but for the last
    * @throws {CorruptCheckpointError} if one is missing or not as it was written, or not where it was
    */
   async entries(
     of: Named,
     stream: string,
     after: { from: number; completion: number },
-    limits: { rows: number; characters: number },
+    limits: { rows: number; bytes: number },
   ): Promise<EmittedRow[]> {
     const statement = statements.selectEmitted(of.workflow, stream, { from: after.from, ...limits });
     const entries: EmittedRow[] = [];

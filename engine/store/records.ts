@@ -1,9 +1,10 @@
 import { CorruptCheckpointError } from "../errors.ts";
 import * as checkpoints from "./checkpoint_statements.ts";
-import type { Database, Row, Statement } from "./database.ts";
+import type { Database, Row } from "./database.ts";
 import type { Ownership, Seen, SeenInQueue } from "./ownership.ts";
+import { PAGE_LIMITS, type PageLimits, readPage } from "./pages.ts";
 import * as patches from "./patch_statements.ts";
-import { selectPublications } from "./publication_statements.ts";
+import { emittedAfter, publishedAfter } from "./publication_statements.ts";
 import {
   type Checkpoint,
   findWrongInteger,
@@ -24,8 +25,8 @@ import { parseStoredError, type StoredError } from "../stored_error.ts";
 import * as workflows from "./workflow_statements.ts";
 import type { CodeName, WorkflowFilter } from "./workflow_statements.ts";
 
-/** A workflow as the store has it. */
-export interface WorkflowRecord extends SeenInQueue {
+/** A workflow as the store has it, without what it has come to. */
+export interface ListedWorkflow extends SeenInQueue {
   readonly workflowId: string;
   readonly name: string;
   /** The process that owns it; null when nobody does. */
@@ -46,8 +47,13 @@ export interface WorkflowRecord extends SeenInQueue {
   readonly version: string | undefined;
   /** Whether it has its slot in its queue. */
   readonly isPlaced: boolean;
-  readonly outputJson: string | null;
+  /** In a list, of one that is large, no more than what it is. */
   readonly errorJson: string | null;
+}
+
+/** A workflow as the store has it. */
+export interface WorkflowRecord extends ListedWorkflow {
+  readonly outputJson: string | null;
   /** Of its outcome; null while it has none. */
   readonly checksum: number | null;
   /** What of its row cannot be used as it is, if something cannot. */
@@ -58,6 +64,21 @@ export interface WorkflowRecord extends SeenInQueue {
 export interface InspectedCheckpoint {
   readonly checkpoint: Checkpoint;
   readonly corrupt: CorruptCheckpointError | undefined;
+}
+
+/** Some of them. */
+export interface InspectedPage {
+  /** With the number of the row, for those that run. */
+  readonly rows: readonly (InspectedCheckpoint & { readonly row?: number })[];
+  /** Whether there are more after them. */
+  readonly more: boolean;
+}
+
+/** Some completions that follow each other. */
+export interface CompletionPage {
+  readonly completions: readonly Checkpoint[];
+  /** Whether there are more after them. */
+  readonly more: boolean;
 }
 
 /** A workflow that a worker can claim, as an index has it. */
@@ -87,8 +108,8 @@ export interface Owned {
   readonly parentId: string | undefined;
 }
 
-/** How many completions are read at a time. */
-const PAGE = 1_000;
+/** How many completions are looked through at a time for those of a step. */
+const SEARCHED = 10_000;
 
 /** What is stored of workflows, to be read; nothing is taken for read that is not as it was written. */
 export class Records {
@@ -142,9 +163,9 @@ export class Records {
   }
 
   /** Workflows, the newest first. */
-  async list(filter: WorkflowFilter): Promise<WorkflowRecord[]> {
+  async list(filter: WorkflowFilter): Promise<ListedWorkflow[]> {
     const rows = await this.database.read(workflows.selectWorkflows(filter));
-    return rows.map(readWorkflow);
+    return rows.map(readListed);
   }
 
   /** Checks that a workflow's outcome is as it was written. @throws {CorruptCheckpointError} if it is not */
@@ -187,7 +208,7 @@ export class Records {
   }
 
   /** What the workflow was started with; its time is counted from its last retry. @throws {CorruptCheckpointError} if it is not as it was written */
-  async input(record: WorkflowRecord): Promise<WorkflowInput> {
+  async input(record: ListedWorkflow): Promise<WorkflowInput> {
     const { workflowId, name, createdAt } = record;
     const [row] = await this.database.read(workflows.selectInput(record.workflow));
     if (row === undefined) throw this.corrupt(workflowId, "input", "no row");
@@ -225,28 +246,46 @@ export class Records {
     { workflow }: Seen,
     stepKey: string,
   ): Promise<{ completion: number | null } | undefined> {
-    const [row] = await this.database.read(checkpoints.selectFirstCompletion(workflow, stepKey));
-    return row && { completion: row.completion as number | null };
+    const last = await this.lastCompletion(workflow);
+    for (let after = 0; after < last; after += SEARCHED) {
+      const among = { after, last: Math.min(last, after + SEARCHED) };
+      const [row] = await this.database.read(checkpoints.selectFirstCompletion(workflow, stepKey, among));
+      if (row !== undefined) return { completion: row.completion as number };
+    }
+    const [begun] = await this.database.read(checkpoints.selectBegun(workflow, stepKey));
+    return begun && { completion: null };
   }
 
   /**
-   * The completions of a workflow after one of them, in their order.
+   * The completions of a workflow after one of them, in their order, as many as make a page.
    *
    * @throws {CorruptCheckpointError} at the first that is missing or not as it was written
    */
   async completions(
     owner: Seen & { workflowId: string },
     after: number,
-    limit: number,
-  ): Promise<Checkpoint[]> {
-    const rows = await this.database.read(checkpoints.selectCompletions(owner.workflow, after, limit));
-    return rows.map((row, i) => {
+    limits: PageLimits = PAGE_LIMITS,
+  ): Promise<CompletionPage> {
+    const query = checkpoints.completionsAfter(owner.workflow, after);
+    const { rows, more } = await readPage(this.database, query, limits);
+    const completions = rows.map((row, i) => {
       const checkpoint = this.#readCheckpoint(owner.workflowId, row);
       if (checkpoint.completion !== after + 1 + i) {
         throw this.corrupt(owner.workflowId, checkpoint.key, `no completion ${after + 1 + i} before it`);
       }
       return checkpoint;
     });
+    return { completions, more };
+  }
+
+  /** One of them. @throws {CorruptCheckpointError} if it is missing or not as it was written */
+  async completion(
+    owner: Seen & { workflowId: string },
+    { completion, key }: Pick<Checkpoint, "completion" | "key">,
+  ): Promise<Checkpoint> {
+    const [row] = await this.database.read(checkpoints.selectCompletion(owner.workflow, completion!));
+    if (row === undefined) throw this.corrupt(owner.workflowId, key, "no row");
+    return this.#readCheckpoint(owner.workflowId, row);
   }
 
   /** The changes of its code that a workflow has taken up. @throws {CorruptCheckpointError} likewise */
@@ -260,36 +299,48 @@ export class Records {
   }
 
   /**
-   * All that a workflow shows which was committed with one of its completions up to a certain one.
+   * All that a workflow shows which was committed with one of its completions up to a certain one, page by page.
    *
    * @throws {CorruptCheckpointError} likewise
    */
-  async publications(
+  async *publications(
     { workflow, workflowId }: Seen & { workflowId: string },
     last: number,
-  ): Promise<ShownPublication[]> {
-    const rows = await this.database.read(selectPublications(workflow, last));
-    return rows.map((row) => {
-      const shown = {
-        kind: row.kind as "publish" | "emit",
-        name: String(row.name),
-        position: row.position as number | null,
-        valueJson: textOrNull(row.value_json),
-        at: row.at as number,
-        completion: row.completion as number,
-      };
-      if (publicationChecksum(workflowId, { ...shown, startedAt: shown.at }, shown) === row.checksum) {
-        return shown;
-      }
-      throw this.corrupt(workflowId, `${shown.kind}:${shown.name}`, "a row with another checksum");
-    });
+  ): AsyncIterableIterator<ShownPublication[]> {
+    for (const queryAfter of [publishedAfter, emittedAfter]) {
+      let after: ShownPublication | undefined;
+      do {
+        const { rows, more } = await readPage(
+          this.database,
+          queryAfter(workflow, after, last),
+          PAGE_LIMITS,
+        );
+        const page = rows.map((row) => this.#readPublication(workflowId, row));
+        if (page.length > 0) yield page;
+        after = more ? page.at(-1) : undefined;
+      } while (after !== undefined);
+    }
+  }
+
+  #readPublication(workflowId: string, row: Row): ShownPublication {
+    const shown: ShownPublication = {
+      kind: row.position === undefined ? "publish" : "emit",
+      name: String(row.name),
+      position: row.position as number | undefined ?? null,
+      valueJson: textOrNull(row.value_json),
+      at: row.at as number,
+      completion: row.completion as number,
+    };
+    if (publicationChecksum(workflowId, { ...shown, startedAt: shown.at }, shown) === row.checksum) {
+      return shown;
+    }
+    throw this.corrupt(workflowId, `${shown.kind}:${shown.name}`, "a row with another checksum");
   }
 
   /** The steps that were running when the workflow was last heard of. @throws {CorruptCheckpointError} likewise */
   async running(owner: Seen & { workflowId: string }): Promise<Checkpoint[]> {
-    const rows = await this.database.read(checkpoints.selectRunning(owner.workflow));
     const keys = new Set<string>();
-    return rows.map((row) => {
+    return (await this.#runningRows(owner.workflow)).map((row) => {
       const checkpoint = this.#readCheckpoint(owner.workflowId, row);
       if (keys.has(checkpoint.key)) {
         throw this.corrupt(owner.workflowId, checkpoint.key, "two rows of a running step");
@@ -305,25 +356,60 @@ export class Records {
     return checkpoint;
   }
 
-  /** All checkpoints of a workflow, for people: each as its row says, with what is wrong with it. */
-  async inspect(record: WorkflowRecord): Promise<InspectedCheckpoint[]> {
-    return await this.#inspect(record, checkpoints.selectCheckpoints(record.workflow));
+  /** In the order in which they were begun. */
+  async #runningRows(workflow: number): Promise<Row[]> {
+    const rows = await this.database.read(checkpoints.selectRunning(workflow));
+    return rows.sort((a, b) => (a.checkpoint as number) - (b.checkpoint as number));
   }
 
-  /** Of these, what the workflow has begun and not seen the end of. */
+  /**
+   * The completions of a workflow, for people: each as its row says, with what is wrong with it.
+   *
+   * @param after all numbers, also such as no completion has: a row with one is to be seen as well
+   */
+  async inspect(record: ListedWorkflow, after: number, limits: PageLimits): Promise<InspectedPage> {
+    const query = checkpoints.completionsAfter(record.workflow, after);
+    const { rows, more } = await readPage(this.database, query, limits);
+    return { rows: rows.map((row) => this.#inspect(record, row)), more };
+  }
+
+  /** What a workflow has begun and not seen the end of, by their keys, likewise. @param after the last one before the page */
+  async inspectRunningAfter(
+    record: ListedWorkflow,
+    after: { key: string; checkpoint: number },
+    limits: PageLimits,
+  ): Promise<InspectedPage> {
+    const query = checkpoints.runningAfter(record.workflow, after);
+    const { rows, more } = await readPage(this.database, query, limits);
+    return {
+      rows: rows.map((row) => ({ ...this.#inspect(record, row), row: row.checkpoint as number })),
+      more,
+    };
+  }
+
+  /** All that a workflow has begun and not seen the end of, in the order in which it was begun. */
   async inspectRunning(record: WorkflowRecord): Promise<InspectedCheckpoint[]> {
-    return await this.#inspect(record, checkpoints.selectRunning(record.workflow));
+    return (await this.#runningRows(record.workflow)).map((row) => this.#inspect(record, row));
   }
 
-  async #inspect({ workflowId }: WorkflowRecord, statement: Statement): Promise<InspectedCheckpoint[]> {
-    const rows = await this.database.read(statement);
-    return rows.map((row) => {
-      const { checkpoint, wrong } = readCheckpoint(workflowId, row);
-      return {
-        checkpoint,
-        corrupt: wrong === undefined ? undefined : this.corrupt(workflowId, checkpoint.key, wrong),
-      };
-    });
+  #inspect({ workflowId }: ListedWorkflow, row: Row): InspectedCheckpoint {
+    const { checkpoint, wrong } = readCheckpoint(workflowId, row);
+    return {
+      checkpoint,
+      corrupt: wrong === undefined ? undefined : this.corrupt(workflowId, checkpoint.key, wrong),
+    };
+  }
+
+  /** How many steps come after a completion: those that are completed, and those that run. */
+  async countStepsAfter({ workflow }: Seen, completion: number): Promise<number> {
+    const [row] = await this.database.read(checkpoints.countStepsAfter(workflow, completion));
+    return row!.count as number;
+  }
+
+  /** How many run whose keys come after one. */
+  async countRunningAfter({ workflow }: Seen, after: { key: string; checkpoint: number }): Promise<number> {
+    const [row] = await this.database.read(checkpoints.countRunningAfter(workflow, after));
+    return row!.count as number;
   }
 
   /** The error for something of a workflow that cannot be read back as it was written. */
@@ -433,14 +519,13 @@ export class Records {
     return (await this.database.read(checkpoints.selectEnding(workflow))).length > 0;
   }
 
-  /** All completions from one on. */
-  async completionsFrom(record: WorkflowRecord, from: number): Promise<Checkpoint[]> {
-    const all: Checkpoint[] = [];
-    for (let after = from - 1;;) {
-      const page = await this.completions(record, after, PAGE);
-      all.push(...page);
-      if (page.length < PAGE) return all;
-      after += PAGE;
+  /** All completions from one on, page by page. */
+  async *completionsFrom(record: WorkflowRecord, from: number): AsyncIterableIterator<readonly Checkpoint[]> {
+    for (let after = from - 1, more = true; more;) {
+      const page = await this.completions(record, after);
+      yield page.completions;
+      after += page.completions.length;
+      more = page.more;
     }
   }
 
@@ -500,6 +585,15 @@ function findWrong(row: Row): string | undefined {
 
 function readWorkflow(row: Row): WorkflowRecord {
   return {
+    ...readListed(row),
+    outputJson: textOrNull(row.output_json),
+    checksum: row.checksum as number | null,
+    wrong: findWrong({ ...row, lease_until: row.lease_until ?? null }),
+  };
+}
+
+function readListed(row: Row): ListedWorkflow {
+  return {
     workflow: row.workflow as number,
     workflowId: String(row.workflow_id),
     name: String(row.name),
@@ -519,9 +613,6 @@ function readWorkflow(row: Row): WorkflowRecord {
     version: row.version === "" ? undefined : String(row.version),
     partition: textOrNull(row.partition),
     isPlaced: row.placed === 1,
-    outputJson: textOrNull(row.output_json),
     errorJson: textOrNull(row.error_json),
-    checksum: row.checksum as number | null,
-    wrong: findWrong({ ...row, lease_until: row.lease_until ?? null }),
   };
 }

@@ -388,6 +388,27 @@ export const MIGRATIONS: readonly string[] = [
     c.started_at + c.duration_ms AS completed_at, c.next_attempt_at, c.completion, c.status = 3 AS retried, c.topic,
     c.checksum
   FROM checkpoints c JOIN workflows w ON w.workflow = c.workflow;
+
+  -- The newest workflows of a status, and of a name and a status. What is asked for is a parameter, which no partial index
+  -- can be known to have.
+  DROP INDEX workflows_in_trouble;
+  CREATE INDEX workflows_by_status ON workflows (status, workflow);
+  CREATE INDEX workflows_by_name ON workflows (name, status, workflow);
+
+  -- That a workflow was told that it is cancelled or out of time, or has begun to undo its steps.
+  CREATE INDEX checkpoints_ending ON checkpoints (workflow) WHERE kind IN (4, 5);
+  -- What a workflow waits for, by the topic of the message.
+  CREATE INDEX checkpoints_waiting ON checkpoints (workflow, topic) WHERE completion IS NULL AND topic IS NOT NULL;
+
+  -- The messages that are kept for a workflow, in their order: those after a certain one are new.
+  CREATE INDEX messages_in_order ON messages (workflow_id, message) WHERE consumed IS NULL;
+  -- How many messages are kept for whom signals are sent. They are counted when the next signal is sent, in its batch, by
+  -- the row of whom it is for: so many are kept up to and with a certain message, and those after it have yet to be counted.
+  CREATE TABLE mailboxes (
+    workflow_id TEXT PRIMARY KEY,      -- there need not be such a workflow yet
+    counted INTEGER NOT NULL,          -- the last message that has been counted
+    kept INTEGER NOT NULL              -- how many of those up to it are kept
+  ) WITHOUT ROWID;
   `,
 ];
 

@@ -9,7 +9,7 @@ import * as checkpoints from "./checkpoint_statements.ts";
 import type { Batch, OpenTransaction, Rider, Statement, TransactionRequest, Write } from "./database.ts";
 import { removeExecutor } from "./executor_statements.ts";
 import * as forks from "./fork_statements.ts";
-import type { Forking, ForkPlacing } from "./fork_statements.ts";
+import type { Copied, Forking, ForkPlacing } from "./fork_statements.ts";
 import { CANCEL_TOPIC, childTopic, type KeptMessage, PAUSE_TOPIC } from "./mailbox.ts";
 import { joinLine, leaveLine, notePartition } from "./line_statements.ts";
 import * as messages from "./message_statements.ts";
@@ -30,7 +30,6 @@ import {
   isPublication,
   type Patch,
   type Publication,
-  type ShownPublication,
   type WorkflowInput,
   type WorkflowOutcome,
 } from "./rows.ts";
@@ -152,16 +151,18 @@ export class Store extends Records {
     { from, parentId, now }: { from: number | undefined; parentId: string | undefined; now: number },
   ): Promise<boolean> {
     const { workflowId } = record;
-    const tail = from === undefined ? [] : await this.completionsFrom(record, from);
-    const amended = tail.filter(({ status }) => status === "failed" || status === "completed");
-    const batch = amended.map((checkpoint) => {
-      const { kind } = checkpoint;
-      // Kept, "failed" would stand for what the workflow shows next under the same name.
-      // A cleanup begins anew, with its time.
-      const isAnew = checkpoint.status === "failed" || isPublication(kind) || kind === "cleanup";
-      const status = isAnew ? "retried" : "kept";
-      return checkpoints.amendCheckpoint(record, workflowId, { ...checkpoint, status });
-    });
+    const batch: Statement[] = [];
+    for await (const page of from === undefined ? [] : this.completionsFrom(record, from)) {
+      for (const checkpoint of page) {
+        if (checkpoint.status !== "failed" && checkpoint.status !== "completed") continue;
+        // Kept, "failed" would stand for what the workflow shows next under the same name.
+        // A cleanup begins anew, with its time.
+        const { kind } = checkpoint;
+        const isOver = checkpoint.status === "failed" || isPublication(kind) || kind === "cleanup";
+        const status = isOver ? "retried" : "kept";
+        batch.push(checkpoints.amendCheckpoint(record, workflowId, { ...checkpoint, status }));
+      }
+    }
     batch.push(
       messages.forgetRequest(record, { workflowId, topic: CANCEL_TOPIC }, CANCEL_TOPIC),
       messages.forgetKept(record, { workflowId, topic: PAUSE_TOPIC }),
@@ -303,29 +304,31 @@ export class Store extends Records {
   }
 
   /**
-   * Makes a workflow that begins with checkpoints of another, and that no process runs yet.
+   * Makes a workflow that begins with checkpoints of another, and that no process runs yet. What they hold does not pass
+   * through this process: the store copies it.
    *
-   * @param place where it waits for its turn, and the limits of a queue that has to be made; undefined for in no queue
-   * @returns whether it was made: not if there is a workflow of this id, or the queue is full
+   * @param copied what was found of the other as it is in the record
+   * @param how.place where it waits for its turn, and the limits of a queue that has to be made; undefined for in no queue
+   * @returns whether it was made: not if there is a workflow of this id, the other one was retried meanwhile, or the queue
+   *   is full
    */
   async fork(
     fork: Forking,
     input: WorkflowInput,
-    copied: {
-      checkpoints: readonly Checkpoint[];
-      patches: readonly Patch[];
-      publications: readonly ShownPublication[];
+    copied: Copied,
+    { now, place }: {
       now: number;
+      place?: { readonly placing: ForkPlacing; readonly limits: QueueLimits } | undefined;
     },
-    place?: { readonly placing: ForkPlacing; readonly limits: QueueLimits },
   ): Promise<boolean> {
     const ensured = place === undefined ? [] : [ensureQueue(place.placing.queue, place.limits)];
     const results = await this.database.write([
       ...ensured,
-      ...forks.createFork(fork, input, { now: copied.now, placing: place?.placing }),
-      ...copied.checkpoints.map((checkpoint) => forks.copyCheckpoint(fork, checkpoint)),
+      ...forks.createFork(fork, input, { now, placing: place?.placing }),
+      ...forks.copyCheckpoints(fork, copied.checkpoints),
       ...copied.patches.map((patch) => forks.copyPatch(fork, patch)),
-      ...copied.publications.map((shown) => forks.copyPublication(fork, shown)),
+      ...forks.copyPublished(fork, copied.published),
+      ...forks.copyEmitted(fork, copied.emitted),
     ]);
     return results[ensured.length] === 1;
   }

@@ -11,6 +11,7 @@ import {
   inputChecksum,
   outcomeChecksum,
   versionColumn,
+  WORKFLOW_STATUSES,
   type WorkflowInput,
   type WorkflowOutcome,
   type WorkflowStatus,
@@ -527,10 +528,10 @@ export function selectKeyHolder(workflow: number): Statement {
   };
 }
 
-const WORKFLOW_COLUMNS = `w.workflow, w.workflow_id, w.name, w.status, w.run, w.executor, w.recoveries,
+const LISTED_COLUMNS = `w.workflow, w.workflow_id, w.name, w.status, w.run, w.executor, w.recoveries,
   w.recovered_completion, w.created_at, w.updated_at, w.completed_at, w.retried_at, w.due_at, w.version, w.queue,
-  w.partition, w.placed, (SELECT q.name FROM queues q WHERE q.queue = w.queue) AS queue_name,
-  w.output_json, w.error_json, w.checksum`;
+  w.partition, w.placed, (SELECT q.name FROM queues q WHERE q.queue = w.queue) AS queue_name`;
+const WORKFLOW_COLUMNS = `${LISTED_COLUMNS}, w.output_json, w.error_json, w.checksum`;
 
 /** A workflow by its short key, with the lease of who owns it. */
 export function selectWorkflowByKey(workflow: number): Statement {
@@ -579,26 +580,43 @@ export interface WorkflowFilter {
   readonly limit: number;
 }
 
-/** Workflows, the newest first. */
+/** How many bytes of an error are shown in a list. */
+const LISTED_ERROR_BYTES = 16_384;
+/** How many characters of its message are, where it has more. */
+const LISTED_MESSAGE_LENGTH = 1_000;
+/** Of a text that is no error there is nothing to show but that. */
+const LISTED_ERROR = `CASE WHEN octet_length(w.error_json) <= ${LISTED_ERROR_BYTES} THEN w.error_json
+  WHEN w.error_json IS NULL THEN NULL
+  WHEN json_valid(w.error_json) THEN json_object('name', w.error_json->>'name',
+    'message', substr(w.error_json->>'message', 1, ${LISTED_MESSAGE_LENGTH}))
+  ELSE substr(w.error_json, 1, ${LISTED_MESSAGE_LENGTH}) END AS error_json`;
+
+/**
+ * Workflows, the newest first, without their outputs. For each status there is an index that has them in order, so that what
+ * is read is what is given, once for each status: the first of all these are the first of all.
+ */
 export function selectWorkflows({ statuses, name, beforeId, limit }: WorkflowFilter): Statement {
-  const conditions: string[] = [];
-  const params: (string | number)[] = [];
-  if (statuses.length > 0) {
-    conditions.push(`w.status IN (${statuses.map(() => "?").join(", ")})`);
-    params.push(...statuses);
-  }
-  if (name !== undefined) {
-    conditions.push("w.name = ?");
-    params.push(name);
-  }
-  if (beforeId !== undefined) {
-    conditions.push("w.workflow < (SELECT b.workflow FROM workflows b WHERE b.workflow_id = ?)");
-    params.push(beforeId);
-  }
-  const where = conditions.length === 0 ? "" : `WHERE ${conditions.join(" AND ")}`;
+  const before = beforeId === undefined
+    ? ""
+    : " AND workflow < (SELECT b.workflow FROM workflows b WHERE b.workflow_id = ?)";
+  const select = (which: string, params: readonly SqlValue[]) => ({
+    sql: `SELECT workflow FROM workflows ${which}${before} ORDER BY workflow DESC LIMIT ?`,
+    params: [...params, ...beforeId === undefined ? [] : [beforeId], limit],
+  });
+  const isAny = statuses.length === 0 && name === undefined;
+  const parts = isAny
+    ? [select("WHERE TRUE", [])]
+    : [...new Set(statuses.length === 0 ? WORKFLOW_STATUSES : statuses)].map((status) =>
+      name === undefined
+        ? select("INDEXED BY workflows_by_status WHERE status = ?", [status])
+        : select("INDEXED BY workflows_by_name WHERE name = ? AND status = ?", [name, status])
+    );
   return {
-    sql: `SELECT ${WORKFLOW_COLUMNS} FROM workflows w ${where} ORDER BY w.workflow DESC LIMIT ?`,
-    params: [...params, limit],
+    sql: `SELECT ${LISTED_COLUMNS}, ${LISTED_ERROR} FROM (
+        SELECT workflow FROM (${parts.map(({ sql }) => `SELECT * FROM (${sql})`).join(" UNION ALL ")})
+        ORDER BY workflow DESC LIMIT ?
+      ) p CROSS JOIN workflows w ON w.workflow = p.workflow ORDER BY p.workflow DESC`,
+    params: [...parts.flatMap(({ params }) => params), limit],
   };
 }
 

@@ -346,9 +346,9 @@ Deno.test("handle.stream() reads in pages that are bounded, whatever the size of
   const settings = engineSettings({});
   const database = await openDatabase(file, { ...settings, turns: new Turns(settings.clock) });
   const [{ workflow: key }] = query(file, "SELECT workflow FROM workflows") as [{ workflow: number }];
-  const page = async (from: number, characters: number) => {
+  const page = async (from: number, bytes: number) => {
     const after = { from, completion: 0 };
-    const limits = { rows: 4, characters };
+    const limits = { rows: 4, bytes };
     const rows = await new Publications(database).entries(
       { workflowId: "w", workflow: key },
       "large",

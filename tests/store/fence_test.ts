@@ -1,7 +1,12 @@
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import { systemClock } from "../../engine/clock.ts";
 import type { Database, Statement } from "../../engine/store/database.ts";
-import type { Checkpoint, WorkflowOutcome } from "../../engine/store/rows.ts";
+import {
+  type Checkpoint,
+  checkpointChecksum,
+  publicationChecksum,
+  type WorkflowOutcome,
+} from "../../engine/store/rows.ts";
 import * as checkpoints from "../../engine/store/checkpoint_statements.ts";
 import * as executors from "../../engine/store/executor_statements.ts";
 import { ExecutorRegistry } from "../../engine/store/executor_registry.ts";
@@ -91,7 +96,8 @@ async function begin(database: Database): Promise<{ store: Store; owner: Ownersh
   assert(owner !== undefined);
   assert(await store.checkpoint(owner, checkpoint("done#000001"), false));
   assert(await store.checkpoint(owner, running, false));
-  const published = publications.writePublication(owner, checkpoint("publish:state#000001"), {
+  const publishing = checkpoint("publish:state#000001", { kind: "publish" });
+  const published = publications.writePublication(owner, publishing, {
     name: "state",
     valueJson: '"old"',
   });
@@ -327,8 +333,10 @@ testEachDriver(
 
 testEachDriver("a fork is made whole, or where its id is taken not at all", async ({ open }) => {
   const database = await open();
-  const { store } = await begin(database);
-  const fork = async (workflowId: string, run: number) => {
+  const { store, owner } = await begin(database);
+  assert(await publishing(store, owner, "emit", "log"));
+  const { workflow, retriedAt } = (await store.find("w"))!;
+  const fork = async (workflowId: string, run: number, at = retriedAt) => {
     const input = {
       workflowId,
       name: "workflow",
@@ -338,25 +346,29 @@ testEachDriver("a fork is made whole, or where its id is taken not at all", asyn
       forkedFrom: "w",
       forkedAt: 2_000,
     };
-    const checkpoints = [
-      checkpoint("done#000001"),
-      { ...waiting, completion: 2, status: "completed" } as const,
-    ];
     const patches = [{ changeId: "change", run: first.run, at: 2_000 }];
-    const shown = { valueJson: "1", at: 1_500, completion: 1 };
-    const publications = [
-      { ...shown, kind: "publish", name: "state", position: null },
-      { ...shown, kind: "emit", name: "log", position: 0 },
-    ] as const;
-    return await store.fork({ workflowId, run }, input, { checkpoints, patches, publications, now: 2_000 });
+    const sumOf = (kind: "publish" | "emit", completion: number, name: string, valueJson: string) =>
+      publicationChecksum(workflowId, { kind, completion, startedAt: 1_000 }, { name, valueJson });
+    const copied = {
+      checkpoints: [[1, checkpointChecksum(workflowId, checkpoint("done#000001"))]],
+      published: [["state", 1, sumOf("publish", 1, "state", '"old"')]],
+      emitted: [["log", 0, sumOf("emit", 2, "log", '"new"')]],
+      patches,
+    } as const;
+    return await store.fork({ workflowId, run, from: { workflow, retriedAt: at } }, input, copied, {
+      now: 2_000,
+    });
   };
   assertEquals(await Promise.all([fork("new", 44), fork("new", 55)]), [true, false]);
   const record = (await store.find("new"))!;
-  assertEquals((await store.completions(record, 0, 10)).map(({ key }) => key), ["done#000001", waiting.key]);
+  assertEquals((await store.completions(record, 0)).completions.map(({ key }) => key), ["done#000001"]);
   assertEquals((await store.patches(record)).length, 1);
-  assertEquals((await store.publications(record, 9)).map(({ name }) => name), ["state", "log"]);
+  const shown = (await Array.fromAsync(store.publications(record, 9))).flat();
+  assertEquals(shown.map(({ name }) => name), ["state", "log"]);
   assertEquals((await store.input(record)).forkedFrom, "w");
   const before = await contents(database);
+  assertEquals(await fork("after a retry", 77, 1), false);
+  assertEquals(await contents(database), before);
   for (const taken of ["new", "w", "parent", "child"]) {
     assertEquals(await fork(taken, 66), false, taken);
     assertEquals(await contents(database), before, taken);
@@ -565,9 +577,10 @@ Deno.test("every statement that writes is fenced, and tested here", () => {
     "sendFrom",
     "sendMessage",
     "sendRequest",
-    "copyCheckpoint",
+    "copyCheckpoints",
+    "copyEmitted",
     "copyPatch",
-    "copyPublication",
+    "copyPublished",
     "createFork",
     "wakeWorkflow",
     "writePatch",
@@ -601,10 +614,11 @@ Deno.test("every statement that writes is fenced, and tested here", () => {
     ...forks,
     ...executors,
   };
-  const reading = Object.keys(statements).filter((name) => name.startsWith("select"));
+  const reading = Object.keys(statements).filter((name) => /^(select|count)/.test(name));
+  const paged = Object.keys(statements).filter((name) => /After$/.test(name) && !reading.includes(name));
   assertEquals(
     Object.keys(statements).toSorted(),
-    [...fenced, ...ofExecutors, ...ofQueues, ...ofSchedules, ...reading].toSorted(),
+    [...fenced, ...ofExecutors, ...ofQueues, ...ofSchedules, ...reading, ...paged].toSorted(),
   );
   for (const name of reading) {
     const statement = (statements as unknown as Record<string, (...about: unknown[]) => Statement>)[name]!(
