@@ -67,7 +67,7 @@ const OPTIONS = optionNames<CheckOptions>({
 const UNFINISHED: readonly WorkflowStatus[] = ["pending", "running", "waiting", "blocked"];
 const DEFAULT_CONCURRENCY = 16;
 /** How many bytes of all histories that are replayed at a time are in memory, and of each one at least. */
-const HISTORY_BYTES = 64 << 20;
+const HISTORY_BYTES = 16 << 20;
 const LEAST_HISTORY_BYTES = 64 << 10;
 /** The number of a run that is none: all that is stored is of others. */
 const NO_RUN = 0;

@@ -14,7 +14,7 @@ export interface PageLimits {
 }
 
 /** How much is read at a time where nobody says otherwise. */
-export const PAGE_LIMITS: PageLimits = { rows: 1_000, bytes: 4 << 20 };
+export const PAGE_LIMITS: PageLimits = { rows: 1_000, bytes: 1 << 20 };
 
 /** A query that can be read by pages: its parts as SQL, which name columns of one table. */
 export interface PagedQuery {
