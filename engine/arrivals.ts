@@ -1,5 +1,6 @@
 import { CancelledError, CleanupTimeoutError, WorkflowTimeoutError } from "./errors.ts";
 import { CANCEL_TOPIC, childTopic, type KeptMessage, type Mailbox } from "./store/mailbox.ts";
+import { PAGE_LIMITS } from "./store/pages.ts";
 import type { Checkpoint, WorkflowInput } from "./store/rows.ts";
 import { hasEnded } from "./store/records.ts";
 import type { ArrivedRow, Store } from "./store/store.ts";
@@ -24,53 +25,119 @@ interface Candidate {
 
 const DONE = { status: "completed", outputJson: null, errorJson: null } as const;
 
+/** What waits for one topic, in the order in which it was asked for. */
+export interface Waiting {
+  readonly size: number;
+  values(): Iterable<Checkpoint>;
+}
+
+/** What is looked for. */
+export interface Looked {
+  /** The topics of the messages that may have come, with what waits for each. */
+  readonly topics: ReadonlyMap<string, Waiting>;
+  /** What waits for a time that has come. */
+  readonly due: readonly Checkpoint[];
+}
+
+/** What was found. */
+export interface Found {
+  readonly arrivals: readonly ArrivedRow[];
+  /** The topics of which there is more than is among the arrivals: to be looked for again after those. */
+  readonly left: ReadonlySet<string>;
+}
+
+/** How the workflow is looked at. */
+interface LookOptions {
+  readonly input: WorkflowInput;
+  /** Whether it can still be cancelled, or run out of time. */
+  readonly interruptible: boolean;
+  readonly now: number;
+  readonly run: number;
+}
+
+/** What was found of one topic or of all. */
+interface Messages {
+  readonly candidates: readonly Candidate[];
+  readonly left: ReadonlySet<string>;
+  /** If not all that has come was read: the time of the last that was. */
+  readonly until: number;
+}
+
+/** All that a workflow waits for. @param waits the rows that say so, in the order in which it asked */
+export function lookForAll(waits: readonly Checkpoint[], now: number): Looked {
+  const topics = new Map<string, Set<Checkpoint>>();
+  for (const row of waits) {
+    if (row.topic === undefined) continue;
+    const ofTopic = topics.get(row.topic);
+    if (ofTopic === undefined) topics.set(row.topic, new Set([row]));
+    else ofTopic.add(row);
+  }
+  return { topics, due: waits.filter(({ nextAttemptAt }) => nextAttemptAt !== null && nextAttemptAt <= now) };
+}
+
 /**
- * What has come of what a workflow waits for, in the order in which it came: so a signal that was sent before the
- * time-out counts, also where nobody looked for days. What cuts the workflow off comes last, if it has come.
+ * What has come of all that a workflow waits for: see {@linkcode findArrivalsOf}.
  *
  * @param waits the rows that say what it waits for, in the order in which it asked
- * @param options.interruptible whether it can still be cancelled, or run out of time
- * @returns what it becomes, but for its place in the order of completions
- * @throws {CorruptCheckpointError} if a message or the outcome of a child is not as it was written
  */
 export async function findArrivals(
   sources: { store: Store; mailbox: Mailbox },
   waits: readonly Checkpoint[],
-  options: { input: WorkflowInput; interruptible: boolean; now: number; run: number },
+  options: LookOptions,
 ): Promise<ArrivedRow[]> {
+  const { arrivals } = await findArrivalsOf(sources, lookForAll(waits, options.now), options);
+  return [...arrivals];
+}
+
+/**
+ * What has come of what a workflow waits for, in the order in which it came: so a signal that was sent before the
+ * time-out counts, also where nobody looked for days. What cuts the workflow off comes last, if it has come. Where the
+ * messages that have come are large, these are the first.
+ *
+ * @param options.interruptible whether it can still be cancelled, or run out of time
+ * @returns what it becomes, but for its place in the order of completions
+ * @throws {CorruptCheckpointError} if a message or the outcome of a child is not as it was written
+ */
+export async function findArrivalsOf(
+  sources: { store: Store; mailbox: Mailbox },
+  looked: Looked,
+  options: LookOptions,
+): Promise<Found> {
   const { input, interruptible, now, run } = options;
-  const candidates = [
-    ...await findMessages(sources, waits, input.workflowId),
-    ...interruptible ? await findInterruption(sources.mailbox, input, now) : [],
-  ];
-  const came = new Set(candidates.map(({ row }) => row));
-  for (const row of waits) {
-    const dueAt = row.nextAttemptAt;
-    if (dueAt === null || dueAt > now) continue;
-    const sooner = came.has(row) && candidates.find((candidate) => candidate.row === row)!;
-    if (sooner && sooner.at <= dueAt) continue;
-    if (sooner) candidates.splice(candidates.indexOf(sooner), 1);
-    candidates.push({
-      at: dueAt,
-      row,
-      result: row.kind === "cleanup" ? outOfTime(row) : DONE,
-      message: undefined,
-    });
+  const messages = await findMessages(sources, looked.topics, input.workflowId);
+  const byRow = new Map(messages.candidates.map((candidate) => [candidate.row, candidate]));
+  for (const row of looked.due) {
+    const dueAt = row.nextAttemptAt!;
+    const sooner = byRow.get(row);
+    if (sooner !== undefined && sooner.at <= dueAt) continue;
+    const result = row.kind === "cleanup" ? outOfTime(row) : DONE;
+    byRow.set(row, { at: dueAt, row, result, message: undefined });
   }
-  candidates.sort((a, b) => a.at - b.at);
+  const interruptions = interruptible ? await findInterruption(sources.mailbox, input, now) : [];
+  const candidates = [...interruptions, ...byRow.values()]
+    .filter(({ at }) => at <= messages.until)
+    .sort((a, b) => a.at - b.at || (a.message?.message ?? Infinity) - (b.message?.message ?? Infinity));
   const cutAt = candidates.findIndex(({ row }) => row.kind === "cancel");
   const arrived = cutAt === -1 ? candidates : candidates.slice(0, cutAt + 1);
-  return arrived.map(({ row, result, message }) => ({
-    checkpoint: {
-      ...row,
-      ...result,
-      durationMs: Math.max(0, now - row.startedAt),
-      nextAttemptAt: null,
-      run,
-    },
-    replacesRunning: row.kind !== "cancel",
-    message,
-  }));
+  const delivered = new Set(arrived);
+  const left = new Set(messages.left);
+  for (const candidate of messages.candidates) {
+    if (!delivered.has(candidate)) left.add(candidate.row.topic!);
+  }
+  return {
+    arrivals: arrived.map(({ row, result, message }) => ({
+      checkpoint: {
+        ...row,
+        ...result,
+        durationMs: Math.max(0, now - row.startedAt),
+        nextAttemptAt: null,
+        run,
+      },
+      replacesRunning: row.kind !== "cancel",
+      message,
+    })),
+    left,
+  };
 }
 
 /** What becomes of a cleanup whose time is over. */
@@ -79,58 +146,112 @@ function outOfTime({ key, startedAt, nextAttemptAt }: Checkpoint): Candidate["re
   return { status: "failed", outputJson: null, errorJson };
 }
 
+/** How many bytes of messages, and of the outcomes of children, are looked at at a time, but for the last of them. */
+const MAX_BYTES = PAGE_LIMITS.bytes;
+
 /** The messages that are waited for: each wait gets one of its own. */
 async function findMessages(
-  { store, mailbox }: { store: Store; mailbox: Mailbox },
-  waits: readonly Checkpoint[],
+  sources: { store: Store; mailbox: Mailbox },
+  waits: ReadonlyMap<string, Waiting>,
   workflowId: string,
-): Promise<Candidate[]> {
+): Promise<Messages> {
+  const { mailbox } = sources;
+  // Of most nothing has come, where there are many.
+  const topics = waits.size > 1 ? await mailbox.keptTopics(workflowId, [...waits.keys()]) : [...waits.keys()];
   const candidates: Candidate[] = [];
-  const byTopic = Map.groupBy(waits.filter(({ topic }) => topic !== undefined), ({ topic }) => topic!);
-  for (const [topic, rows] of byTopic) {
-    if (topic.startsWith(CHILD_TOPIC)) {
-      const ended = await findEnd({ store, mailbox }, workflowId, topic);
-      // All that wait for a child are told of its one end.
-      if (ended !== undefined) candidates.push(...rows.map((row) => ({ ...ended, row })));
+  const left = new Set<string>();
+  let bytes = MAX_BYTES;
+  for (const topic of topics) {
+    if (bytes <= 0) {
+      left.add(topic);
       continue;
     }
-    const messages = await mailbox.kept(workflowId, topic, rows.length);
-    for (const [i, message] of messages.entries()) {
-      const result = { ...DONE, outputJson: message.payloadJson };
-      candidates.push({ at: message.sentAt, row: rows[i]!, result, message });
+    const waiting = waits.get(topic)!;
+    const found = topic.startsWith(CHILD_TOPIC)
+      ? await findEnd(sources, workflowId, topic, waiting)
+      : await findSignals(mailbox, workflowId, topic, { waiting, bytes });
+    if (found.more) left.add(topic);
+    for (const candidate of found.candidates) {
+      candidates.push(candidate);
+      bytes -= candidate.result.outputJson?.length ?? 0;
     }
   }
-  return candidates;
+  if (left.size === 0) return { candidates, left, until: Infinity };
+  return await upToWhatIsLeft(mailbox, workflowId, candidates, left);
+}
+
+/** What came before all that has not been read. */
+async function upToWhatIsLeft(
+  mailbox: Mailbox,
+  workflowId: string,
+  candidates: readonly Candidate[],
+  left: Set<string>,
+): Promise<Messages> {
+  const news = new Map<string, number>();
+  const last = new Map<string, number>();
+  for (const { row, message } of candidates) last.set(row.topic!, message!.message);
+  for (const topic of left) {
+    const next = await mailbox.firstAfter(workflowId, topic, last.get(topic) ?? 0);
+    if (next !== undefined) news.set(topic, next);
+  }
+  const first = Math.min(Infinity, ...news.values());
+  const before = candidates.filter(({ message }) => message!.message < first);
+  const until = first === Infinity ? Infinity : Math.max(0, ...before.map(({ at }) => at));
+  for (const { row, message } of candidates) if (message!.message >= first) left.add(row.topic!);
+  return { candidates: before, left, until };
+}
+
+/** The messages of a topic, as many as wait for one. */
+async function findSignals(
+  mailbox: Mailbox,
+  workflowId: string,
+  topic: string,
+  { waiting, bytes }: { waiting: Waiting; bytes: number },
+): Promise<{ candidates: Candidate[]; more: boolean }> {
+  const limits = { rows: Math.min(waiting.size, PAGE_LIMITS.rows), bytes };
+  const { messages, more } = await mailbox.kept(workflowId, topic, limits);
+  const candidates: Candidate[] = [];
+  for (const row of waiting.values()) {
+    const message = messages[candidates.length];
+    if (message === undefined) break;
+    const result = { ...DONE, outputJson: message.payloadJson };
+    candidates.push({ at: message.sentAt, row, result, message });
+  }
+  return { candidates, more: more && messages.length < waiting.size };
 }
 
 const CHILD_TOPIC = childTopic("");
 
-/** How a child has ended, if its parent was told so. */
+/** How a child has ended, if its parent was told so: all that wait for a child are told of its one end. */
 async function findEnd(
   { store, mailbox }: { store: Store; mailbox: Mailbox },
   parentId: string,
   topic: string,
-): Promise<Omit<Candidate, "row"> | undefined> {
+  waiting: Waiting,
+): Promise<{ candidates: Candidate[]; more: boolean }> {
+  const none = { candidates: [], more: false };
   const childId = topic.slice(CHILD_TOPIC.length);
-  const [message] = await mailbox.kept(parentId, topic, 1);
-  if (message === undefined) return undefined;
+  const message = await mailbox.first(parentId, topic);
+  if (message === undefined) return none;
   const record = await store.find(childId);
   if (record === undefined || !hasEnded(record.status)) {
     // It may have been retried just now, which takes the message back.
-    if ((await mailbox.kept(parentId, topic, 1)).length === 0) return undefined;
+    if (await mailbox.first(parentId, topic) === undefined) return none;
     throw store.corrupt(childId, "outcome", "no outcome, and its parent was told that there is one");
   }
   store.verifyOutcome(record);
   const { outputJson, errorJson } = record;
-  const status = record.status === "completed" ? "completed" : "failed";
+  const status: "completed" | "failed" = record.status === "completed" ? "completed" : "failed";
   if (status === "failed") store.outcomeError(record);
-  return { at: message.sentAt, message, result: { status, outputJson, errorJson } };
+  const result = { status, outputJson, errorJson };
+  const candidates = Array.from(waiting.values(), (row) => ({ at: message.sentAt, row, result, message }));
+  return { candidates, more: false };
 }
 
 /** A request to cancel the workflow, or the end of its time. */
 async function findInterruption(mailbox: Mailbox, input: WorkflowInput, now: number): Promise<Candidate[]> {
   const { workflowId, deadlineAt = Infinity } = input;
-  const [message] = await mailbox.kept(workflowId, CANCEL_TOPIC, 1);
+  const message = await mailbox.first(workflowId, CANCEL_TOPIC);
   if (message !== undefined && message.sentAt <= Math.min(deadlineAt, now)) {
     return [interruption(message.sentAt, new CancelledError(workflowId), message)];
   }

@@ -271,5 +271,6 @@ const NO_HOST: RunServices["host"] = {
   published() {},
   runChild() {},
   listen() {},
+  executor: 0,
   linger: () => undefined,
 };

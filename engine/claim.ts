@@ -196,7 +196,7 @@ export class Claims {
         this.options.store.corrupt(record.workflowId, "workflow", found),
       );
     }
-    if ((await this.options.mailbox.kept(record.workflowId, PAUSE_TOPIC, 1)).length > 0) {
+    if (await this.options.mailbox.first(record.workflowId, PAUSE_TOPIC) !== undefined) {
       throw await this.block(record, new WorkflowPausedError(record.workflowId));
     }
     const run = randomId(this.options.random);

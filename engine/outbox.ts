@@ -48,6 +48,8 @@ interface Checked {
  */
 export class Outbox {
   readonly #checked: Checked[] = [];
+  /** How many signals and starts these are of. */
+  #sent = 0;
   readonly #recipients = new Set<string>();
   readonly #started = new Map<string, { workflow: Workflow; input: WorkflowInput }>();
   /** The idempotency keys of its signals. */
@@ -102,13 +104,14 @@ export class Outbox {
         throw new WorkflowStateError(id, `send signal "${name}" to`, "one that has not ended", status);
       }
       const message = { workflowId: id, topic, payloadJson, sentAt: clock.now() };
-      const [send, wake] = mailbox.sending(message, { key, max: MAX_KEPT }) as [Statement, Statement];
+      const [count, send, wake] = mailbox.sending(message, { key, max: MAX_KEPT });
       const check = (rows: number) => {
         if (rows === 1) return;
         const what = `send signal "${name}" to "${id}"`;
         throw new LimitExceededError("messages kept for a workflow", MAX_KEPT, what);
       };
-      this.#checked.push({ statement: send, check }, { statement: wake });
+      this.#sent++;
+      this.#checked.push({ statement: count }, { statement: send, check }, { statement: wake });
       if (key !== undefined) this.#keys.add(keyOf(id, topic, key));
       this.#recipients.add(id);
     });
@@ -154,6 +157,7 @@ export class Outbox {
         if (rows !== 1) throw new WorkflowConflictError(id, "workflow", "another", `"${name}"`);
       };
       const [create, createInput] = store.starting(input) as [Statement, Statement];
+      this.#sent++;
       this.#checked.push({ statement: create, check }, { statement: createInput, check });
       this.#started.set(id, { workflow, input });
       return id;
@@ -162,8 +166,7 @@ export class Outbox {
 
   #next<T>(act: () => Promise<T>): Promise<T> {
     const next = this.#last.then(() => {
-      // Each takes two statements.
-      if (this.#checked.length < 2 * MAX_SENT) return this.#noting(act());
+      if (this.#sent < MAX_SENT) return this.#noting(act());
       throw new LimitExceededError("signals and starts of a transaction", MAX_SENT, "send or start more");
     });
     this.#last = next.catch(() => {});

@@ -34,6 +34,7 @@ import {
   type Publication,
   type WorkflowInput,
 } from "./store/rows.ts";
+import type { Statement } from "./store/database.ts";
 import type { ArrivedRow, Store } from "./store/store.ts";
 import { errorOf, errorText } from "./stored_error.ts";
 import type { TransactionHost } from "./transaction.ts";
@@ -70,6 +71,8 @@ export interface RunHost extends ChildrenHost {
   published(workflowId: string): void;
   /** Has messages of other processes be looked for. */
   listen(): void;
+  /** This process, as others know it. */
+  readonly executor: number;
   /** Asks for a place among the runs that are kept in memory while they wait. @returns a function that gives it back */
   linger(): (() => void) | undefined;
 }
@@ -116,6 +119,7 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost, Trans
   #stopping = false;
   #execution: Execution;
   #completions = 0;
+  #rested: PromiseWithResolvers<void> | undefined;
   #waits: Waits | undefined;
   #patches: Patches | undefined;
   /** Whether it may still be cancelled, or run out of time. */
@@ -465,23 +469,40 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost, Trans
     else this.#execution.give(checkpoint);
   }
 
-  /** Makes what has come a part of the history, and has the workflow see it. */
-  arrive(arrivals: readonly ArrivedRow[]): Promise<void> {
+  /** Makes what has come a part of the history, and has the workflow see it; see {@linkcode WaitsHost.arrive}. */
+  arrive(arrivals: readonly ArrivedRow[], rejoins: boolean): Promise<boolean> {
     const numbered = arrivals.map((arrival) => {
       this.rows.end(arrival.checkpoint.key);
       return { ...arrival, checkpoint: { ...arrival.checkpoint, completion: ++this.#completions } };
     });
     this.#inFlight++;
     if (numbered.some(({ checkpoint }) => checkpoint.kind === "cancel")) this.#isInterruptible = false;
-    const batch = this.store.arrivalStatements(this.start.owner, numbered);
+    const arriving = this.store.arrivalStatements(this.start.owner, numbered);
+    const batch = rejoins ? [this.#rejoinStatement(), ...arriving] : arriving;
     return new Promise((resolve, failed) => {
       const committed = (results: readonly number[]) => {
-        this.#arrived(numbered, results[0] === 1);
-        resolve();
+        const owned = results[0] === 1;
+        if (rejoins) this.#rejoined(owned);
+        if (owned || !rejoins) this.#arrived(numbered, owned);
+        resolve(owned);
       };
       // Not as a promise: what is committed together is seen in the order in which it is called back.
       this.store.submit({ batch, stream: this.run, committed, failed });
     });
+  }
+
+  #rejoinStatement(): Statement {
+    const isQueued = (this.start.record?.queue ?? null) !== null;
+    return this.store.rejoinStatement(this.start.owner, {
+      executor: this.services.host.executor,
+      isQueued,
+      now: this.clock.now(),
+    });
+  }
+
+  #rejoined(owned: boolean): void {
+    if (!owned) this.idle(1);
+    else if (!this.#over) this.waits.rejoined();
   }
 
   #arrived(numbered: readonly ArrivedRow[], owned: boolean): void {
@@ -669,7 +690,7 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost, Trans
   async checkLease(): Promise<void> {
     const heard = this.#heard;
     this.#heard = false;
-    if (heard) return;
+    if (heard || this.isResting) return;
     try {
       if (!await this.store.owns(this.start.owner)) this.loseLease("go on with the run");
     } catch (error) {
@@ -694,6 +715,42 @@ export class Run implements ExecutionHost, StepHost, WaitsHost, ChildHost, Trans
       if (!owned) return this.loseLease(doing);
       return this.stopFor(this.store.corrupt(this.workflowId, key, "no row that says that it runs"));
     }, this.#failed);
+  }
+
+  /** The same, and what has become of the workflow is to be found out. */
+  lostRest(dueAt: number | null): void {
+    if (this.#over) return;
+    this.parked(dueAt);
+    void this.ended.then(() => this.services.host.told(this.workflowId));
+  }
+
+  /** The workflow waits as far as the store knows, and the run is still here. */
+  rested(): void {
+    this.#rested?.resolve();
+    this.#rested = undefined;
+  }
+
+  /** Whether it does: nothing of it is under way then. */
+  get isResting(): boolean {
+    return !this.#over && (this.#waits?.isResting ?? false);
+  }
+
+  /** Settled once it does, or at once if it does by now. */
+  get nextRest(): Promise<void> {
+    if (this.isResting) return Promise.resolve();
+    return (this.#rested ??= Promise.withResolvers<void>()).promise;
+  }
+
+  /** Finds out, in a rest, whether the workflow waits still. */
+  checkRest(): void {
+    if (this.isResting) this.waits.checkRest();
+  }
+
+  /** Goes on after a rest if there is a reason to, and is over if not. */
+  async goOn(): Promise<void> {
+    if (!this.isResting) return;
+    await this.waits.goOn();
+    if (this.#over) await this.ended;
   }
 
   loseLease(doing: string): void {

@@ -100,6 +100,7 @@ export class Runs {
         runChild: (workflow, workflowId) => void this.wake(workflowId, workflow),
         listen: () => this.#closed || this.#wakeups.start(),
         linger: () => this.#linger(),
+        executor: options.executor.id,
       },
     };
     this.#elsewhere = new Elsewhere({
@@ -327,6 +328,10 @@ export class Runs {
     const run = this.#runs.get(workflowId);
     if (run === undefined) {
       this.#takeUpTold(workflowId);
+    } else if (run.isResting && this.#worker?.finds(run.input)) {
+      // It has a place for it, or will have.
+      run.checkRest();
+      this.#worker.look();
     } else if (!run.look()) {
       // It is being let go just now, and may not have seen it.
       run.ended.then(() => this.#takeUpTold(workflowId));
@@ -401,6 +406,7 @@ export class Runs {
   ): Promise<Attempted> {
     const doing = `claim workflow "${workflowId}"`;
     try {
+      await this.#runs.get(workflowId)?.goOn();
       const started = await this.start({
         workflowId,
         workflow,
@@ -412,7 +418,8 @@ export class Runs {
       claimed();
       this.options.health.worked(doing);
       if (started instanceof Run) {
-        await started.ended;
+        // One that rests needs no slot, and is found again when there is something to do for it.
+        await Promise.race([started.ended, started.nextRest]);
         return "ran";
       }
       return hasEnded(started.status) ? "ran" : started.queue === null ? "failed" : "noSlot";
@@ -437,6 +444,7 @@ export class Runs {
   async wake(workflowId: string, workflow = this.#waiting.get(workflowId)): Promise<void> {
     if (workflow === undefined || this.#closed) return;
     try {
+      await this.#runs.get(workflowId)?.goOn();
       await this.takeUp(workflow, workflowId, true);
     } catch (error) {
       if (error instanceof WorkflowBusyError || error instanceof WorkflowBlockedError) {
@@ -521,7 +529,8 @@ export class Runs {
   }
 
   #linger(): (() => void) | undefined {
-    if (this.#lingering >= MAX_LINGERING || this.#backlog.size > 0) return undefined;
+    const isCrowded = 2 * this.#runs.size > this.options.maxRunning;
+    if (this.#lingering >= MAX_LINGERING || this.#backlog.size > 0 || isCrowded) return undefined;
     this.#lingering++;
     return () => void this.#lingering--;
   }

@@ -1,7 +1,13 @@
 import { CorruptCheckpointError } from "../errors.ts";
 import type { Database, Row, Statement } from "./database.ts";
 import * as statements from "./message_statements.ts";
+import { type PageLimits, readPage, selectPage } from "./pages.ts";
 import { type Message, messageChecksum, textOrNull } from "./rows.ts";
+
+/** How many topics are asked for with one query. */
+const MAX_TOPICS = 500;
+/** How many messages are looked at with one. */
+const MAX_NEWS = 1_000;
 
 /** A message that is kept, with its number. */
 export interface KeptMessage extends Message {
@@ -30,14 +36,18 @@ export class Mailbox {
    * @param options.max how many messages may be kept for one workflow
    */
   async send(message: Message, options: { key: string | undefined; max: number }): Promise<Sent> {
-    const [kept, woken] = await this.database.write(this.sending(message, options));
+    const [, kept, woken] = await this.database.write(this.sending(message, options));
     return { kept: kept === 1, woken: woken === 1 };
   }
 
-  /** The statements of {@linkcode Mailbox.send}; the first changes a row if the message is kept. */
-  sending(message: Message, options: { key: string | undefined; max: number }): Statement[] {
+  /** The statements of {@linkcode Mailbox.send}; the second changes a row if the message is kept. */
+  sending(
+    message: Message,
+    options: { key: string | undefined; max: number },
+  ): [count: Statement, send: Statement, wake: Statement] {
     const { workflowId, topic, sentAt } = message;
     return [
+      statements.countMessages(workflowId),
       statements.sendMessage(message, options),
       statements.wakeWorkflow(workflowId, sentAt, topic),
     ];
@@ -49,13 +59,59 @@ export class Mailbox {
   }
 
   /**
-   * The messages of a topic that are kept for a workflow, the oldest first.
+   * The messages of a topic that are kept for a workflow, the oldest first, as many as make a page.
    *
    * @throws {CorruptCheckpointError} if one is not as it was written
    */
-  async kept(workflowId: string, topic: string, limit: number): Promise<KeptMessage[]> {
-    const rows = await this.database.read(statements.selectKept(workflowId, topic, limit));
-    return rows.map((row) => this.#readMessage(row));
+  async kept(
+    workflowId: string,
+    topic: string,
+    limits: PageLimits,
+  ): Promise<{ messages: KeptMessage[]; more: boolean }> {
+    const query = statements.keptAfter(workflowId, topic, 0);
+    const { rows, more } = await readPage(this.database, query, limits);
+    return { messages: rows.map((row) => this.#readMessage(row)), more };
+  }
+
+  /** The first of them, if there is one. @throws {CorruptCheckpointError} likewise */
+  async first(workflowId: string, topic: string): Promise<KeptMessage | undefined> {
+    const { sql, params } = selectPage(statements.keptAfter(workflowId, topic, 0), 1);
+    const [row] = await this.database.read({ sql, params });
+    return row && this.#readMessage(row);
+  }
+
+  /** The number of the first of them after a certain one, if there is one. */
+  async firstAfter(workflowId: string, topic: string, after: number): Promise<number | undefined> {
+    const [row] = await this.database.read(statements.selectFirstKept(workflowId, topic, after));
+    return row?.message as number | undefined;
+  }
+
+  /** Of which of some topics a message is kept for a workflow; the one with the oldest comes first. */
+  async keptTopics(workflowId: string, topics: readonly string[]): Promise<string[]> {
+    const found: Row[] = [];
+    for (let i = 0; i < topics.length; i += MAX_TOPICS) {
+      const some = topics.slice(i, i + MAX_TOPICS);
+      for (const row of await this.database.read(statements.selectKeptTopics(workflowId, some))) {
+        found.push(row);
+      }
+    }
+    found.sort((a, b) => (a.message as number) - (b.message as number));
+    return found.map(({ topic }) => String(topic));
+  }
+
+  /**
+   * The topics of the messages that have come for a workflow after a certain one, and are kept.
+   *
+   * @returns them, and the number of the last message that there is
+   */
+  async news(workflowId: string, after: number): Promise<{ topics: Set<string>; last: number }> {
+    const topics = new Set<string>();
+    for (let last = after;;) {
+      const rows = await this.database.read(statements.selectNews(workflowId, last, MAX_NEWS));
+      for (const row of rows) topics.add(String(row.topic));
+      last = rows.at(-1)?.message as number | undefined ?? last;
+      if (rows.length < MAX_NEWS) return { topics, last };
+    }
   }
 
   #readMessage(row: Row): KeptMessage {

@@ -7,16 +7,33 @@
 import type { Statement } from "./database.ts";
 import { type Message, messageChecksum } from "./rows.ts";
 import { hasOwnKey, type Ownership, type Seen } from "./ownership.ts";
+import type { PagedQuery } from "./pages.ts";
+
+const COUNT = `INSERT INTO mailboxes (workflow_id, counted, kept)
+  SELECT ?, max(message), count(*) FROM messages INDEXED BY messages_in_order
+  WHERE workflow_id = ? AND consumed IS NULL
+    AND message > coalesce((SELECT counted FROM mailboxes WHERE workflow_id = ?), 0)
+  HAVING count(*) > 0
+  ON CONFLICT (workflow_id) DO UPDATE SET counted = excluded.counted, kept = kept + excluded.kept`;
+
+/**
+ * Counts the messages that are kept for a workflow and have not been counted yet, each of them once: those that came since
+ * this was done last. Where several transactions may write at a time, the row of the mailbox is to be locked before.
+ */
+export function countMessages(workflowId: string): Statement {
+  return { sql: COUNT, params: [workflowId, workflowId, workflowId] };
+}
 
 const SEND = `INSERT INTO messages (workflow_id, topic, payload_json, idempotency_key, sent_at, checksum)
   SELECT ?, ?, ?, ?, ?, ?
   WHERE NOT EXISTS (
       SELECT 1 FROM workflows WHERE workflow_id = ? AND status IN ('completed', 'failed', 'cancelled'))
-    AND (SELECT count(*) FROM (SELECT 1 FROM messages WHERE workflow_id = ? AND consumed IS NULL LIMIT ?)) < ?
+    AND coalesce((SELECT kept FROM mailboxes WHERE workflow_id = ?), 0) < ?
   ON CONFLICT DO NOTHING`;
 
 /**
- * Keeps a message, unless its workflow has ended, so many are kept for it already, or it is there by its key.
+ * Keeps a message, unless its workflow has ended, so many are kept for it already, or it is there by its key. They are to have
+ * been counted in the same batch.
  *
  * @param options.key another message with the same topic and key is this one
  * @param options.max how many messages may be kept for one workflow
@@ -35,7 +52,6 @@ export function sendMessage(message: Message, options: { key: string | undefined
       messageChecksum(message),
       workflowId,
       workflowId,
-      max,
       max,
     ],
   };
@@ -106,11 +122,47 @@ export function wakeWorkflow(workflowId: string, now: number, topic?: string): S
 }
 
 /** The messages of a topic that are kept for a workflow, the oldest first. */
-export function selectKept(workflowId: string, topic: string, limit: number): Statement {
+export function keptAfter(workflowId: string, topic: string, after: number): PagedQuery {
   return {
-    sql: `SELECT message, workflow_id, topic, payload_json, sent_at, checksum FROM messages
-      WHERE workflow_id = ? AND topic = ? AND consumed IS NULL ORDER BY message LIMIT ?`,
-    params: [workflowId, topic, limit],
+    columns: ["message", "workflow_id", "topic", "payload_json", "sent_at", "checksum"],
+    table: "messages",
+    key: ["message"],
+    large: ["payload_json"],
+    where: "workflow_id = ? AND topic = ? AND consumed IS NULL AND message > ?",
+    params: [workflowId, topic, after],
+    orderBy: ["message"],
+  };
+}
+
+/** The number of the first message of a topic that is kept for a workflow after a certain one. */
+export function selectFirstKept(workflowId: string, topic: string, after: number): Statement {
+  return {
+    sql: `SELECT message FROM messages INDEXED BY messages_kept
+      WHERE workflow_id = ? AND topic = ? AND consumed IS NULL AND message > ? ORDER BY message LIMIT 1`,
+    params: [workflowId, topic, after],
+  };
+}
+
+/** A row for each of some topics of which a message is kept for a workflow, with the first of them. */
+export function selectKeptTopics(workflowId: string, topics: readonly string[]): Statement {
+  return {
+    sql: `SELECT topic, message FROM (
+        SELECT t.value AS topic, (
+          SELECT m.message FROM messages m INDEXED BY messages_kept
+          WHERE m.workflow_id = ? AND m.topic = t.value AND m.consumed IS NULL
+          ORDER BY m.message LIMIT 1) AS message
+        FROM json_each(?) t)
+      WHERE message IS NOT NULL`,
+    params: [workflowId, JSON.stringify(topics)],
+  };
+}
+
+/** The messages that are kept for a workflow after a certain one, in their order, without what they say. */
+export function selectNews(workflowId: string, after: number, limit: number): Statement {
+  return {
+    sql: `SELECT message, topic FROM messages INDEXED BY messages_in_order
+      WHERE workflow_id = ? AND consumed IS NULL AND message > ? ORDER BY message LIMIT ?`,
+    params: [workflowId, after, limit],
   };
 }
 
@@ -122,49 +174,79 @@ export function selectMessageByKey(workflowId: string, topic: string, key: strin
   };
 }
 
+const OWNED =
+  "EXISTS (SELECT 1 FROM workflows w WHERE w.workflow = ? AND w.run = ? AND w.status = 'running')";
 const CONSUME = `UPDATE messages SET consumed = ?, payload_json = NULL, checksum = ?
-  WHERE message = ? AND consumed IS NULL AND EXISTS (
-    SELECT 1 FROM workflows w WHERE w.workflow = ? AND w.run = ? AND w.status = 'running')`;
+  WHERE message = ? AND consumed IS NULL AND ${OWNED}`;
+const UNCOUNT_ONE = `UPDATE mailboxes SET kept = kept - 1 WHERE workflow_id = ? AND counted >= ? AND EXISTS (
+    SELECT 1 FROM messages m WHERE m.message = ? AND m.consumed IS NULL) AND ${OWNED}`;
 
 /** Takes a message out of what is kept: it has become a completion. */
 export function consumeMessage(
   { workflow, run }: Ownership,
   message: Message & { readonly message: number },
   completion: number,
-): Statement {
+): Statement[] {
   const checksum = messageChecksum({ ...message, payloadJson: null });
-  return { sql: CONSUME, params: [completion, checksum, message.message, workflow, run] };
+  const { message: number, workflowId } = message;
+  return [
+    { sql: UNCOUNT_ONE, params: [workflowId, number, number, workflow, run] },
+    { sql: CONSUME, params: [completion, checksum, number, workflow, run] },
+  ];
 }
 
+/** SQL that has the mailbox know what is about to be taken out of what is kept of a topic. */
+const uncount = (fence: string, and = "") =>
+  `UPDATE mailboxes SET kept = kept - (
+    SELECT count(*) FROM messages m INDEXED BY messages_kept WHERE m.workflow_id = mailboxes.workflow_id
+      AND m.topic = ? AND m.consumed IS NULL AND m.message <= mailboxes.counted${and})
+  WHERE workflow_id = ? AND ${fence}`;
+
+const BLOCKED =
+  "EXISTS (SELECT 1 FROM workflows w WHERE w.workflow_id = TABLE.workflow_id AND w.status = 'blocked')";
 const DISCARD = `UPDATE messages SET consumed = 0 WHERE workflow_id = ? AND topic = ? AND consumed IS NULL
-  AND EXISTS (SELECT 1 FROM workflows w WHERE w.workflow_id = messages.workflow_id AND w.status = 'blocked')`;
+  AND ${BLOCKED.replace("TABLE", "messages")}`;
+const UNCOUNT_DISCARDED = uncount(BLOCKED.replace("TABLE", "mailboxes"));
 
 /** Takes the messages of a topic out of what is kept for a workflow that is blocked. */
-export function discardMessages(workflowId: string, topic: string): Statement {
-  return { sql: DISCARD, params: [workflowId, topic] };
+export function discardMessages(workflowId: string, topic: string): Statement[] {
+  return [
+    { sql: UNCOUNT_DISCARDED, params: [topic, workflowId] },
+    { sql: DISCARD, params: [workflowId, topic] },
+  ];
 }
 
-const fencedBySeen = `EXISTS (
+const AS_SEEN = `EXISTS (
   SELECT 1 FROM workflows w WHERE w.workflow = ? AND w.status = ? AND w.run IS ? AND ${hasOwnKey("w")})`;
 const FORGET_CANCEL = `UPDATE messages SET consumed = coalesce(consumed, 0), idempotency_key = NULL
-  WHERE workflow_id = ? AND topic = ? AND idempotency_key = ? AND ${fencedBySeen}`;
+  WHERE workflow_id = ? AND topic = ? AND idempotency_key = ? AND ${AS_SEEN}`;
+const UNCOUNT_CANCEL = uncount(AS_SEEN, " AND m.idempotency_key = ?");
 const FORGET_KEPT =
-  `UPDATE messages SET consumed = 0 WHERE workflow_id = ? AND topic = ? AND consumed IS NULL AND ${fencedBySeen}`;
+  `UPDATE messages SET consumed = 0 WHERE workflow_id = ? AND topic = ? AND consumed IS NULL AND ${AS_SEEN}`;
+const UNCOUNT_KEPT = uncount(AS_SEEN);
 
 /** Has a request with a key be as if it had never been made, if its workflow is still as it was seen. */
 export function forgetRequest(
   seen: Seen,
   message: Pick<Message, "workflowId" | "topic">,
   key: string,
-): Statement {
+): Statement[] {
   const { workflowId, topic } = message;
-  return { sql: FORGET_CANCEL, params: [workflowId, topic, key, seen.workflow, seen.status, seen.run] };
+  const asSeen = [seen.workflow, seen.status, seen.run];
+  return [
+    { sql: UNCOUNT_CANCEL, params: [topic, key, workflowId, ...asSeen] },
+    { sql: FORGET_CANCEL, params: [workflowId, topic, key, ...asSeen] },
+  ];
 }
 
 /** Takes what is kept of a topic out of what is kept, if the workflow that it is about is still as it was seen. */
-export function forgetKept(seen: Seen, message: Pick<Message, "workflowId" | "topic">): Statement {
+export function forgetKept(seen: Seen, message: Pick<Message, "workflowId" | "topic">): Statement[] {
   const { workflowId, topic } = message;
-  return { sql: FORGET_KEPT, params: [workflowId, topic, seen.workflow, seen.status, seen.run] };
+  const asSeen = [seen.workflow, seen.status, seen.run];
+  return [
+    { sql: UNCOUNT_KEPT, params: [topic, workflowId, ...asSeen] },
+    { sql: FORGET_KEPT, params: [workflowId, topic, ...asSeen] },
+  ];
 }
 
 /** Whom the messages after a certain one are for, in their order. */

@@ -514,6 +514,11 @@ export class Records {
     return (await this.database.read(workflows.selectOwnership(owner))).length === 1;
   }
 
+  /** Whether a workflow waits that this run was the last to have. */
+  async isResting(owner: Ownership): Promise<boolean> {
+    return (await this.database.read(workflows.selectResting(owner))).length === 1;
+  }
+
   /** Whether a workflow has been told that it is cancelled or out of time, or has begun to undo its steps. */
   async isEnding({ workflow }: Seen): Promise<boolean> {
     return (await this.database.read(checkpoints.selectEnding(workflow))).length > 0;

@@ -91,11 +91,24 @@ export class Store extends Records {
     return this.#changed(workflows.writeCheckedInput(owner, input));
   }
 
+  /**
+   * The statement by which a run takes up again what waits and it was the last to have, if the queue of that has a place for it;
+   * for {@linkcode Store.submit}.
+   */
+  rejoinStatement(
+    { workflow, run }: Ownership,
+    { executor, isQueued, now }: { executor: number; isQueued: boolean; now: number },
+  ): Statement {
+    const seen = { workflow, run, status: "waiting" } as const;
+    const takeover = { run, executor, recoveries: 0, recoveredCompletion: null, now };
+    return isQueued ? claimPlace(seen, takeover) : workflows.claimWorkflow(seen, takeover);
+  }
+
   /** The statements that make what has come a part of the workflow's history, for {@linkcode Store.submit}. */
   arrivalStatements(owner: Ownership, arrivals: readonly ArrivedRow[]): Statement[] {
     return arrivals.flatMap(({ checkpoint, replacesRunning, message }) => [
       checkpoints.writeCheckpoint(owner, checkpoint, replacesRunning),
-      ...message === undefined ? [] : [messages.consumeMessage(owner, message, checkpoint.completion!)],
+      ...message === undefined ? [] : messages.consumeMessage(owner, message, checkpoint.completion!),
     ]);
   }
 
@@ -121,7 +134,7 @@ export class Store extends Records {
     const outcome: WorkflowOutcome = { status: "blocked", outputJson, errorJson, at: now };
     const batch = [
       workflows.blockUnowned(record, workflowId, outcome),
-      messages.discardMessages(workflowId, PAUSE_TOPIC),
+      ...messages.discardMessages(workflowId, PAUSE_TOPIC),
       ...afterChange(record),
     ];
     return (await this.database.write(batch))[0] === 1;
@@ -129,12 +142,13 @@ export class Store extends Records {
 
   /** Lifts a block. @returns whether it was still as it was seen */
   async unblock(record: WorkflowRecord, now: number): Promise<boolean> {
-    const [, unblocked] = await this.database.write([
-      messages.discardMessages(record.workflowId, PAUSE_TOPIC),
+    const discard = messages.discardMessages(record.workflowId, PAUSE_TOPIC);
+    const results = await this.database.write([
+      ...discard,
       workflows.unblockWorkflow(record, now),
       ...afterChange(record),
     ]);
-    return unblocked === 1;
+    return results[discard.length] === 1;
   }
 
   /**
@@ -164,11 +178,11 @@ export class Store extends Records {
       }
     }
     batch.push(
-      messages.forgetRequest(record, { workflowId, topic: CANCEL_TOPIC }, CANCEL_TOPIC),
-      messages.forgetKept(record, { workflowId, topic: PAUSE_TOPIC }),
+      ...messages.forgetRequest(record, { workflowId, topic: CANCEL_TOPIC }, CANCEL_TOPIC),
+      ...messages.forgetKept(record, { workflowId, topic: PAUSE_TOPIC }),
     );
     if (parentId !== undefined) {
-      batch.push(messages.forgetKept(record, { workflowId: parentId, topic: childTopic(workflowId) }));
+      batch.push(...messages.forgetKept(record, { workflowId: parentId, topic: childTopic(workflowId) }));
     }
     batch.push(workflows.retryWorkflow(record, now));
     const results = await this.database.write([...batch, ...afterChange(record)]);
@@ -276,7 +290,7 @@ export class Store extends Records {
     const batch = [
       ...waits.map((row) => checkpoints.writeCheckpoint(owner, row, false)),
       workflows.finishWorkflow(owner, outcome),
-      messages.discardMessages(owner.workflowId, PAUSE_TOPIC),
+      ...messages.discardMessages(owner.workflowId, PAUSE_TOPIC),
       ...owner.isPartitioned ? [notePartition(owner.workflow)] : [],
     ];
     return (await this.database.write(batch, owner.run))[waits.length] === 1;
@@ -355,7 +369,7 @@ export class Store extends Records {
     const children = record.status === "blocked" ? await this.openChildren(workflowId) : [];
     const message = { workflowId, topic: CANCEL_TOPIC, payloadJson: null, sentAt: at };
     const before = [
-      messages.forgetKept(record, { workflowId, topic: PAUSE_TOPIC }),
+      ...messages.forgetKept(record, { workflowId, topic: PAUSE_TOPIC }),
       ...parentId === undefined ? [] : this.#tellParent(record, parentId, at),
       ...children.flatMap((child) => this.#cancelChild(record, child, at)),
     ];
@@ -401,7 +415,7 @@ export class Store extends Records {
   /** Has a workflow that is running be paused no more. */
   async withdrawPause(record: WorkflowRecord): Promise<void> {
     const { workflowId } = record;
-    await this.database.write([messages.forgetKept(record, { workflowId, topic: PAUSE_TOPIC })]);
+    await this.database.write(messages.forgetKept(record, { workflowId, topic: PAUSE_TOPIC }));
   }
 
   /**
@@ -416,7 +430,7 @@ export class Store extends Records {
     const [told] = await this.database.write([
       messages.sendRequest(message, null),
       workflows.pauseUnowned(record, workflowId, outcome),
-      messages.discardMessages(workflowId, PAUSE_TOPIC),
+      ...messages.discardMessages(workflowId, PAUSE_TOPIC),
       ...afterChange(record),
     ]);
     return told === 1;

@@ -147,8 +147,8 @@ export function blockUnowned(seen: Seen, workflowId: string, outcome: WorkflowOu
 
 const PARK = `UPDATE workflows SET status = 'waiting', executor = NULL, due_at = ?, updated_at = ?
   WHERE workflow = ? AND run = ? AND status = 'running' AND NOT EXISTS (
-    SELECT 1 FROM messages m WHERE m.workflow_id = workflows.workflow_id AND m.consumed IS NULL
-      AND m.topic IN (SELECT value FROM json_each(?)))`;
+    SELECT 1 FROM json_each(?) t CROSS JOIN messages m INDEXED BY messages_kept
+    WHERE m.workflow_id = workflows.workflow_id AND m.topic = t.value AND m.consumed IS NULL)`;
 
 /**
  * Ends the run, and leaves the workflow waiting, unless a message is there that it would wait for.
@@ -624,6 +624,14 @@ export function selectWorkflows({ statuses, name, beforeId, limit }: WorkflowFil
 export function selectOwnership({ workflow, run }: Ownership): Statement {
   return {
     sql: "SELECT 1 AS owned FROM workflows WHERE workflow = ? AND run = ? AND status = 'running'",
+    params: [workflow, run],
+  };
+}
+
+/** A row if the workflow waits, and this run was the last that had it. */
+export function selectResting({ workflow, run }: Ownership): Statement {
+  return {
+    sql: "SELECT 1 AS resting FROM workflows WHERE workflow = ? AND run = ? AND status = 'waiting'",
     params: [workflow, run],
   };
 }

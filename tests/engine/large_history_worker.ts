@@ -35,7 +35,7 @@ const acts: Record<string, (engine: Engine) => Promise<unknown>> = {
     await eventually(async () => {
       const { steps } = await engine.steps("w", { after: `c${completions}` });
       return steps.some(({ kind }) => kind === "signal");
-    });
+    }, 280_000);
   },
   async replay(engine) {
     await engine.signal("w", "go");
@@ -49,7 +49,7 @@ const acts: Record<string, (engine: Engine) => Promise<unknown>> = {
   },
   async fork(engine) {
     await (await engine.fork("w", { fromStep: "fails once", newId: "fork" })).result().catch(() => {});
-    return (await Array.fromAsync(engine.handle("fork").stream("entries", { follow: false }))).length;
+    return (await Array.fromAsync(engine.handle("fork").stream("entries"))).length;
   },
   async get(engine) {
     const { steps, moreSteps } = (await engine.get("w"))!;
