@@ -55,7 +55,10 @@ export interface Explanation {
   /** The queue that it was put into. */
   readonly queue?: {
     readonly name: string;
-    /** How many are before it, of those that wait in the queue for their turn; undefined once it has begun. */
+    /**
+     * How many are before it, of those that wait in the queue for their turn; undefined once it has begun. No more than 1,000
+     * are counted: there may be more.
+     */
     readonly ahead?: number;
   };
   /** Why it failed, or is blocked. */

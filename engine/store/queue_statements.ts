@@ -94,13 +94,23 @@ export function selectQueueByKey(queue: number): Statement {
   };
 }
 
-/** How many are before a workflow that waits in its queue for its turn. */
+/** How many are counted, at most, that are before a workflow in its queue, and in how many lines they are looked for. */
+const MAX_AHEAD = 1_000;
+const MAX_LINES_AHEAD = 10_000;
+
+/** How many are before a workflow that waits in its queue for its turn; as many at least, where these are a great many. */
 export function selectAhead(workflow: number): Statement {
   return {
-    sql: `SELECT count(*) AS ahead FROM workflows w JOIN workflows a ON a.queue = w.queue
-      WHERE w.workflow = ? AND a.status = 'pending' AND a.placed IS NULL
-        AND (a.rank, a.workflow) < (w.rank, w.workflow)`,
-    params: [workflow],
+    sql: `SELECT count(*) AS ahead FROM (
+        SELECT 1 FROM workflows w
+        CROSS JOIN (
+          SELECT l.line FROM lines l INDEXED BY lines_of_partition
+          WHERE l.queue = (SELECT v.queue FROM workflows v WHERE v.workflow = ?) LIMIT ${MAX_LINES_AHEAD}) some
+        CROSS JOIN workflows a INDEXED BY workflows_in_line
+        WHERE w.workflow = ? AND a.line = some.line AND a.line IS NOT NULL AND a.status = 'pending'
+          AND a.rank <= w.rank AND (a.rank < w.rank OR a.workflow < w.workflow)
+        LIMIT ${MAX_AHEAD})`,
+    params: [workflow, workflow],
   };
 }
 
