@@ -103,7 +103,7 @@ export const COMMANDS = [
     name: "show",
     operands: ["ID"],
     summary: "Shows a workflow with its steps, and what can be done with it",
-    flags: [...STORE, "json", "help"],
+    flags: ["limit", "after", ...STORE, "json", "help"],
   },
   {
     name: "why",

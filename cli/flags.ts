@@ -108,7 +108,12 @@ export const FLAGS = [
     repeatable: true,
     help: "Only workflows of this status. Repeatable",
   },
-  { name: "limit", value: "N", help: "At most so many workflows, the newest first. Default: 50" },
+  {
+    name: "limit",
+    value: "N",
+    help: "At most so many: of workflows the newest, 50 by default; of steps the next",
+  },
+  { name: "after", value: "PLACE", help: "The steps after those that were shown: as they say" },
   { name: "json", help: "Prints the result as one JSON object, on the last line of the standard output" },
   { name: "help", help: "Shows the help of a command" },
 ] as const satisfies readonly Flag[];

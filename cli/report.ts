@@ -15,6 +15,7 @@ export function reportOf(ending: Ending, workflow: string | undefined, record: S
     output: new Budgeted(output ?? null),
     error: new Budgeted(error === undefined ? null : plainError(error)),
     steps: detail === undefined ? record.steps(id) : record.stepsOf(detail),
+    ...detail?.moreSteps !== undefined && { moreSteps: detail.moreSteps },
   });
 }
 

@@ -1,4 +1,5 @@
-import type { StepDetail, WorkflowDetail } from "../mod.ts";
+import type { Engine, StepDetail, WorkflowDetail } from "../mod.ts";
+import { parseCount } from "./count_flag.ts";
 import { describeError, describeErrorInFull } from "./describe_error.ts";
 import { locationOf } from "./execution_flags.ts";
 import { ExitStatus } from "./exit_status.ts";
@@ -35,11 +36,58 @@ export async function show({ operands, flags }: Invocation): Promise<ExitStatus>
     );
   }
   const ways = waysOut(detail, { location, modules: [] });
-  printReport(flags, { json: report(detail, ways), lines: () => lines(detail, ways) });
+  const shown = await findSteps(engine, detail, {
+    limit: parseCount("limit", flags.get("limit")?.[0]),
+    after: flags.get("after")?.[0],
+  });
+  printReport(flags, { json: report(detail, shown, ways), lines: () => lines(detail, shown, ways) });
   return ExitStatus.completed;
 }
 
-function report(detail: WorkflowDetail, ways: readonly string[]): Record<string, unknown> {
+/** The steps that are shown. */
+interface ShownSteps {
+  readonly steps: readonly StepDetail[];
+  /** The others, if there are any: where they begin, and how many there are, where that is known. */
+  readonly more?: { readonly after: string; readonly count?: number };
+}
+
+/** How many steps are asked for at a time, at most. */
+const PAGE = 1_000;
+
+/** The first steps of a workflow; or so many, or those after a place. */
+async function findSteps(
+  engine: Engine,
+  { id, steps, moreSteps }: WorkflowDetail,
+  { limit, after }: { limit: number | undefined; after: string | undefined },
+): Promise<ShownSteps> {
+  if (limit === undefined && after === undefined) return { steps, more: moreSteps };
+  const found: StepDetail[] = [];
+  let from = after;
+  do {
+    const left = limit === undefined ? PAGE : limit - found.length;
+    const page = await askForSteps(engine, id, { after: from, limit: Math.min(PAGE, left) });
+    found.push(...page.steps);
+    from = page.next;
+  } while (from !== undefined && limit !== undefined && found.length < limit);
+  return { steps: found, ...from !== undefined && { more: { after: from } } };
+}
+
+async function askForSteps(engine: Engine, id: string, page: { after: string | undefined; limit: number }) {
+  try {
+    return await engine.steps(id, page);
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    throw new UsageError(
+      `--after wants a place among the steps, as show gives it, found "${printableLine(page.after!)}"`,
+    );
+  }
+}
+
+function report(
+  detail: WorkflowDetail,
+  { steps, more }: ShownSteps,
+  ways: readonly string[],
+): Record<string, unknown> {
   const { id, workflow, status, createdAt, updatedAt, completedAt, dueAt, runId, recoveries } = detail;
   const { input, output, error } = detail;
   return {
@@ -60,7 +108,7 @@ function report(detail: WorkflowDetail, ways: readonly string[]): Record<string,
     output: new Budgeted(output ?? null),
     error: new Budgeted(error ?? null),
     waysOut: ways,
-    steps: detail.steps.map((step) => ({
+    steps: steps.map((step) => ({
       key: step.key,
       kind: step.kind,
       status: step.status,
@@ -73,10 +121,11 @@ function report(detail: WorkflowDetail, ways: readonly string[]): Record<string,
       output: new Budgeted(step.output ?? null),
       error: new Budgeted(step.error ?? null),
     })),
+    moreSteps: more ?? null,
   };
 }
 
-function lines(detail: WorkflowDetail, ways: readonly string[]): string[] {
+function lines(detail: WorkflowDetail, { steps, more }: ShownSteps, ways: readonly string[]): string[] {
   const colours = palette(stdout.colour);
   const { status, completedAt, runId, recoveries, input, output, error } = detail;
   const facts: Fact[] = [["workflow", detail.workflow]];
@@ -97,8 +146,16 @@ function lines(detail: WorkflowDetail, ways: readonly string[]): string[] {
     colours.strong(printableCell(detail.id)),
     ...factLines(facts, colours),
     "",
-    ...stepLines(detail.steps),
+    ...stepLines(steps),
+    ...more === undefined ? [] : [moreLine(more)],
   ];
+}
+
+function moreLine({ after, count }: { after: string; count?: number }): string {
+  const many = count === undefined
+    ? "There are more steps"
+    : `${count} more ${count === 1 ? "step" : "steps"}`;
+  return `${many}; --after '${printableLine(after)}' shows them`;
 }
 
 function queueOf({ queue, partition }: WorkflowDetail): string {

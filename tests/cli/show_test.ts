@@ -86,3 +86,17 @@ Deno.test("show of an id that is not there ends with status 2", () =>
     assertEquals(code, 2);
     assertStringIncludes(stderr, 'There is no workflow with the id "b" in "stepwell.db"');
   }));
+
+Deno.test("show shows the steps page by page where it is asked to, and says where it goes on", () =>
+  inFolder(async (cwd) => {
+    await run(["--workflow-id", "a", "--input", '{"name":"Grace Hopper","role":"admiral"}'], { cwd });
+    const { stdout } = await run(["show", "a", "--limit", "3"], { cwd });
+    assertStringIncludes(stdout, "There are more steps; --after 'c3' shows them\n");
+    const { json } = await runJson(["show", "a", "--limit", "3"], { cwd });
+    assertEquals([json.steps.length, json.moreSteps], [3, { after: "c3" }]);
+    const rest = await runJson(["show", "a", "--after", "c3"], { cwd });
+    assertEquals([rest.json.steps.length, rest.json.moreSteps], [1, null]);
+    const { code, stderr } = await run(["show", "a", "--after", "nowhere"], { cwd });
+    assertEquals(code, 2);
+    assertStringIncludes(stderr, '--after wants a place among the steps, as show gives it, found "nowhere"');
+  }));

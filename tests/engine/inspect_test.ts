@@ -1,4 +1,10 @@
-import { Engine, type StepDetail, workflow, WorkflowNotFoundError } from "@stepwell/stepwell";
+import {
+  Engine,
+  type ListFilter,
+  type StepDetail,
+  workflow,
+  WorkflowNotFoundError,
+} from "@stepwell/stepwell";
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { Crash } from "../crash.ts";
 import { eventually } from "../eventually.ts";
@@ -205,4 +211,70 @@ Deno.test("a person with a SQL shell reads steps in the view of that name", asyn
     retried: 0,
     topic: null,
   });
+});
+
+Deno.test("steps() gives all steps page by page, those that run last, and get() says how many more there are", async () => {
+  await using engine = await Engine.open(":memory:", { alwaysReplay: false });
+  const gate = Promise.withResolvers<void>();
+  const many = workflow("many", async (ctx) => {
+    for (let i = 0; i < 1_005; i++) await ctx.step("done", () => i);
+    await ctx.all(["c", "a", "b"].map((id) => (ctx) => ctx.step(id, () => gate.promise)));
+  });
+  const handle = await engine.start(many, { id: "m" });
+  // Rows of running steps come with the next commit, or after a while.
+  await eventually(async () => (await engine.steps("m", { after: "c1005" })).steps.length === 3);
+  const detail = (await engine.get("m"))!;
+  assertEquals([detail.steps.length, detail.moreSteps], [1_000, { count: 8, after: "c1000" }]);
+  for (const limit of [1, 2, 7, 1_000]) {
+    const keys: string[] = [];
+    let pages = 0;
+    let after: string | undefined;
+    do {
+      const page = await engine.steps("m", { after, limit });
+      assert(page.steps.length <= limit);
+      keys.push(...page.steps.map(({ key }) => key));
+      after = page.next;
+      pages++;
+      if (limit === 1 && pages === 10) after = "c1001";
+    } while (after !== undefined);
+    assertEquals(keys.slice(-5), ["done#001004", "done#001005", "a#000001", "b#000001", "c#000001"]);
+    if (limit > 1) assertEquals([keys.length, pages], [1_008, Math.ceil(1_008 / limit)]);
+  }
+  assertEquals((await engine.steps("m")).steps.length, 100);
+  gate.resolve();
+  await handle.result();
+  assertEquals((await engine.get("m"))!.moreSteps?.count, 8);
+  for (const after of ["", "1", "c", "c1x", "r1", "c1 a", "x1"]) {
+    await assertRejects(() => engine.steps("m", { after }), TypeError, "an earlier page");
+  }
+  for (const limit of [0, 1_001, 1.5]) {
+    await assertRejects(() => engine.steps("m", { limit }), RangeError, `found ${limit}`);
+  }
+  await assertRejects(() => engine.steps("m", { before: "c1" } as object), TypeError, "before");
+  await assertRejects(() => engine.steps("nobody"), WorkflowNotFoundError);
+});
+
+Deno.test("list() by status, by name and by both gives the newest of them, whatever lies between", async () => {
+  await using engine = await Engine.open(":memory:", { alwaysReplay: false });
+  const [good, bad] = ["good", "bad"].map((name) =>
+    workflow(name, (_ctx, fails: boolean) => {
+      if (fails) throw new Error("x".repeat(50_000));
+    })
+  );
+  for (let i = 0; i < 12; i++) {
+    const input = i % 3 === 0;
+    await engine.run([good!, bad!][i % 2]!, { id: `w${i}`, input }).catch(() => {});
+  }
+  const ids = async (filter: ListFilter) => (await engine.list(filter)).map(({ id }) => id).join(" ");
+  assertEquals(await ids({ limit: 3 }), "w11 w10 w9");
+  assertEquals(await ids({ status: "failed" }), "w9 w6 w3 w0");
+  assertEquals(await ids({ status: ["failed", "completed"], limit: 4 }), "w11 w10 w9 w8");
+  assertEquals(await ids({ status: ["failed", "failed"], limit: 2, before: "w9" }), "w6 w3");
+  assertEquals(await ids({ workflow: "good" }), "w10 w8 w6 w4 w2 w0");
+  assertEquals(await ids({ workflow: "good", before: "w4" }), "w2 w0");
+  assertEquals(await ids({ workflow: "bad", status: "failed" }), "w9 w3");
+  assertEquals(await ids({ workflow: "nobody" }), "");
+  const [failed] = await engine.list({ status: "failed", limit: 1 });
+  assertEquals(failed!.error, { name: "Error", message: "x".repeat(1_000) });
+  assertEquals((await engine.get("w9"))!.error!.message.length, 50_000);
 });
