@@ -12,6 +12,7 @@ import { contention } from "./targets/contention.ts";
 import { disk } from "./targets/disk.ts";
 import { fanOutOfMany } from "./targets/fan_out.ts";
 import type { Figure, Target } from "./targets/figure.ts";
+import { growth } from "./targets/growth.ts";
 import { latency } from "./targets/latency.ts";
 import { manyWorkflows } from "./targets/many_workflows.ts";
 import { memory } from "./targets/memory.ts";
@@ -36,6 +37,7 @@ const TARGETS: readonly Target[] = [
   queues,
   commits,
   contention,
+  growth,
 ];
 
 if (import.meta.main) await main();
