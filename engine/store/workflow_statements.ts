@@ -591,28 +591,54 @@ const LISTED_ERROR = `CASE WHEN octet_length(w.error_json) <= ${LISTED_ERROR_BYT
     'message', substr(w.error_json->>'message', 1, ${LISTED_MESSAGE_LENGTH}))
   ELSE substr(w.error_json, 1, ${LISTED_MESSAGE_LENGTH}) END AS error_json`;
 
+/** Of one name and one status, an index has them in order: SQL. */
+const newestOf = (name: string, status: string, before: string) =>
+  `SELECT i.workflow FROM workflows i INDEXED BY workflows_by_name
+    WHERE i.name = ${name} AND i.status = ${status} AND i.status <> 'running'${before}
+    ORDER BY i.workflow DESC LIMIT ?`;
+/** The names that there are, from one to the next: SQL. */
+const NAMES = `WITH RECURSIVE names (name) AS (
+    SELECT min(name) FROM workflows INDEXED BY workflows_by_name WHERE status <> 'running'
+    UNION ALL
+    SELECT (SELECT min(w.name) FROM workflows w INDEXED BY workflows_by_name
+      WHERE w.status <> 'running' AND w.name > n.name) FROM names n WHERE n.name IS NOT NULL)`;
+
 /**
- * Workflows, the newest first, without their outputs. For each status there is an index that has them in order, so that what
- * is read is what is given, once for each status: the first of all these are the first of all.
+ * Workflows, the newest first, without their outputs. What is read is no more than is given, once for each name and status: the
+ * newest of all these are the newest of all. Those that run are in another index: there are no more of them than the processes
+ * have room for, and it costs a quick workflow less.
  */
 export function selectWorkflows({ statuses, name, beforeId, limit }: WorkflowFilter): Statement {
-  const before = beforeId === undefined
-    ? ""
-    : " AND workflow < (SELECT b.workflow FROM workflows b WHERE b.workflow_id = ?)";
-  const select = (which: string, params: readonly SqlValue[]) => ({
-    sql: `SELECT workflow FROM workflows ${which}${before} ORDER BY workflow DESC LIMIT ?`,
-    params: [...params, ...beforeId === undefined ? [] : [beforeId], limit],
-  });
-  const isAny = statuses.length === 0 && name === undefined;
-  const parts = isAny
-    ? [select("WHERE TRUE", [])]
-    : [...new Set(statuses.length === 0 ? WORKFLOW_STATUSES : statuses)].map((status) =>
-      name === undefined
-        ? select("INDEXED BY workflows_by_status WHERE status = ?", [status])
-        : select("INDEXED BY workflows_by_name WHERE name = ? AND status = ?", [name, status])
-    );
+  const before = (row: string) =>
+    beforeId === undefined
+      ? ""
+      : ` AND ${row}.workflow < (SELECT b.workflow FROM workflows b WHERE b.workflow_id = ?)`;
+  const last = [...beforeId === undefined ? [] : [beforeId], limit];
+  const wanted = statuses.length === 0 ? WORKFLOW_STATUSES : statuses;
+  const parts: { sql: string; params: readonly SqlValue[] }[] = [];
+  if (statuses.length === 0 && name === undefined) {
+    const sql = `SELECT w.workflow FROM workflows w WHERE TRUE${
+      before("w")
+    } ORDER BY w.workflow DESC LIMIT ?`;
+    parts.push({ sql, params: last });
+  } else {
+    const ended = JSON.stringify([...new Set(wanted)].filter((status) => status !== "running"));
+    const names = name === undefined ? "names n" : "(SELECT ? AS name) n";
+    parts.push({
+      sql: `SELECT w.workflow FROM ${names} CROSS JOIN json_each(?) s
+        CROSS JOIN workflows w ON w.workflow IN (${newestOf("n.name", "s.value", before("i"))})`,
+      params: [...name === undefined ? [] : [name], ended, ...last],
+    });
+    if (wanted.includes("running")) {
+      const sql = `SELECT r.workflow FROM workflows r INDEXED BY workflows_running
+        WHERE r.status = 'running'${name === undefined ? "" : " AND r.name = ?"}${before("r")}
+        ORDER BY r.workflow DESC LIMIT ?`;
+      parts.push({ sql, params: [...name === undefined ? [] : [name], ...last] });
+    }
+  }
   return {
-    sql: `SELECT ${LISTED_COLUMNS}, ${LISTED_ERROR} FROM (
+    sql: `${NAMES}
+      SELECT ${LISTED_COLUMNS}, ${LISTED_ERROR} FROM (
         SELECT workflow FROM (${parts.map(({ sql }) => `SELECT * FROM (${sql})`).join(" UNION ALL ")})
         ORDER BY workflow DESC LIMIT ?
       ) p CROSS JOIN workflows w ON w.workflow = p.workflow ORDER BY p.workflow DESC`,

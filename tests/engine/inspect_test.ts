@@ -274,6 +274,15 @@ Deno.test("list() by status, by name and by both gives the newest of them, whate
   assertEquals(await ids({ workflow: "good", before: "w4" }), "w2 w0");
   assertEquals(await ids({ workflow: "bad", status: "failed" }), "w9 w3");
   assertEquals(await ids({ workflow: "nobody" }), "");
+  const gate = Promise.withResolvers<void>();
+  const held = workflow("good", (ctx) => ctx.step("held", () => gate.promise));
+  const handles = [await engine.start(held, { id: "h0" }), await engine.start(held, { id: "h1" })];
+  assertEquals(await ids({ status: "running" }), "h1 h0");
+  assertEquals(await ids({ status: ["running", "failed"], limit: 3 }), "h1 h0 w9");
+  assertEquals(await ids({ workflow: "good", limit: 3, before: "h1" }), "h0 w10 w8");
+  assertEquals(await ids({ workflow: "bad", status: "running" }), "");
+  gate.resolve();
+  for (const handle of handles) await handle.result();
   const [failed] = await engine.list({ status: "failed", limit: 1 });
   assertEquals(failed!.error, { name: "Error", message: "x".repeat(1_000) });
   assertEquals((await engine.get("w9"))!.error!.message.length, 50_000);

@@ -27,7 +27,6 @@ const FEW = "of so many rows, each part has a limit of its own";
 /** What looks through a table, or sorts, for a good reason. */
 const EXCEPTIONS: Record<string, string> = {
   "selectWorkflows: SCAN workflows": "the newest of all, up to the limit",
-  "selectWorkflows: SEARCH workflows_by_status": "the newest of a status, up to the limit",
   "selectWorkflows: SEARCH workflows_by_name": "the newest of a name and a status, up to the limit",
   "selectWorkflows: USE TEMP B-TREE FOR ORDER BY": FEW,
   "completionsAfter: USE TEMP B-TREE FOR ORDER BY": FEW,
@@ -50,7 +49,7 @@ const EXCEPTIONS: Record<string, string> = {
 };
 
 /** Indexes by which what is found is no less than what there is of a kind: they are for an order with a limit. */
-const WIDE = ["workflows_by_status", "workflows_by_name"];
+const WIDE = ["workflows_by_name"];
 
 const INTERFACES = {
   owner: { workflowId: "w", workflow: 1, run: 1 },
@@ -61,7 +60,7 @@ const INTERFACES = {
 const MORE: Record<string, readonly unknown[][]> = {
   selectWorkflows: [undefined, "w"].flatMap((beforeId) =>
     [undefined, "name"].flatMap((name) =>
-      [[], ["failed"], ["failed", "blocked"]].map((
+      [[], ["failed"], ["failed", "running"]].map((
         statuses,
       ) => [{ statuses, name, beforeId, limit: 10 }])
     )
