@@ -78,7 +78,7 @@ async function askForSteps(engine: Engine, id: string, page: { after: string | u
   } catch (error) {
     if (!(error instanceof TypeError)) throw error;
     throw new UsageError(
-      `--after wants a place among the steps, as show gives it, found "${printableLine(page.after!)}"`,
+      `--after wants a place among the steps, as show gives it, found "${printableCell(page.after!)}"`,
     );
   }
 }
@@ -155,7 +155,7 @@ function moreLine({ after, count }: { after: string; count?: number }): string {
   const many = count === undefined
     ? "There are more steps"
     : `${count} more ${count === 1 ? "step" : "steps"}`;
-  return `${many}; --after '${printableLine(after)}' shows them`;
+  return `${many}; --after '${printableCell(after)}' shows them`;
 }
 
 function queueOf({ queue, partition }: WorkflowDetail): string {
