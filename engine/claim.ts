@@ -132,7 +132,7 @@ export class Claims {
   /** Blocks a workflow that no process runs, if what it was started with is not as it was written. */
   async inspect(workflowId: string): Promise<void> {
     const record = await this.options.store.find(workflowId);
-    if (record === undefined || record.status !== "pending" && record.status !== "waiting") return;
+    if (record === undefined || record.status === "running" || record.status === "blocked") return;
     const input = await this.#input(record);
     const wrong = input instanceof CorruptCheckpointError ? input : this.#verify(record);
     if (wrong !== undefined) await this.#blockSpoiled(record, wrong);

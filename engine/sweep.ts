@@ -26,8 +26,8 @@ export const safetyNet: { isOn: boolean } = { isOn: true };
  * 1. The safety net: what this process could run, and has left for some seconds, is a mistake of the engine's. It is told,
  *    and run.
  * 2. Workflows whose code no process that lives has are told of, each code once while that is so.
- * 3. A workflow that nobody has the code of may be one whose name is not as it was written: one of each such code is looked
- *    at, and is blocked then.
+ * 3. A workflow whose name or status is not as it was written is in none of the places where work is looked for. One of each
+ *    code that no process has is looked at, and what has a status that there is not: such a one is blocked.
  */
 export class Sweep {
   readonly #agenda: Agenda;
@@ -63,6 +63,9 @@ export class Sweep {
     if (this.#stopped) return;
     const { health, worker, dropStrays } = this.options;
     await health.attempt("look for code that is missing", () => this.#lookForCode());
+    await health.attempt("look for statuses that there are not", async () => {
+      for (const id of await this.options.store.oddStatuses(MAX_CODES)) await this.options.inspect(id);
+    });
     if (safetyNet.isOn) {
       await dropStrays();
       this.#suspects = new Set(await worker.overlooked());

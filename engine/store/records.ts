@@ -442,6 +442,12 @@ export class Records {
     return (await this.database.read(workflows.selectPendingOf(codes, limit))).map(readReady);
   }
 
+  /** The ids of workflows of a status that there is not. @param limit how many, at most */
+  async oddStatuses(limit: number): Promise<string[]> {
+    const rows = await this.database.read(workflows.selectOddStatuses(limit));
+    return rows.map((row) => String(row.workflow_id));
+  }
+
   /** The codes of workflows that could be claimed, each once, with one of the workflows. @param limit how many, about */
   async claimableCodes(limit: number): Promise<(CodeName & { readonly workflowId: string })[]> {
     const found = new Map<string, CodeName & { readonly workflowId: string }>();

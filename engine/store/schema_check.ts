@@ -61,11 +61,11 @@ export function schemaChecksum(driver: SqliteDriver): number {
 function compare(wanted: Row, found: Row | undefined, location: string): void {
   const what = `its ${wanted.type} "${wanted.name}"`;
   const sql = String(wanted.sql);
-  if (found === undefined) {
+  if (found === undefined || found.type !== wanted.type) {
     throw new StoreOpenError(`Cannot open "${location}": ${what} is missing; ${remedy(wanted)}`);
   }
   const [plainWanted, plainFound] = [withoutLayout(sql), withoutLayout(String(found.sql))];
-  if (found.type === wanted.type && plainFound === plainWanted) return;
+  if (plainFound === plainWanted) return;
   let same = 0;
   while (same < plainWanted.length && plainWanted[same] === plainFound[same]) same++;
   const from = plainWanted.lastIndexOf(" ", Math.max(0, same - 30)) + 1;

@@ -299,6 +299,27 @@ export function selectNextDuePlaced(codes: readonly CodeName[], now: number): St
   };
 }
 
+/** The ids of workflows of a status that there is not: one step through an index for each name and status that is found. */
+export function selectOddStatuses(limit: number): Statement {
+  const next = (column: string, after: string) =>
+    `(SELECT ${column} FROM workflows w INDEXED BY workflows_by_name
+      WHERE w.status <> 'running'${after} ORDER BY w.name, w.status LIMIT 1)`;
+  const after = " AND (w.name, w.status) > (f.name, f.status)";
+  const known = WORKFLOW_STATUSES.map((status) => `'${status}'`).join(", ");
+  return {
+    sql: `WITH RECURSIVE found (name, status) AS (
+        SELECT ${next("w.name", "")}, ${next("w.status", "")}
+        UNION ALL
+        SELECT ${next("w.name", after)}, ${
+      next("w.status", after)
+    } FROM found f WHERE f.name IS NOT NULL LIMIT ?)
+      SELECT w.workflow_id FROM found f CROSS JOIN workflows w INDEXED BY workflows_by_name
+        ON w.name = f.name AND w.status = f.status AND w.status <> 'running'
+      WHERE f.status NOT IN (${known}) LIMIT ?`,
+    params: [limit, limit],
+  };
+}
+
 /** Where workflows are found that can be claimed, by their code: the index, and what it is limited to. */
 const CLAIMABLE: readonly { readonly index: string; readonly where: string }[] = [
   { index: "workflows_pending", where: "w.status = 'pending' AND w.queue IS NULL" },

@@ -351,6 +351,6 @@ Deno.test("why() of one that was stopped with its place says that a process is w
   }
   await using engine = await Engine.open(file);
   const { reason, queue: place, waitsFor } = await engine.why("s");
-  assertEquals(reason, "It was stopped at a checkpoint, and nobody runs it");
+  assertEquals(reason, "It was stopped at a checkpoint, and no process runs it");
   assertEquals([place, waitsFor[0]!.kind], [{ name: "one" }, "process"]);
 });

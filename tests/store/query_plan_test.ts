@@ -44,6 +44,8 @@ const EXCEPTIONS: Record<string, string> = {
   "selectResumableQueues: USE TEMP B-TREE FOR DISTINCT": "there are only so many queues",
   "selectExecutorUse: USE TEMP B-TREE FOR ORDER BY": "there are only so many executors",
   "selectClaimableCodes: SCAN workflows": "from one name to the next, one row of each",
+  "selectOddStatuses: SCAN workflows": "from one name and status to the next, one row of each",
+  "selectOddStatuses: SEARCH workflows_by_name": "of a status that there is not, up to the limit",
   "selectClaimableCodes: SCAN lines": "from one name to the next, one row of each",
   "orderLines: USE TEMP B-TREE FOR GROUP BY": "when a person changes the limits of a queue",
 };
