@@ -12,15 +12,17 @@ import {
 interface FfiModule {
   Database: new (path: string, options: { int64: boolean; parseJson: boolean; readonly?: boolean }) => {
     exec(sql: string): number;
-    prepare(sql: string): {
-      run(...params: readonly SqlParameter[]): number;
-      all(...params: readonly SqlParameter[]): Row[];
-      values(...params: readonly SqlParameter[]): unknown[][];
-      columnNames(): string[];
-      finalize(): void;
-    };
+    prepare(sql: string): FfiStatement;
     close(): void;
   };
+}
+
+interface FfiStatement {
+  run(...params: readonly SqlParameter[]): number;
+  all(...params: readonly SqlParameter[]): Row[];
+  values(...params: readonly SqlParameter[]): unknown[][];
+  columnNames(): string[];
+  finalize(): void;
 }
 
 /** The package, by a name that is not a literal in `import()`: Deno must not look for it before it is asked for. */
@@ -47,7 +49,7 @@ export async function loadFfi(): Promise<OpenSqlite> {
   }
   return (path, { readOnly = false } = {}) => {
     const db = new ffi.Database(path, { int64: true, parseJson: false, ...readOnly && { readonly: true } });
-    const statements = new StatementCache((sql) => db.prepare(sql));
+    const statements = new StatementCache((sql) => prepareOwn(db, sql));
     const all: SqliteDriver["all"] = (sql, params) => statements.get(sql).all(...params).map(withoutBigInts);
     return {
       exec: (sql) => void db.exec(sql),
@@ -73,6 +75,19 @@ export async function loadFfi(): Promise<OpenSqlite> {
       close: () => db.close(),
     };
   };
+}
+
+/**
+ * Prepares a statement of the engine's own. The library is the user's, and may be older than SQLite 3.43, which knows the
+ * length of a text in bytes without reading the text.
+ */
+function prepareOwn(db: { prepare(sql: string): FfiStatement }, sql: string): FfiStatement {
+  try {
+    return db.prepare(sql);
+  } catch (error) {
+    if (!/no such function: octet_length/.test((error as Error).message)) throw error;
+    return db.prepare(sql.replace(/\boctet_length\(([\w.]+)\)/g, "length(CAST($1 AS BLOB))"));
+  }
 }
 
 /** Refuses what the package would bind as an integer, cut to 64 bits, where a real is meant. */
