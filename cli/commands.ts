@@ -41,7 +41,7 @@ export const COMMANDS = [
     operands: ["ID"],
     summary:
       "Runs a new workflow that begins with the checkpoints of another, up to a step; in the queue of that, it waits for its turn",
-    flags: ["from", "id", "queue", "no-queue", "partition", "priority", "delay", ...EXECUTION],
+    flags: ["from", "id", "queue", "unqueued", "partition", "priority", "delay", ...EXECUTION],
   },
   {
     name: "enqueue",
@@ -68,6 +68,7 @@ export const COMMANDS = [
       "module",
       "queue",
       "concurrency",
+      "give-up-after",
       "grace",
       "durability",
       "zombie-timeout",

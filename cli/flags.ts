@@ -68,7 +68,7 @@ export const FLAGS = [
     help:
       'enqueue: the queue, "default" by default. fork: that of the other by default. work: only workflows of this queue. Repeatable',
   },
-  { name: "no-queue", help: "fork: runs it at once, beside the limits of any queue" },
+  { name: "unqueued", help: "fork: runs it at once, beside the limits of any queue" },
   { name: "delay", value: "DURATION", help: 'How long it waits before it is its turn, such as "10m"' },
   { name: "priority", value: "N", help: "The higher begins first: from -1000 to 1000. Default: 0" },
   { name: "partition", value: "NAME", help: "The part of the queue that it belongs to, such as a customer" },
@@ -96,6 +96,11 @@ export const FLAGS = [
     help: "Starts a workflow of this schedule now. Repeatable",
   },
   { name: "concurrency", value: "N", help: "How many workflows run at a time. Default: 100" },
+  {
+    name: "give-up-after",
+    value: "DURATION",
+    help: "Ends when the database could not be read or written for so long. By default it is tried for ever",
+  },
   {
     name: "grace",
     value: "DURATION",

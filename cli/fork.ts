@@ -36,15 +36,15 @@ type Place = Pick<ForkOptions, "queue" | "partition" | "priority" | "delay">;
 function readPlace(flags: Invocation["flags"]): Place {
   const [queue, ...more] = flags.get("queue") ?? [];
   if (more.length > 0) throw new UsageError(`fork wants one --queue, found ${more.length + 1}`);
-  if (queue !== undefined && flags.has("no-queue")) {
-    throw new UsageError("fork wants --queue or --no-queue, found both");
+  if (queue !== undefined && flags.has("unqueued")) {
+    throw new UsageError("fork wants --queue or --unqueued, found both");
   }
   const delay = flags.get("delay")?.[0];
   const partition = flags.get("partition")?.[0];
   const priority = parsePriority(flags.get("priority")?.[0]);
   return {
     ...queue !== undefined && { queue },
-    ...flags.has("no-queue") && { queue: null },
+    ...flags.has("unqueued") && { queue: null },
     ...partition !== undefined && { partition },
     ...priority !== undefined && { priority },
     ...delay !== undefined && { delay: parseDuration("delay", delay) },

@@ -22,6 +22,8 @@ export async function work({ flags: given }: Invocation): Promise<ExitStatus> {
   const concurrency = parseCount("concurrency", given.get("concurrency")?.[0]);
   const grace = given.get("grace")?.[0];
   const closeGrace = grace === undefined ? undefined : parseDuration("grace", grace);
+  const giveUp = given.get("give-up-after")?.[0];
+  const giveUpAfter = giveUp === undefined ? undefined : parseDuration("give-up-after", giveUp);
   const queueNames = given.get("queue");
   for (const name of queueNames ?? []) checkQueueName(name);
   const workflows = await availableWorkflows(flags.location, flags.modules);
@@ -46,7 +48,7 @@ export async function work({ flags: given }: Invocation): Promise<ExitStatus> {
       if (!flags.json) stdout.write("Stopping at the next checkpoints; a second signal stops at once\n");
       engine.close().catch(() => {}); // closed again at the end, where its error counts
     });
-    const working = engine.work({ concurrency, queues: queueNames });
+    const working = engine.work({ concurrency, queues: queueNames, giveUpAfter });
     const names = Array.from(new Set(workflows.map(({ name }) => name)));
     stdout.write((flags.json ? toJson({ type: "working", workflows: names }) : begun(names)) + "\n");
     await working;

@@ -43,7 +43,9 @@ async function fill(file: string): Promise<[table: string, column: string][]> {
     });
     await eventually(async () => (await engine.schedules()).length === 1);
     await (await engine.triggerSchedule("nightly")).result();
+    // The second counts the first in its mailbox.
     await engine.signal("waiting", "other", { a: 1 }, { idempotencyKey: "k" });
+    await engine.signal("waiting", "other", { a: 2 });
     await eventually(async () => await engine.handle("waiting").status() === "waiting");
   }
   execute(file, "INSERT INTO executors (executor, lease_until, pid, started_at) VALUES (17, 9e12, 1, 1)");

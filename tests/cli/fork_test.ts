@@ -65,13 +65,13 @@ Deno.test("fork puts a workflow into the queue of the other, or the one that it 
       cwd,
     });
     assertEquals<unknown>(json, { workflowId: "r", workflow: "pages", queue: "other", status: "pending" });
-    const beside = await runJson(["fork", "p", "--from", "page", "--id", "s", "--no-queue", ...samples], {
+    const beside = await runJson(["fork", "p", "--from", "page", "--id", "s", "--unqueued", ...samples], {
       cwd,
     });
     assertEquals([beside.json.status, beside.json.output], ["completed", [1, 2, 3]]);
     for (
       const [args, message] of [
-        [["--queue", "a", "--no-queue"], "--queue or --no-queue"],
+        [["--queue", "a", "--unqueued"], "--queue or --unqueued"],
         [["--priority", "high"], "--priority wants"],
         [["--delay", "soon"], "--delay wants"],
       ] as const

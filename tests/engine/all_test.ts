@@ -240,7 +240,11 @@ Deno.test("ctx.all() refuses what are no branches, and a concurrency that is non
     );
     await assertRejects(() => ctx.all("a" as never), TypeError, "wanted an array of functions");
     for (const concurrency of [0, 1.5, -1, NaN, "2" as never]) {
-      await assertRejects(() => ctx.all([() => 1], { concurrency }), RangeError, `found ${concurrency}`);
+      await assertRejects(
+        () => ctx.all([() => 1], { concurrency }),
+        RangeError,
+        "wanted a concurrency of 1 or more",
+      );
     }
     return "refused";
   });
