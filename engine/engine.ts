@@ -883,7 +883,9 @@ export class Engine implements AsyncDisposable {
 /** Options, with the input that they have, as they are now. Wrong ones are left to who knows what is wrong. */
 function optionsAtCall<Options extends { input?: unknown }>(options: Options): Options {
   if (typeof options !== "object" || options === null) return options;
-  return { ...options, ..."input" in options && { input: snapshot(options.input) } };
+  // What is no options at all is refused by who reads them.
+  if (typeof options !== "object" || options === null || !("input" in options)) return options;
+  return { ...options, input: snapshot(options.input) };
 }
 
 /** Most programs never cancel or retry a workflow, so what it takes is loaded when one does. */

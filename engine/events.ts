@@ -184,7 +184,6 @@ export class Events {
 
   emit(event: EngineEvent): void {
     if (!this.observed) return;
-    Object.defineProperty(event, "toJSON", { value: eventJson });
     for (const observer of this.#observers) {
       try {
         observer(ownEvent(event));
@@ -301,8 +300,12 @@ export class EventQueue implements AsyncIterableIterator<WorkflowEvent> {
 
 /** An event for one who is told of it: what others do to the values in theirs is not seen in it, nor what the workflow does. */
 function ownEvent<Event extends EngineEvent>(event: Event): Event {
-  if (event.type === "completed") return { ...event, output: snapshot(event.output) };
-  return event.type === "log" ? { ...event, fields: snapshot(event.fields) } : event;
+  const own = event.type === "completed"
+    ? { ...event, output: snapshot(event.output) }
+    : event.type === "log"
+    ? { ...event, fields: snapshot(event.fields) }
+    : event;
+  return Object.defineProperty(own, "toJSON", { value: eventJson });
 }
 
 function isLast({ type }: WorkflowEvent): boolean {
