@@ -1,4 +1,5 @@
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { quote } from "../../engine/quote.ts";
 import { CorruptCheckpointError, Engine } from "@stepwell/stepwell";
 import { ShiftedClock } from "../shifted_clock.ts";
 import { BYSTANDER, type CrashedFile, VICTIM } from "./crashed_file.ts";
@@ -41,7 +42,7 @@ export async function assertBlocked(
       what,
     );
     assertEquals([error.file, error.workflowId, error.key], [file, VICTIM, key ?? error.key], what);
-    for (const part of [file, VICTIM, error.key]) assertStringIncludes(error.message, part);
+    for (const part of [file, VICTIM, error.key]) assertStringIncludes(error.message, quote(part));
   }
   assertEquals((await engine.get(VICTIM))!.status, "blocked", what);
   assertEquals(calls, [], what);
