@@ -43,11 +43,11 @@ async function lifeInMemory(
 }
 
 Deno.test("a history that is larger than the memory is replayed, checked, shown, forked and retried", async () => {
-  await lifeInMemory(24, { steps: 40, bytes: 1_000_000 });
+  await lifeInMemory(32, { steps: 40, bytes: 1_000_000 });
 });
 
 Deno.test("a history of many results of a middling size does not fill the memory", async () => {
-  await lifeInMemory(24, { steps: 400, bytes: 100_000 });
+  await lifeInMemory(32, { steps: 400, bytes: 100_000 });
 });
 
 Deno.test({

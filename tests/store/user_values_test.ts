@@ -1,5 +1,5 @@
-import { StatementError, StoreError } from "@stepwell/stepwell";
-import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { StatementError } from "@stepwell/stepwell";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { Database, OpenTransaction, SqlParameter } from "../../engine/store/database.ts";
 import { testEachDriver } from "./each_driver.ts";
 
@@ -95,27 +95,6 @@ testEachDriver("SQL with characters beyond ASCII does what it says", async ({ op
     { id: 12, größe: "x" },
     { id: 123, größe: "é日本💴" },
   ]);
-  await assertRejects(() => transaction.all("SELECT '\ud83d'", []), TypeError, "half a character");
+  await assertRejects(() => transaction.all("SELECT '\ud83d'", []), TypeError, "found half of one");
   transaction.rollback();
-});
-
-testEachDriver("keys that numbers cannot hold are refused, and read as texts", async ({ open, connect }) => {
-  const database = await open();
-  const connection = connect();
-  connection.exec("CREATE TABLE t (id INTEGER PRIMARY KEY, value)");
-  connection.exec("INSERT INTO t VALUES (9007199254740992, 'x')");
-  assertThrows(
-    () => {
-      connection.run("INSERT INTO t (value) VALUES (?)", ["y"]);
-      connection.lastKey();
-    },
-    RangeError,
-    "too large to be one of Stepwell's",
-  );
-  const insert = { sql: "INSERT INTO t (value) VALUES (?)", params: ["z"], givesKey: true };
-  await assertRejects(() => database.write([insert, insert]), StoreError, "a row has the key 90071992547409");
-  assertEquals(await database.read({ sql: "SELECT id, value FROM t", params: [] }), [
-    { id: "9007199254740992", value: "x" },
-    { id: "9007199254740993", value: "y" },
-  ]);
 });
