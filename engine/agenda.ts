@@ -1,4 +1,5 @@
 import type { Clock } from "./clock.ts";
+import { DueTimes } from "./due_times.ts";
 
 /**
  * Knows every time at which something is to be looked at again, and rings at each of them.
@@ -9,7 +10,7 @@ import type { Clock } from "./clock.ts";
  * 2. A time is one by the clock. A pause is over once so much time has passed, whatever the clock is set to meanwhile.
  */
 export class Agenda {
-  readonly #times = new Map<string, number>();
+  readonly #times = new DueTimes<string>();
   readonly #pauses = new Map<string, () => void>();
   #nextAt = Infinity;
   #cancel: (() => void) | undefined;
@@ -19,17 +20,13 @@ export class Agenda {
 
   /** Rings at this time. It takes the place of the time that its key had before; undefined takes that back. */
   setTime(key: string, at: number | undefined): void {
-    if (at === undefined) {
-      this.#times.delete(key);
-      return;
-    }
-    this.#times.set(key, at);
-    if (at < this.#nextAt) this.#arm(at);
+    this.#times.set(key, at ?? Infinity);
+    this.#arm();
   }
 
   /** Rings at this time at the latest: a sooner one that its key has is kept. */
   setLatest(key: string, at: number): void {
-    if (at < (this.#times.get(key) ?? Infinity)) this.setTime(key, at);
+    if (at < this.#times.of(key)) this.setTime(key, at);
   }
 
   /** Rings once so much time has passed. It takes the place of the pause that its key had before. */
@@ -58,30 +55,20 @@ export class Agenda {
     this.#pauses.delete(key);
   }
 
-  #arm(at: number): void {
+  /** Sets the timer for the first of the times, unless one is set that rings by then. */
+  #arm(): void {
+    const at = this.#times.earliest;
+    if (at >= this.#nextAt) return;
     this.#cancel?.();
     this.#nextAt = at;
     this.#cancel = this.clock.setTimer(Math.max(0, at - this.clock.now()), () => {
       this.#cancel = undefined;
       this.#nextAt = Infinity;
-      this.#wake();
+      const due = this.#times.dueBy(this.clock.now());
+      for (const key of due) this.#times.delete(key);
+      this.#arm();
+      if (due.length > 0) this.ring(due);
     });
-  }
-
-  #wake(): void {
-    const now = this.clock.now();
-    let next = Infinity;
-    const due: string[] = [];
-    for (const [key, at] of this.#times) {
-      if (at > now) {
-        next = Math.min(next, at);
-        continue;
-      }
-      this.#times.delete(key);
-      due.push(key);
-    }
-    if (next < this.#nextAt) this.#arm(next);
-    if (due.length > 0) this.ring(due);
   }
 
   /** Forgets all of it. */

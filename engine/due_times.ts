@@ -17,6 +17,12 @@ export class DueTimes<K> {
     return this.#heap[0]?.at ?? Infinity;
   }
 
+  /** When one is due; `Infinity` for one that is not there. */
+  of(key: K): number {
+    const place = this.#places.get(key);
+    return place === undefined ? Infinity : this.#heap[place]!.at;
+  }
+
   /** Adds one, or gives it another time. One that is due at no time, at `Infinity`, is not kept. */
   set(key: K, at: number): void {
     this.delete(key);
