@@ -1,22 +1,32 @@
 import { StoreOpenError } from "../errors.ts";
-import { APPLICATION_ID, MIGRATIONS, ownNames, SCHEMA_VERSION } from "./schema.ts";
+import { APPLICATION_ID, ownNames, SCHEMA_VERSION, TABLES } from "./schema.ts";
 import type { SqliteDriver } from "./sqlite_driver.ts";
 
 /**
  * Brings the file to this code's schema, in one transaction.
  *
+ * @param migrations what leads from each version to the next; most files are new, or of this version, and need none
+ * @returns whether it is: not for an older file without migrations, which is left as it is
  * @throws {StoreOpenError} if the file's schema is newer, or if it is another application's
  */
-export function migrate(driver: SqliteDriver, location: string): void {
-  if (schemaVersion(driver, location) === SCHEMA_VERSION) return;
+export function migrate(driver: SqliteDriver, location: string, migrations?: readonly string[]): boolean {
+  const found = schemaVersion(driver, location);
+  if (found === SCHEMA_VERSION) return true;
+  if (found > 0 && migrations === undefined) return false;
   driver.exec("BEGIN IMMEDIATE");
   try {
     // Another process may have done it since.
     const version = schemaVersion(driver, location);
-    for (const migration of MIGRATIONS.slice(version)) driver.exec(migration);
+    if (version === 0) driver.exec(TABLES);
+    else for (const migration of migrations?.slice(version) ?? []) driver.exec(migration);
+    if (version > 0 && version < SCHEMA_VERSION && migrations === undefined) {
+      driver.exec("ROLLBACK");
+      return false;
+    }
     driver.exec(`PRAGMA user_version = ${SCHEMA_VERSION}`);
     driver.exec(`PRAGMA application_id = ${APPLICATION_ID}`);
     driver.exec("COMMIT");
+    return true;
   } catch (error) {
     try {
       driver.exec("ROLLBACK");

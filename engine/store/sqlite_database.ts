@@ -130,7 +130,10 @@ async function prepare(
   driver.exec(`PRAGMA synchronous = ${durability}`);
   expectPragma(driver, location, "synchronous", durability === "full" ? 2 : 1);
   if (journal === "wal") driver.exec(`PRAGMA journal_size_limit = ${KEPT_LOG_BYTES}`);
-  migrate(driver, location);
+  if (!migrate(driver, location)) {
+    const { MIGRATIONS } = await import("./migrations.ts");
+    migrate(driver, location, MIGRATIONS);
+  }
   checkSchema(driver, location, open);
   if (options.growWal && journal === "wal") {
     const { growWal } = await import("./wal.ts");

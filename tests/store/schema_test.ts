@@ -1,7 +1,8 @@
 import { StoreError, StoreOpenError } from "@stepwell/stepwell";
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { migrate, schemaVersion } from "../../engine/store/migrate.ts";
-import { SCHEMA_VERSION } from "../../engine/store/schema.ts";
+import { MIGRATIONS } from "../../engine/store/migrations.ts";
+import { SCHEMA_VERSION, TABLES } from "../../engine/store/schema.ts";
 import type { SqliteDriver } from "../../engine/store/sqlite_driver.ts";
 import { startChild } from "../child_process.ts";
 import { query } from "../raw_sqlite.ts";
@@ -11,6 +12,22 @@ import { testEachDriver } from "./each_driver.ts";
 function schema(driver: SqliteDriver): unknown {
   return driver.all("SELECT type, name, sql FROM sqlite_schema ORDER BY name", []);
 }
+
+testEachDriver("TABLES is to the letter what the migrations lead to", async ({ connect, folder }) => {
+  const driver = connect(folder.file("migrated.db"));
+  for (const migration of MIGRATIONS) driver.exec(migration);
+  const made = driver.all("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY rowid", []);
+  assertEquals(
+    TABLES,
+    `\n${made.map(({ sql }) => `${sql};\n`).join("")}INSERT INTO wal_growth VALUES (0);\n`,
+  );
+  assertEquals(MIGRATIONS.length, SCHEMA_VERSION);
+  const fresh = connect(folder.file("fresh.db"));
+  fresh.exec(TABLES);
+  assertEquals(schema(fresh), schema(driver));
+  assertEquals(fresh.all("SELECT * FROM wal_growth", []), driver.all("SELECT * FROM wal_growth", []));
+  await Promise.resolve();
+});
 
 testEachDriver(
   "migrate() brings a new file to the schema, and changes nothing the second time",
