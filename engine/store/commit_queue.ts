@@ -7,7 +7,7 @@ import type { HeldConnection } from "./held_transaction.ts";
 import { isWorthMerging, type Results, runBatch, runMerged } from "./merged_batches.ts";
 import { isBusy, type SqliteDriver, storeError } from "./sqlite_driver.ts";
 import type { StoreFiles } from "./store_files.ts";
-import { TURN_PATIENCE_MS, type WriterLine, type WriterTurn } from "./writer_line.ts";
+import type { WriterLine, WriterTurn } from "./writer_line.ts";
 
 /** How many batches may wait. */
 const MAX_WAITING = 200_000;
@@ -370,7 +370,7 @@ export class CommitQueue {
   #waitForTurn(): void {
     const { clock, busyTimeoutMs } = this.options;
     this.#flushing = true;
-    this.#line!.turn(clock, Math.min(TURN_PATIENCE_MS, busyTimeoutMs)).then((turn) => {
+    this.#line!.turn(clock, Math.min(this.#line!.patienceMs, busyTimeoutMs)).then((turn) => {
       this.#turn = turn;
       this.#isImpatient = turn === undefined;
       this.#flush();

@@ -18,7 +18,7 @@ import { openBuiltin } from "./builtin_driver.ts";
 import { checkSchema } from "./schema_check.ts";
 import { CommitWatch } from "./commit_watch.ts";
 import { closedError, CommitQueue, refuse } from "./commit_queue.ts";
-import { WriterLine } from "./writer_line.ts";
+import type { WriterLine } from "./writer_line.ts";
 import { ProcessLocks } from "./process_lock.ts";
 import { identity, KEPT_LOG_BYTES, StoreFiles } from "./store_files.ts";
 import { migrate, pragma, schemaVersion } from "./migrate.ts";
@@ -235,6 +235,7 @@ function mayUse(path: string): boolean {
 class SqliteDatabase implements Database {
   readonly #queue: CommitQueue;
   readonly #locks: ProcessLocks | undefined;
+  #lines: typeof WriterLine | undefined;
   /** There is none of a database in memory, as nobody else can commit to that. */
   readonly #watch: CommitWatch | undefined;
   #closed = false;
@@ -250,7 +251,7 @@ class SqliteDatabase implements Database {
     this.#queue = new CommitQueue(driver, {
       location,
       files,
-      joinLine: () => path === ":memory:" ? undefined : WriterLine.join(path),
+      joinLine: () => path === ":memory:" ? undefined : this.#joinLine(path),
       ...options,
     });
     if (files === undefined) return;
@@ -264,6 +265,14 @@ class SqliteDatabase implements Database {
       },
       ownCommits: () => this.#queue.commits,
     });
+  }
+
+  /** Joins the line of those that write to the file, which is loaded when the first other has been met. */
+  #joinLine(path: string): WriterLine | undefined {
+    if (this.#lines !== undefined) return this.#lines.join(path);
+    // Where it cannot be loaded, a locked file is tried again after pauses.
+    import("./writer_line.ts").then(({ WriterLine }) => this.#lines = WriterLine, () => {});
+    return undefined;
   }
 
   submit(write: Write): void {

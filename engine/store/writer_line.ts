@@ -7,7 +7,7 @@ const NEXT_SUFFIX = "-writer-next";
  * How long a turn is waited for, in milliseconds. A turn is over within one commit, unless its process is stopped, or waits
  * for a program that knows of no turns.
  */
-export const TURN_PATIENCE_MS = 1_000;
+const TURN_PATIENCE_MS = 1_000;
 /** After how many turns it is looked whether the file that is locked is still the one that others lock. */
 const TURNS_PER_LOOK = 64;
 
@@ -38,6 +38,8 @@ const lines = new Map<string, WriterLine>();
  *    than some commits only where a process is stopped in its turn.
  */
 export class WriterLine {
+  /** How long a turn is waited for at most. */
+  readonly patienceMs = TURN_PATIENCE_MS;
   readonly #waiting = new Set<(turn: WriterTurn | undefined) => void>();
   #turnLock: LockFile | undefined;
   #nextLock: LockFile | undefined;
