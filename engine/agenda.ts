@@ -8,18 +8,21 @@ import { DueTimes } from "./due_times.ts";
  *
  * 1. No time is forgotten because another one is sooner: it stays until it has come, or is taken back under its key.
  * 2. A time is one by the clock. A pause is over once so much time has passed, whatever the clock is set to meanwhile.
+ * 3. Once it is closed it takes nothing more: what was under way then leaves no timer behind.
  */
 export class Agenda {
   readonly #times = new DueTimes<string>();
   readonly #pauses = new Map<string, () => void>();
   #nextAt = Infinity;
   #cancel: (() => void) | undefined;
+  #closed = false;
 
   /** @param ring is given the keys of what has come */
   constructor(private readonly clock: Clock, private readonly ring: (keys: readonly string[]) => void) {}
 
   /** Rings at this time. It takes the place of the time that its key had before; undefined takes that back. */
   setTime(key: string, at: number | undefined): void {
+    if (this.#closed) return;
     this.#times.set(key, at ?? Infinity);
     this.#arm();
   }
@@ -31,6 +34,7 @@ export class Agenda {
 
   /** Rings once so much time has passed. It takes the place of the pause that its key had before. */
   pause(key: string, delayMs: number): void {
+    if (this.#closed) return;
     this.#pauses.get(key)?.();
     const cancel = this.clock.setTimer(delayMs, () => {
       this.#pauses.delete(key);
@@ -79,5 +83,11 @@ export class Agenda {
     this.#times.clear();
     for (const cancel of this.#pauses.values()) cancel();
     this.#pauses.clear();
+  }
+
+  /** Forgets all of it, for good. */
+  close(): void {
+    this.#closed = true;
+    this.clear();
   }
 }

@@ -623,7 +623,13 @@ export class Engine implements AsyncDisposable {
     await this.#begin("begin to work", isOn, async () => {
       await Promise.all(definitions.map((queue) => queueing.define(queue)));
       if (!isOn()) return;
-      await this.#runs.work({ versions: this.#versions, queues: queueing.queues, queueNames, concurrency });
+      await this.#runs.work({
+        versions: this.#versions,
+        queues: queueing.queues,
+        queueNames,
+        concurrency,
+        isOn,
+      });
     });
     // Who works on some queues only does nothing else.
     if (this.#settings.schedules.length === 0 || given !== undefined || !isOn()) return;

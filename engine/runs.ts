@@ -126,6 +126,10 @@ export class Runs {
       health: options.health,
       clock: services.clock,
       wake: (workflowId) => this.wake(workflowId),
+      began: () => {
+        for (const run of this.#runs.values()) run.look();
+        for (const workflowId of this.#waiting.keys()) void this.wake(workflowId);
+      },
       told: (workflowId) => this.told(workflowId),
     });
   }
@@ -203,6 +207,8 @@ export class Runs {
       return await starting;
     } finally {
       this.#starting.delete(workflowId);
+      // What has kept others from a place has not taken it.
+      if (!this.#runs.has(workflowId)) this.#worker?.look();
     }
   }
 
@@ -299,9 +305,7 @@ export class Runs {
     if (this.#runs.size === 0 || this.#closed) return;
     this.#cancelListening ??= this.#services.clock.setTimer(LISTEN_AFTER_MS, () => {
       this.#cancelListening = undefined;
-      if (this.#runs.size === 0) return;
-      this.#wakeups.start();
-      for (const run of this.#runs.values()) run.look();
+      if (this.#runs.size > 0) this.#wakeups.start();
     }, { background: true });
   }
 
@@ -351,21 +355,23 @@ export class Runs {
    * @param options.queues the queues of the store
    * @param options.queueNames those of them that are seen to, and nothing else; undefined for all that there is
    * @param options.concurrency how many at a time
+   * @param options.isOn whether it is still wanted
    */
   async work(options: {
     versions: Versions;
     queues: Queues;
     queueNames: ReadonlySet<string> | undefined;
     concurrency: number;
+    isOn: () => boolean;
   }): Promise<void> {
     const { services, claims, executors, executor, health, maxRunning, emit } = this.options;
-    const { versions, queueNames, ...rest } = options;
+    const { versions, queueNames, isOn, ...rest } = options;
     const { Worker } = await import("./worker.ts");
     const { Sweep } = await import("./sweep.ts");
     if (this.#closed) return;
     // So that it is known to be there, before it has anything to run.
     await executor.work(queueNames && [...queueNames]);
-    if (this.#closed) return;
+    if (this.#closed || !isOn()) return;
     this.#worker = new Worker({
       ...rest,
       queueNames,
@@ -406,7 +412,9 @@ export class Runs {
   ): Promise<Attempted> {
     const doing = `claim workflow "${workflowId}"`;
     try {
-      await this.#runs.get(workflowId)?.goOn();
+      const resting = this.#runs.get(workflowId);
+      // Without one, nothing is awaited: what begins counts at once.
+      if (resting !== undefined) await resting.goOn();
       const started = await this.start({
         workflowId,
         workflow,
@@ -424,12 +432,12 @@ export class Runs {
       }
       return hasEnded(started.status) ? "ran" : started.queue === null ? "failed" : "noSlot";
     } catch (error) {
+      // The loops of the engine tell of a store that fails.
+      if (error instanceof StoreError) return "storeFailed";
       // What blocks a workflow was told by an event. What could not even do that is told here.
-      if (error instanceof StoreError || error instanceof LimitExceededError) {
-        // The loops of the engine tell of a store that fails.
-      } else if (error instanceof CorruptCheckpointError || !(error instanceof StepwellError)) {
+      if (error instanceof CorruptCheckpointError || !(error instanceof StepwellError)) {
         const reason = error instanceof Error ? error.message : String(error);
-        this.options.health.failed(doing, new StoreError(reason, { cause: error }));
+        this.options.health.failed(doing, new StoreError(reason, { cause: error }), { ofOne: true });
       }
       return "failed";
     }
@@ -444,7 +452,8 @@ export class Runs {
   async wake(workflowId: string, workflow = this.#waiting.get(workflowId)): Promise<void> {
     if (workflow === undefined || this.#closed) return;
     try {
-      await this.#runs.get(workflowId)?.goOn();
+      const resting = this.#runs.get(workflowId);
+      if (resting !== undefined) await resting.goOn();
       await this.takeUp(workflow, workflowId, true);
     } catch (error) {
       if (error instanceof WorkflowBusyError || error instanceof WorkflowBlockedError) {
@@ -463,13 +472,17 @@ export class Runs {
   #takeUpLater(workflowId: string, workflow: Workflow): void {
     if (this.#closed) return;
     this.#backlog.set(workflowId, workflow);
-    const { clock } = this.#services;
-    this.#release ??= holdProcess(clock);
-    // Where there is no room, the end of a run makes some.
-    if (this.#isFull) return;
-    this.#cancelRetry ??= clock.setTimer(STORE_PAUSE_MS, () => {
+    this.#release ??= holdProcess(this.#services.clock);
+    this.#retryLater();
+  }
+
+  /** Has the backlog be taken up soon, as far as there is room: sooner, if a run ends. */
+  #retryLater(): void {
+    if (this.#closed) return;
+    this.#cancelRetry ??= this.#services.clock.setTimer(STORE_PAUSE_MS, () => {
       this.#cancelRetry = undefined;
       this.#takeUpBacklog();
+      if (this.#backlog.size > 0) this.#retryLater();
     });
   }
 

@@ -20,6 +20,8 @@ const MAX_TICKS = 20;
 const PAUSE_MS = 1_000;
 /** For how long after a look the commits of other processes have no look of their own, in milliseconds. */
 const COMMIT_PAUSE_MS = 1_000;
+/** How long after another process's definition was found it is looked again whether that process is gone, in milliseconds. */
+const DEFINERS_PAUSE_MS = 5_000;
 /** How many schedules are seen to at a time: what they start shares commits. */
 const AT_A_TIME = 100;
 
@@ -63,7 +65,7 @@ export class Scheduler {
   ) {
     this.#agenda = new Agenda(options.clock, () => this.look());
     this.#stopWatching = options.store.watch(() => {
-      if (!this.#stopped && !this.#agenda.isPaused("commit")) this.#agenda.pause("commit", COMMIT_PAUSE_MS);
+      if (!this.#agenda.isPaused("commit")) this.#agenda.pause("commit", COMMIT_PAUSE_MS);
     });
     this.look();
   }
@@ -79,7 +81,7 @@ export class Scheduler {
     await health.attempt("look for ticks that are due", async () => {
       records = await schedules.states(definitions.map(({ name }) => name));
     });
-    if (records === undefined && !this.#stopped) this.#agenda.pause("store", PAUSE_MS);
+    if (records === undefined) this.#agenda.pause("store", PAUSE_MS);
     for (let from = 0; records !== undefined && from < definitions.length; from += AT_A_TIME) {
       const some = definitions.slice(from, from + AT_A_TIME);
       await Promise.all(some.map((schedule) => this.#attempt(schedule, records!.get(schedule.name))));
@@ -93,6 +95,7 @@ export class Scheduler {
     const done = await this.options.health.attempt(
       `start the workflows of schedule "${name}"`,
       () => this.#seeTo(schedule, record),
+      { ofOne: true },
     );
     if (!done) this.#tryLater(name);
   }
@@ -100,7 +103,12 @@ export class Scheduler {
   async #seeTo(schedule: Schedule, record: ScheduleRecord | undefined): Promise<void> {
     const { schedules, clock, define } = this.options;
     if (record === undefined || record.pausedAt !== null) return;
-    if (!isStored(schedule, record)) return this.#isAbandoned(record) ? await define(schedule) : undefined;
+    if (!isStored(schedule, record)) {
+      // That the process which has stored it is gone is no commit.
+      if (!this.#isAbandoned(record)) return this.#agenda.pause("definers", DEFINERS_PAUSE_MS);
+      await define(schedule);
+      return this.look();
+    }
     const { name, fromAt, nextTickAt } = record;
     const now = clock.now();
     const known = this.#next.get(name);
@@ -204,17 +212,17 @@ export class Scheduler {
   }
 
   #expect(schedule: string, at: number): void {
-    if (!this.#stopped) this.#agenda.setTime(schedule, at);
+    this.#agenda.setTime(schedule, at);
   }
 
   #tryLater(schedule: string): void {
-    if (!this.#stopped) this.#agenda.pause(schedule, PAUSE_MS);
+    this.#agenda.pause(schedule, PAUSE_MS);
   }
 
   /** Sees to no more ticks. */
   stop(): void {
     this.#stopped = true;
-    this.#agenda.clear();
+    this.#agenda.close();
     this.#stopWatching();
   }
 }

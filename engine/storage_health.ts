@@ -8,6 +8,8 @@ const TELL_INTERVAL_MS = 60_000;
 /** Something that the engine does by itself, and that fails just now. */
 interface Failing {
   readonly since: number;
+  /** Whether it concerns one workflow, queue or schedule, and not the store. */
+  readonly ofOne: boolean;
   error: StoreError;
   /** Whether it is to be told at the next failure: it was not, or a minute has passed since. */
   mustTell: boolean;
@@ -20,7 +22,8 @@ interface Failing {
  * Owns: which of it fails, and since when. Does not own: when it is tried again.
  *
  * 1. The first failure of each kind is told, again each minute while it lasts, and when it is over.
- * 2. Nothing else is caught: an error that is not the store's goes on to the caller.
+ * 2. What fails for one workflow, queue or schedule is told likewise, and is no reason to give up the others.
+ * 3. Nothing else is caught: an error that is not the store's goes on to the caller.
  */
 export class StorageHealth {
   readonly #failing = new Map<string, Failing>();
@@ -38,38 +41,35 @@ export class StorageHealth {
    * Does something that nobody waits for.
    *
    * @param doing what it is, for people, such as `look for work`: it is known by that
+   * @param options.ofOne whether it is for one workflow, queue or schedule
    * @returns whether it was done: not for an error of the store, which was told
    */
-  async attempt(doing: string, act: () => Promise<unknown>): Promise<boolean> {
+  async attempt(doing: string, act: () => Promise<unknown>, options?: { ofOne?: boolean }): Promise<boolean> {
     try {
       await act();
     } catch (error) {
       if (!(error instanceof StoreError)) throw error;
-      this.failed(doing, error);
+      this.failed(doing, error, options);
       return false;
     }
     this.worked(doing);
     return true;
   }
 
-  /** Something has failed. */
-  failed(doing: string, error: StoreError): void {
+  /** Something has failed. @param options see {@linkcode attempt} */
+  failed(doing: string, error: StoreError, { ofOne = false }: { ofOne?: boolean } = {}): void {
     if (this.#closed) return;
     const { clock, emit } = this.options;
     let failing = this.#failing.get(doing);
     if (failing === undefined) {
-      failing = { since: clock.now(), error, mustTell: true, cancelTimers: this.#giveUpLater(doing) };
+      failing = { since: clock.now(), ofOne, error, mustTell: true, cancelTimers: () => {} };
+      this.#giveUpLater(doing, failing);
       this.#failing.set(doing, failing);
     }
     failing.error = error;
     if (!failing.mustTell) return;
     failing.mustTell = false;
-    const { cancelTimers } = failing;
-    const cancel = clock.setTimer(TELL_INTERVAL_MS, () => failing.mustTell = true, { background: true });
-    failing.cancelTimers = () => {
-      cancel();
-      cancelTimers();
-    };
+    addTimer(failing, clock.setTimer(TELL_INTERVAL_MS, () => failing.mustTell = true, { background: true }));
     emit({ type: "storageFailed", at: new Date(clock.now()), doing, error, since: new Date(failing.since) });
   }
 
@@ -91,16 +91,20 @@ export class StorageHealth {
    */
   giveUpAfter(afterMs: number, give: (error: StoreError) => void): () => void {
     this.#giveUp = { afterMs, give };
-    return () => this.#giveUp = undefined;
+    // What fails already is not waited for any longer than what begins to.
+    for (const [doing, failing] of this.#failing) this.#giveUpLater(doing, failing);
+    return () => {
+      if (this.#giveUp?.give === give) this.#giveUp = undefined;
+    };
   }
 
-  #giveUpLater(doing: string): () => void {
-    if (this.#giveUp === undefined) return () => {};
+  #giveUpLater(doing: string, failing: Failing): void {
+    if (this.#giveUp === undefined || failing.ofOne) return;
     const { afterMs, give } = this.#giveUp;
-    return this.options.clock.setTimer(afterMs, () => {
-      const failing = this.#failing.get(doing);
-      if (failing !== undefined && this.#giveUp?.give === give) give(failing.error);
+    const cancel = this.options.clock.setTimer(afterMs, () => {
+      if (this.#failing.get(doing) === failing && this.#giveUp?.give === give) give(failing.error);
     });
+    addTimer(failing, cancel);
   }
 
   /** Tells no more. */
@@ -109,4 +113,12 @@ export class StorageHealth {
     for (const { cancelTimers } of this.#failing.values()) cancelTimers();
     this.#failing.clear();
   }
+}
+
+function addTimer(failing: Failing, cancel: () => void): void {
+  const { cancelTimers } = failing;
+  failing.cancelTimers = () => {
+    cancel();
+    cancelTimers();
+  };
 }

@@ -112,7 +112,7 @@ export class Sweep {
   /** Looks no more. */
   stop(): void {
     this.#stopped = true;
-    this.#agenda.clear();
+    this.#agenda.close();
   }
 }
 

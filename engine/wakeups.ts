@@ -38,6 +38,8 @@ export class Wakeups {
       clock: Clock;
       /** Claims a workflow that is due, or was sent something. Must not reject. */
       wake: (workflowId: string) => Promise<void>;
+      /** Called once messages are looked for: who waited or ran before has to look for what was sent by then. */
+      began: () => void;
       /** Is told of every workflow that was sent something. */
       told: (workflowId: string) => void;
     },
@@ -86,9 +88,14 @@ export class Wakeups {
   }
 
   async #lookForMessages(): Promise<void> {
-    const { mailbox, told } = this.options;
-    // Whoever begins to wait, or to run, looks for what was sent before; and a workflow that waits for it is due.
-    let after = this.#lastMessage ?? await mailbox.last();
+    const { mailbox, told, began } = this.options;
+    let after = this.#lastMessage;
+    if (after === undefined) {
+      // Whoever begins to wait, or to run, after this looks for what was sent before it.
+      after = this.#lastMessage = await mailbox.last();
+      if (this.#stopWatching === undefined) return void (this.#lastMessage = undefined);
+      began();
+    }
     for (let more = true; more && this.#stopWatching !== undefined;) {
       const { workflowIds, last, count } = await mailbox.recipients(after, PAGE);
       more = count === PAGE;

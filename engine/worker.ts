@@ -25,6 +25,9 @@ const MAX_PAUSE_MS = 60_000;
 /** How many failed claims are remembered. */
 const MAX_REMEMBERED = 10_000;
 
+/** Under what the agenda knows that nothing is claimed for a while. */
+const CLAIM = "store: claim";
+
 /** Is given what can be claimed, in the order in which it is to be; there may be more than there is room for. */
 type Take = (found: readonly ReadyWorkflow[]) => void;
 
@@ -35,7 +38,9 @@ export type Attempted =
   /** Its queue had no slot for it: another process was first. */
   | "noSlot"
   /** It could not be claimed, and may be later. */
-  | "failed";
+  | "failed"
+  /** The store does nothing just now, for this one or another. */
+  | "storeFailed";
 
 /**
  * Claims workflows that no process runs: those that have not begun or were released, those that wait and are due, those whose
@@ -70,6 +75,8 @@ export class Worker {
   readonly #looking = new Again(() => this.#look());
   /** The queue that was looked at last: the next look begins behind it. */
   #lastQueue = 0;
+  /** Whether a queue seemed to have less room than it has, for claims that the store may count already. */
+  #heldBack = false;
   #stopped = false;
 
   constructor(
@@ -117,7 +124,7 @@ export class Worker {
 
   /** Notes that a workflow waits until then. */
   expect(dueAt: number): void {
-    if (!this.#stopped) this.#agenda.setLatest("expected", dueAt);
+    this.#agenda.setLatest("expected", dueAt);
   }
 
   /** Looks for more to do; if it is looking already, once more after that. */
@@ -167,8 +174,7 @@ export class Worker {
   }
 
   async #attempt(doing: string, act: () => Promise<void>): Promise<void> {
-    if (await this.options.health.attempt(doing, act) || this.#stopped) return;
-    this.#agenda.pause(`store: ${doing}`, STORE_PAUSE_MS);
+    if (!await this.options.health.attempt(doing, act)) this.#agenda.pause(`store: ${doing}`, STORE_PAUSE_MS);
   }
 
   /** What has its slot in a queue, and is due or was stopped at a checkpoint. */
@@ -218,7 +224,9 @@ export class Worker {
     const left = new Map<string, number>();
     return found.filter(({ partition, partitionRoom }) => {
       if (partitionRoom === undefined || partition === null) return true;
-      const room = left.get(partition) ?? partitionRoom - this.#claimingOf({ queue, partition });
+      const claiming = this.#claimingOf({ queue, partition });
+      if (claiming > 0) this.#heldBack = true;
+      const room = left.get(partition) ?? partitionRoom - claiming;
       left.set(partition, room - 1);
       return room > 0;
     }).slice(0, count);
@@ -231,6 +239,7 @@ export class Worker {
     return rooms.filter(({ name }) => queueNames?.has(name) ?? true).map((room) => {
       this.#tellWrong(room);
       const claiming = this.#claimingOf({ queue: room.queue });
+      if (claiming > 0 && Math.min(room.slots, room.here) - claiming < this.#room) this.#heldBack = true;
       return { ...room, slots: room.slots - claiming, here: room.here - claiming };
     });
   }
@@ -239,7 +248,10 @@ export class Worker {
   #tellWrong({ name, wrong }: QueueRoom): void {
     const doing = `read queue "${name}"`;
     if (wrong === undefined) this.options.health.worked(doing);
-    else this.options.health.failed(doing, new StoreError(`Cannot use queue "${name}": it has the ${wrong}`));
+    else {
+      const error = new StoreError(`Cannot use queue "${name}": it has the ${wrong}`);
+      this.options.health.failed(doing, error, { ofOne: true });
+    }
   }
 
   #claimingOf({ queue, partition }: { queue: number; partition?: string }): number {
@@ -252,7 +264,7 @@ export class Worker {
 
   /** How many more it may claim now. */
   get #room(): number {
-    if (this.#stopped) return 0;
+    if (this.#stopped || this.#agenda.isPaused(CLAIM)) return 0;
     const { concurrency, vacancies } = this.options;
     const room = Math.min(concurrency - this.#inHand.size, vacancies(), MAX_CLAIMS - this.#claiming.size);
     return Math.max(0, room);
@@ -282,7 +294,9 @@ export class Worker {
       this.#claiming.add(workflow);
       const claimed = () => {
         const wasFull = this.#claiming.size === MAX_CLAIMS;
-        if (this.#claiming.delete(workflow) && wasFull) this.look();
+        if (!this.#claiming.delete(workflow) || !(wasFull || this.#heldBack)) return;
+        this.#heldBack = false;
+        this.look();
       };
       this.options.run(workflow, claimed).then((attempted) => {
         claimed();
@@ -302,12 +316,14 @@ export class Worker {
       return;
     }
     const failures = (this.#failures.get(workflowId) ?? 0) + 1;
-    const longest = attempted === "noSlot" ? STORE_PAUSE_MS : MAX_PAUSE_MS;
+    // Without this, one after the other of them all would be left alone, until long after the store is back.
+    if (attempted === "storeFailed") this.#agenda.pause(CLAIM, STORE_PAUSE_MS);
+    const longest = attempted === "failed" ? MAX_PAUSE_MS : STORE_PAUSE_MS;
     const pauseMs = Math.min(MIN_PAUSE_MS * 2 ** Math.min(failures - 1, 16), longest);
     this.#agenda.pause(pauseKey(workflowId), pauseMs);
     if (this.#memory.paused >= MAX_REMEMBERED) return;
     this.#failures.set(workflowId, failures);
-    this.#memory.pause(workflowId, 3 * pauseMs);
+    this.#memory.pause(workflowId, Math.max(3 * pauseMs, 4 * RECOVERY_INTERVAL_MS));
   }
 
   // --- Workflows whose process is gone ---
@@ -345,17 +361,15 @@ export class Worker {
       const count = Math.min(here, this.#room);
       if (count <= 0) continue;
       const found = await store.ownedBy(executor, queue, { codes, limit: count + this.#skipped });
-      // One may have been left alone because its process was alive then.
-      for (const { workflowId } of found) this.#agenda.endPause(pauseKey(workflowId));
-      this.#take(found.slice(0, count));
+      this.#take(this.#unknown(found).slice(0, count));
     }
   }
 
   /** Claims no more. */
   stop(): void {
     this.#stopped = true;
-    this.#agenda.clear();
-    this.#memory.clear();
+    this.#agenda.close();
+    this.#memory.close();
     this.#stopWatching();
     this.#cancelRecovery?.();
     this.#release();

@@ -1,5 +1,5 @@
 import { StatementSync } from "node:sqlite";
-import { Engine, type EngineOptions, workflow } from "@stepwell/stepwell";
+import { Engine, type EngineOptions, queue, workflow } from "@stepwell/stepwell";
 import { temporaryFolder } from "../../tests/temporary_folder.ts";
 import type { Figure, Target } from "./figure.ts";
 
@@ -135,6 +135,63 @@ const CASES: readonly Case[] = [
       await measure(() => another.run(steps, { id: "w" }));
     },
   },
+  {
+    name: "200 workflows of a queue, beside so many other queues in which nothing waits",
+    size: 200,
+    growth: "flat",
+    run: async (size, file, measure) => {
+      await using engine = await Engine.open(file, { ...OPTIONS, workflows: [quick] });
+      await inParts(size, 100, (i) => engine.enqueue("other", { id: `o${i}`, queue: `q${i}` }));
+      await inParts(size, 100, (i) => engine.cancel(`o${i}`));
+      await measure(() => work(engine, 200, "mine"));
+    },
+  },
+  {
+    name: "200 workflows of a queue, behind so many in it of another version",
+    size: 5_000,
+    growth: "flat",
+    run: async (size, file, measure) => {
+      await using engine = await Engine.open(file, { ...OPTIONS, workflows: [quick] });
+      await inParts(size, 500, () => engine.enqueue("quick", { version: "old", queue: "mine" }));
+      await measure(() => work(engine, 200, "mine"));
+    },
+  },
+  {
+    name: "200 workflows of a queue, beside so many full partitions of another in which some wait",
+    size: 500,
+    growth: "flat",
+    run: async (size, file, measure) => {
+      const waits = workflow("waits", (ctx) => ctx.waitForSignal("go"));
+      const parts = queue("parts", { partitionConcurrency: 1 });
+      {
+        await using engine = await Engine.open(file, { ...OPTIONS, workflows: [waits], queues: [parts] });
+        engine.work({ concurrency: 2_000 });
+        await inParts(
+          size,
+          250,
+          (i) => engine.enqueue(waits, { queue: parts, partition: `p${i}`, id: `a${i}` }),
+        );
+        while ((await engine.list({ status: "waiting", limit: 10_000 })).length < size) await turn();
+        await inParts(size, 250, (i) => engine.enqueue(waits, { queue: parts, partition: `p${i}` }));
+      }
+      await using engine = await Engine.open(file, { ...OPTIONS, workflows: [quick, waits] });
+      await measure(() => work(engine, 200, "mine"));
+    },
+  },
+  {
+    name: "workflows that wait for a signal, until all of so many have begun, five at a time",
+    size: 250,
+    growth: "linear",
+    run: async (size, file, measure) => {
+      const waits = workflow("waits", (ctx) => ctx.waitForSignal("go"));
+      await using engine = await Engine.open(file, { ...OPTIONS, workflows: [waits] });
+      await inParts(size, 250, (i) => engine.enqueue(waits, { id: `w${i}` }));
+      await measure(async () => {
+        engine.work({ concurrency: 5 });
+        while ((await engine.list({ status: "pending", limit: 1 })).length > 0) await turn();
+      });
+    },
+  },
 ];
 
 /** How what things cost grows with what there is, in statements, rows and processor time: not in seconds. */
@@ -223,6 +280,15 @@ async function times(count: number, act: () => Promise<unknown>): Promise<void> 
 
 const quick = workflow("quick", () => {});
 
+const turn = () => new Promise<void>((resolve) => setTimeout(resolve, 5));
+
+/** Runs so many workflows of a queue. */
+async function work(engine: Engine, count: number, queue: string): Promise<void> {
+  const handles = await Promise.all(Array.from({ length: count }, () => engine.enqueue(quick, { queue })));
+  engine.work({ concurrency: 10 });
+  await Promise.all(handles.map((handle) => handle.result()));
+}
+
 async function runMany(engine: Engine, count: number): Promise<void> {
   await inParts(count, 500, () => engine.run(quick));
 }
@@ -233,6 +299,6 @@ async function runSteps(engine: Engine, count: number) {
     await ctx.waitForSignal("go");
   });
   const handle = await engine.start(steps, { id: "w" });
-  while (await handle.status() !== "waiting") await new Promise((resolve) => setTimeout(resolve, 5));
+  while (await handle.status() !== "waiting") await turn();
   return steps;
 }

@@ -399,8 +399,8 @@ export function notePlacement(workflow: number, run: number, now: number): State
   ];
 }
 
-const PLACE = `UPDATE workflows SET placed = 1, begun_at = ?
-  WHERE workflow = ? AND queue IS NOT NULL AND placed IS NULL AND status = 'pending' AND run IS ?`;
+const PLACE = `UPDATE workflows SET placed = 1, begun_at = ?, status = 'pending', due_at = NULL
+  WHERE workflow = ? AND queue IS NOT NULL AND placed IS NULL AND status IN ('pending', 'waiting') AND run IS ?`;
 
 /** Gives a workflow that has begun its place, whatever the limits: it is cancelled, and its steps are to be undone. */
 export function placeCancelled({ workflow, run }: Seen, now: number): Statement {

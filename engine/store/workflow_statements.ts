@@ -517,7 +517,7 @@ export function releaseWorkflow({ workflow, run }: Ownership, now: number): Stat
   return { sql: RELEASE, params: [now, workflow, run] };
 }
 
-const IS_DELAYED = "run IS NULL AND queue IS NOT NULL AND ready_at > ?";
+const IS_DELAYED = "begun_at IS NULL AND placed IS NULL AND queue IS NOT NULL AND ready_at > ?";
 const UNBLOCK = `UPDATE workflows SET status = CASE WHEN ${IS_DELAYED} THEN 'waiting' ELSE 'pending' END,
     due_at = CASE WHEN ${IS_DELAYED} THEN ready_at END, recoveries = 0, recovered_completion = NULL, updated_at = ?,
     error_json = NULL, checksum = NULL

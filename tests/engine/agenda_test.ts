@@ -73,3 +73,14 @@ Deno.test("an agenda that is cleared rings no more", () => {
   clock.advance(1_000);
   assertEquals([rung, clock.timers], [[], []]);
 });
+
+Deno.test("an agenda that is closed takes nothing more", () => {
+  const clock = new SettableClock();
+  const { agenda, rung } = agendaOf(clock);
+  agenda.close();
+  agenda.setTime("t", clock.now() + 10);
+  agenda.setLatest("u", clock.now() + 10);
+  agenda.pause("p", 10);
+  clock.advance(1_000);
+  assertEquals([rung, clock.timers, agenda.isPaused("p")], [[], [], false]);
+});

@@ -1,6 +1,7 @@
 import { Engine, type EngineEvent, queue, StoreError, workflow } from "@stepwell/stepwell";
 import { assertEquals, assertRejects } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
+import { Mailbox } from "../../engine/store/mailbox.ts";
 import { eventually } from "../eventually.ts";
 import { assertLines } from "../lines.ts";
 import { ManualClock } from "../manual_clock.ts";
@@ -237,6 +238,148 @@ Deno.test("work({ giveUpAfter }) rejects once the store has failed for so long, 
   engine.work();
   assertEquals(await (await engine.enqueue(job)).result(), "done");
   await assertRejects(() => engine.work({ giveUpAfter: -1 }), RangeError);
+});
+
+Deno.test("work({ giveUpAfter }) gives up what failed before it was called, and not for one queue", async () => {
+  await using folder = temporaryFolder();
+  const file = folder.file("a.db");
+  const clock = new ManualClock();
+  const job = workflow("job", () => "done");
+  const told: string[] = [];
+  await using engine = await Engine.open(file, {
+    clock,
+    workflows: [job],
+    busyTimeout: 10,
+    onEvent: (event) => event.type === "storageFailed" && told.push(event.doing),
+  });
+  await engine.enqueue(job, { queue: "broken" });
+  execute(file, "UPDATE queues SET ageing_ms = 'x' WHERE name = 'broken'");
+  const errors: unknown[] = [];
+  const work = () => {
+    engine.work({ giveUpAfter: "5s" }).catch((reason) => errors.push(reason));
+  };
+  work();
+  await eventually(() => told.includes('read queue "broken"'));
+  for (let i = 0; i < 100; i++) {
+    clock.advance(100);
+    await Promise.resolve();
+  }
+  assertEquals(await (await engine.enqueue(job, { queue: "sound" })).result(), "done");
+  assertEquals(errors, []);
+  await engine.close();
+
+  await using again = await Engine.open(file, { clock, workflows: [job], busyTimeout: 10 });
+  const other = new DatabaseSync(file);
+  other.exec("BEGIN IMMEDIATE");
+  for (const times of [1, 2]) {
+    again.work({ giveUpAfter: "5s" }).catch((reason) => errors.push(reason));
+    await eventually(() => {
+      clock.advance(100);
+      return errors.length === times;
+    });
+  }
+  other.exec("ROLLBACK");
+  other.close();
+});
+
+Deno.test("work() goes on with very many queues and little room, with no time going by", async () => {
+  const clock = new ManualClock();
+  const job = workflow("job", (ctx) => ctx.step("a", () => ctx.workflowId));
+  await using engine = await Engine.open(":memory:", { clock, workflows: [job], maxRunning: 2 });
+  const handles = [];
+  for (let i = 0; i < 80; i++) handles.push(await engine.enqueue(job, { id: `w${i}`, queue: `q${i % 40}` }));
+  engine.work();
+  assertEquals((await Promise.all(handles.map((handle) => handle.result()))).length, 80);
+});
+
+Deno.test("a slot that a claim seemed to have is given away once the claim is over", async () => {
+  const clock = new ManualClock();
+  const checked = Promise.withResolvers<void>();
+  const { open, workflow: busy } = gated();
+  const validated = workflow("validated", {
+    input: {
+      "~standard": {
+        version: 1,
+        vendor: "test",
+        validate: async (value: unknown) => {
+          await checked.promise;
+          return { value };
+        },
+      },
+    },
+  }, (ctx) => busy.run(ctx, undefined));
+  const quick = workflow("quick", () => "done");
+  const two = queue("two", { concurrency: 2 });
+  await using engine = await Engine.open(":memory:", { clock, workflows: [validated, quick], queues: [two] });
+  const first = await engine.enqueue("validated", { id: "first", queue: two, input: 1 });
+  engine.work();
+  await eventually(async () => await first.status() === "running");
+  const second = await engine.enqueue(quick, { queue: two });
+  checked.resolve();
+  assertEquals(await second.result(), "done");
+  assertEquals(await first.status(), "running");
+  open("first");
+  await first.result();
+});
+
+Deno.test("a message that comes just before a process begins to look for messages wakes what waits there", async () => {
+  await using folder = temporaryFolder();
+  const file = folder.file("a.db");
+  const clock = new ManualClock();
+  const waiting = workflow("waiting", (ctx) => ctx.waitForSignal<number>("go"));
+  await using other = await Engine.open(file, { clock });
+  {
+    await using before = await Engine.open(file, { clock, workflows: [waiting] });
+    const handle = await before.start(waiting, { id: "w" });
+    await eventually(async () => {
+      clock.advance(100);
+      return await handle.status() === "waiting";
+    });
+  }
+  const last = Mailbox.prototype.last;
+  let isSent = false;
+  Mailbox.prototype.last = async function () {
+    if (!isSent) {
+      isSent = true;
+      await other.signal("w", "go", 5);
+    }
+    return await last.call(this);
+  };
+  try {
+    await using engine = await Engine.open(file, { clock, workflows: [waiting] });
+    const result = engine.run(waiting, { id: "w" });
+    let ended: number | undefined;
+    result.then((value) => ended = value);
+    await eventually(() => ended === 5);
+    assertEquals(isSent, true);
+  } finally {
+    Mailbox.prototype.last = last;
+  }
+});
+
+Deno.test("a delayed fork in a queue keeps its delay through pause() and resume(), and ends when it is cancelled", async () => {
+  const clock = new ManualClock();
+  const job = workflow("job", async (ctx) => {
+    await ctx.step("a", () => 1);
+    return await ctx.step("b", () => 2);
+  });
+  await using engine = await Engine.open(":memory:", { clock, workflows: [job] });
+  await engine.run(job, { id: "first" });
+  const forks = [];
+  for (const newId of ["kept", "cancelled"]) {
+    forks.push(await engine.fork("first", { fromStep: "b", newId, queue: "q", delay: "1h" }));
+  }
+  const [kept, cancelled] = forks;
+  await engine.pause("kept");
+  await engine.resume("kept");
+  assertEquals(await kept!.status(), "waiting");
+  await engine.pauseQueue("q");
+  engine.work();
+  await engine.cancel("cancelled");
+  await eventually(async () => await cancelled!.status() === "cancelled");
+  await engine.resumeQueue("q");
+  clock.advance(3_600_000);
+  await eventually(async () => await kept!.status() === "completed");
 });
 
 Deno.test("a pause after a failed claim lasts as long as it is, whatever the clock is set back to", async () => {
