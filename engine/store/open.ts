@@ -44,7 +44,14 @@ function checkLocation(location: string): void {
       `Cannot open a store: wanted a path of at most ${MAX_PATH_LENGTH} characters, found ${found(location)}`,
     );
   }
-  if (typeof location !== "string" || location === "" || /^[A-Za-z][A-Za-z0-9+.-]+:/.test(location)) {
+  // Not all of an address: there may be a password in it.
+  const scheme = typeof location === "string" ? /^[A-Za-z][A-Za-z0-9+.-]+:/.exec(location)?.[0] : undefined;
+  if (scheme !== undefined) {
+    throw new TypeError(
+      `Cannot open a store: wanted a file's path or ":memory:", found an address, "${scheme}…"`,
+    );
+  }
+  if (typeof location !== "string" || location === "") {
     throw new TypeError(
       `Cannot open a store: wanted a file's path or ":memory:", found ${found(location)}`,
     );
