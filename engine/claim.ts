@@ -262,7 +262,7 @@ export class Claims {
     const { workflowId, dueAt } = record;
     const times = rows.flatMap(({ nextAttemptAt }) => nextAttemptAt ?? []);
     if (deadlineAt !== undefined && !await store.isEnding(record)) times.push(deadlineAt);
-    const latest = Math.min(...times);
+    const latest = times.reduce((first, at) => Math.min(first, at), Infinity);
     if (latest < (dueAt ?? Infinity)) {
       throw store.corrupt(workflowId, "due_at", `${dueAt}, and it waits until ${latest} at the latest`);
     }
