@@ -203,12 +203,17 @@ export class Runs {
     }
     const starting = this.#claimAndRun(request);
     this.#starting.set(workflowId, starting);
+    let started: Run | WorkflowRecord | undefined;
     try {
-      return await starting;
+      return started = await starting;
     } finally {
       this.#starting.delete(workflowId);
       // What has kept others from a place has not taken it.
       if (!this.#runs.has(workflowId)) this.#worker?.look();
+      // Not where it is to be tried again itself: the others may be of its kind, and each would have the next try.
+      if (started !== undefined && !(started instanceof Run) && !this.#backlog.has(workflowId)) {
+        this.#takeUpBacklog();
+      }
     }
   }
 
@@ -462,6 +467,8 @@ export class Runs {
         if (isElsewhere) this.#elsewhere.add(workflowId, workflow);
       } else if (error instanceof LimitExceededError || error instanceof StoreError) {
         this.#takeUpLater(workflowId, workflow);
+        // Room may have been made between the refusal and now: nothing else would tell of that.
+        if (error instanceof LimitExceededError && error.limit === "maxRunning") this.#takeUpBacklog();
       } else if (!(error instanceof EngineClosedError)) {
         throw error;
       }

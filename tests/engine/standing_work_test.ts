@@ -292,6 +292,23 @@ Deno.test("work() goes on with very many queues and little room, with no time go
   assertEquals((await Promise.all(handles.map((handle) => handle.result()))).length, 80);
 });
 
+Deno.test("a parent and its children go on in turns where one of them has room at a time, with no time going by", async () => {
+  const clock = new ManualClock();
+  const child = workflow("child", (ctx, i: number) => ctx.step("s", () => i));
+  const parent = workflow("parent", async (ctx, children: number) => {
+    const sums = [];
+    for (let round = 0; round < 2; round++) {
+      const all = Array.from({ length: children }, (_, i) => ctx.child(child, { input: i }));
+      sums.push((await Promise.all(all)).reduce((sum, i) => sum + i, 0));
+    }
+    return sums;
+  });
+  for (const [children, sum] of [[1, 0], [2, 1], [5, 10]] as const) {
+    await using engine = await Engine.open(":memory:", { clock, workflows: [child, parent], maxRunning: 1 });
+    assertEquals(await engine.run(parent, { input: children }), [sum, sum]);
+  }
+});
+
 Deno.test("a slot that a claim seemed to have is given away once the claim is over", async () => {
   const clock = new ManualClock();
   const checked = Promise.withResolvers<void>();
