@@ -47,7 +47,7 @@ Deno.test("a history that is larger than the memory is replayed, checked, shown,
 });
 
 Deno.test("a history of many results of a middling size does not fill the memory", async () => {
-  await lifeInMemory(64, { steps: 400, bytes: 250_000 });
+  await lifeInMemory(96, { steps: 520, bytes: 250_000 });
 });
 
 Deno.test({
