@@ -113,8 +113,10 @@ export class ExecutorRegistry {
     if (liveness === "gone" || leaseUntil === null && liveness === "unknown") return "gone";
     // It lives, and its lease is not written down: it will be with its next heartbeat.
     if (leaseUntil === null) return { busyUntil: this.clock.now() + this.#leases.leaseMs };
-    const leftMs = this.#leases.leftMs(executor, leaseUntil);
-    return leftMs <= 0 ? "slow" : { busyUntil: this.clock.now() + leftMs };
+    // One reading of the clock: of two, the second may be later.
+    const now = this.clock.now();
+    const leftMs = this.#leases.leftMs(executor, leaseUntil, now);
+    return leftMs <= 0 ? "slow" : { busyUntil: now + leftMs };
   }
 
   /** Whether what an executor owns may be taken over: see {@linkcode ExecutorRegistry.judge}. */

@@ -38,10 +38,10 @@ export class LeaseWatch {
     if (clock.monotonic !== undefined) this.#look(this.#passing.now());
   }
 
-  /** For how long a lease still lasts, in milliseconds: 0 or less if it is over. */
-  leftMs(executor: number, leaseUntil: number): number {
+  /** For how long a lease still lasts, in milliseconds: 0 or less if it is over. @param now what the clock says */
+  leftMs(executor: number, leaseUntil: number, now: number = this.clock.now()): number {
     const passed = this.#passing.now();
-    const leftByClock = leaseUntil - this.clock.now();
+    const leftByClock = leaseUntil - now;
     this.#look(passed);
     let known = this.#known.get(executor);
     if (known?.leaseUntil !== leaseUntil) {
